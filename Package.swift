@@ -1,0 +1,63 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Language mode 6, strict memory safety as an error, nothing implicit.
+let settings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatWarning("StrictMemorySafety", as: .error),
+  .enableExperimentalFeature("Lifetimes"),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+let argumentParser = Target.Dependency.product(
+  name: "ArgumentParser", package: "swift-argument-parser")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
+
+let package = Package(
+  name: "ptrauth-trace",
+  products: [
+    .executable(name: "ptrauth-trace", targets: ["ptrauth-trace"]),
+    .library(name: "Ptrauth", targets: ["Ptrauth"]),
+    .library(name: "Trace", targets: ["Trace"]),
+    .library(name: "KernelImage", targets: ["KernelImage"]),
+    .library(name: "Replay", targets: ["Replay"]),
+    .library(name: "Report", targets: ["Report"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
+    .systemLibrary(
+      name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+
+    .target(name: "Bytes", dependencies: ["CZstd", "CLzma"], swiftSettings: settings),
+    .target(name: "Ptrauth", swiftSettings: settings),
+    .target(
+      name: "Trace", dependencies: ["Bytes", "CTraceEvent", heap], swiftSettings: settings),
+    .target(
+      name: "KernelImage", dependencies: ["Bytes", "CElfutils", "Ptrauth"],
+      swiftSettings: settings),
+    .target(
+      name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
+    .target(name: "Report", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
+    .executableTarget(
+      name: "ptrauth-trace", dependencies: ["Report", "Replay", "Bytes", argumentParser],
+      swiftSettings: settings),
+
+    .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: settings),
+    .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
+    .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
+    .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
+    .testTarget(name: "ReplayTests", dependencies: ["Replay"], swiftSettings: settings),
+    .testTarget(
+      name: "CommandTests", dependencies: ["ptrauth-trace", "Report"], swiftSettings: settings),
+  ]
+)

@@ -1,0 +1,63 @@
+/// One decoded event of a recording, in the time order of the recording's clock.
+public struct Event: Sendable {
+  /// Nanoseconds in the recording's own clock (see ``Recording/clock``).
+  public var time: UInt64
+  /// The pCPU the event was recorded on.
+  public var cpu: Int32
+  /// Process id (tgid) of the task that was current, -1 when the recording does not carry it.
+  public var pid: Int32
+  /// Thread id of the task that was current, -1 when the recording does not carry it.
+  public var tid: Int32
+  public var payload: Payload
+
+  public init(time: UInt64, cpu: Int32, pid: Int32, tid: Int32, payload: Payload) {
+    self.time = time
+    self.cpu = cpu
+    self.pid = pid
+    self.tid = tid
+    self.payload = payload
+  }
+
+  /// What happened. Field meanings follow the kernel's trace_arm.h, trace_handle_exit.h and
+  /// sched.h; values come from the recording's own format descriptions.
+  public enum Payload: Sendable {
+    /// kvm:kvm_entry.
+    case entry(pc: UInt64)
+    /// kvm:kvm_exit. `ret` is ARM_EXCEPTION_CODE (0 IRQ, 1 SERROR, 2 TRAP ...); `ec` is ESR_ELx.EC,
+    /// valid only with TRAP (the kernel records 0 otherwise).
+    case exit(ret: Int32, ec: UInt32, pc: UInt64)
+    /// kvm:kvm_handle_sys_reg, with the whole ESR_EL2.
+    case handleSysReg(esr: UInt64)
+    /// kvm:kvm_sys_access.
+    case sysAccess(SystemRegister, isWrite: Bool, pc: UInt64)
+    /// kvm:kvm_userspace_exit: KVM_RUN is about to return to EL0.
+    case userspaceExit(reason: UInt32, errno: Int32)
+    /// kvm:kvm_arm_setup_debug, up to 6.12: `vcpu` is a kernel pointer.
+    case setupDebug(vcpu: UInt64)
+    /// An event in the vCPU thread's own context that names the vCPU by number:
+    /// kvm_halt_poll_ns, kvm_get_timer_map.
+    case vcpuNumber(Int32)
+    /// sched:sched_switch. Recorded before the switch, in the context of `prev`.
+    case schedSwitch(prev: Int32, prevState: Int64, next: Int32)
+    /// sched:sched_migrate_task.
+    case migrateTask(tid: Int32, from: Int32, to: Int32)
+    /// A kprobe or kretprobe event, not yet named: its address decides what it is.
+    case probe(ProbeHit)
+    /// `count` events of this pCPU were lost between the previous event of the pCPU and this
+    /// time (PERF_RECORD_LOST and its kin).
+    case lost(count: UInt64)
+  }
+}
+
+/// Encoding of an AArch64 system register, as in ESR_EL2.ISS of EC 0x18.
+public struct SystemRegister: Sendable, Hashable {
+  public var op0, op1, crn, crm, op2: UInt8
+
+  public init(op0: UInt8, op1: UInt8, crn: UInt8, crm: UInt8, op2: UInt8) {
+    self.op0 = op0
+    self.op1 = op1
+    self.crn = crn
+    self.crm = crm
+    self.op2 = op2
+  }
+}

@@ -1,0 +1,65 @@
+/// What a recording says about itself: everything but its events.
+public struct Recording: Sendable {
+  public var path: String
+  /// "perf.data", with its mode: "perf.data file mode", ...
+  public var format: String
+  /// Size of the file in bytes.
+  public var byteCount: UInt64
+  /// "perf" (local_clock), "CLOCK_MONOTONIC", ...
+  public var clock: String
+  /// `uname -r` of the recorded host, where the recording has it.
+  public var osRelease: String?
+  /// `uname -m` of the recorded host.
+  public var architecture: String?
+  /// pCPUs online when the recording was made.
+  public var cpusOnline: Int?
+  /// The command line of the recorder.
+  public var commandLine: [String] = []
+  /// GNU build-id of the recorded kernel.
+  public var kernelBuildID: [UInt8]?
+  /// Run-time address of the kernel's relocation symbol (`_text` or `_stext`), from the kernel's
+  /// PERF_RECORD_MMAP, with that symbol's name: the KASLR slide is the difference to vmlinux.
+  public var kernelText: (symbol: String, address: UInt64)?
+  /// Every event that was recorded (subscribed), by "system:name", hits or none.
+  public var recordedEvents: [RecordedEvent] = []
+  /// The file ends before its data does, or its writer was killed.
+  public var isIncomplete: Bool = false
+  /// Sentences for the user, in the order met.
+  public var warnings: [String] = []
+
+  public init(path: String, format: String, byteCount: UInt64, clock: String) {
+    self.path = path
+    self.format = format
+    self.byteCount = byteCount
+    self.clock = clock
+  }
+}
+
+/// One event of a recording's event list, and how often it was seen.
+public struct RecordedEvent: Sendable {
+  public var system: String
+  public var name: String
+  /// Its format has `__probe_ip` or `__probe_func`.
+  public var isProbe: Bool
+  /// Names of its fields other than the common ones, in record order.
+  public var fields: [String]
+  /// Samples decoded.
+  public var count: UInt64 = 0
+
+  public init(system: String, name: String, isProbe: Bool, fields: [String]) {
+    self.system = system
+    self.name = name
+    self.isProbe = isProbe
+    self.fields = fields
+  }
+}
+
+/// Events the recorder could not write, as the recording itself counts them.
+public struct Losses: Sendable, Equatable {
+  /// PERF_RECORD_LOST and kin: events lost, by pCPU.
+  public var byCPU: [Int32: UInt64] = [:]
+  /// PERF_RECORD_LOST_SAMPLES: written at the end, by event, without a place in time.
+  public var samples: UInt64 = 0
+  public var isEmpty: Bool { byCPU.isEmpty && samples == 0 }
+  public init() {}
+}
