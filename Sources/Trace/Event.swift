@@ -41,6 +41,9 @@ public struct Event: Sendable {
     case schedSwitch(prev: Int32, prevState: Int64, next: Int32)
     /// sched:sched_migrate_task.
     case migrateTask(tid: Int32, from: Int32, to: Int32)
+    /// A thread was created while recording (PERF_RECORD_FORK; not the synthesised ones that
+    /// describe threads that were there before). A new process has `child == childPid`.
+    case fork(child: Int32, childPid: Int32)
     /// A kprobe or kretprobe event, not yet named: its address decides what it is.
     case probe(ProbeHit)
     /// `count` events of this pCPU were lost between the previous event of the pCPU and this

@@ -1,0 +1,103 @@
+public import Ptrauth
+
+/// What a recording shows.
+public struct Analysis: Sendable {
+  public var verdict: Verdict
+  public var findings: [Finding]
+  public var vcpus: [VCPU]
+  public var cpus: [PCPU]
+  public var notObservable: [NotObservable]
+  public var firstTime: UInt64
+  public var lastTime: UInt64
+  public var eventCount: UInt64
+  /// Lost events by pCPU, as the recording counts them.
+  public var lostEvents: [(cpu: Int32, count: UInt64)]
+  /// Sequences of events that cannot be without missing ones.
+  public var sequenceBreaks: UInt64
+  /// Probe hits at addresses that are no function the replay knows.
+  public var unresolvedProbeHits: UInt64
+  public var resolvedFunctions: [KernelFunction]
+
+  public enum Verdict: Sendable, Hashable {
+    /// A correctness rule fired.
+    case findings
+    /// Events were lost or the file is cut.
+    case incomplete
+    /// Every rule that this recording can show was judged.
+    case clean
+    /// No vCPU could be followed.
+    case unusable
+    public var word: String {
+      switch self {
+      case .findings: "findings"
+      case .incomplete: "incomplete"
+      case .clean: "clean"
+      case .unusable: "unusable"
+      }
+    }
+  }
+
+  public struct VCPU: Sendable {
+    public var identity: VCPUIdentity
+    public var tid: Int32
+    public var pid: Int32
+    public var feature: Feature
+    public var counters: Counters
+  }
+
+  /// A pCPU at the end of the recording.
+  public struct PCPU: Sendable {
+    public var cpu: Int32
+    public var state: PCPUState
+    public var hostSaves: UInt64
+  }
+
+  /// A rule that this recording cannot show, and what would.
+  public struct NotObservable: Sendable, Hashable {
+    public var rule: Rule
+    public var reason: String
+    public var remedy: String
+  }
+}
+
+extension Replayer {
+  /// Ends the replay. `isCut`: the recording says that its end is missing.
+  public mutating func finish(isCut: Bool = false, lostSamples: UInt64 = 0) -> Analysis {
+    for tid in threads.keys.sorted() { closeRun(tid) }
+    for index in vcpus.indices {
+      var known = vcpus[index].inference
+      flush(&known, index, as: nil)
+      vcpus[index].inference = known
+    }
+    let earliestEnd = cpus.values.map(\.lastTime).min() ?? 0
+    for finding in provisional.takeAll()
+    where !(configuration.tailsMayBeMissing && finding.end > earliestEnd) { commit(finding) }
+    judgeThrash()
+    let findings = log.sorted()
+    let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
+    let verdict: Analysis.Verdict
+    if findings.contains(where: \.rule.isCorrectness) {
+      verdict = .findings
+    } else if !followed.contains(where: { $0.counters.runs > 0 }) {
+      verdict = .unusable
+    } else if isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0 {
+      verdict = .incomplete
+    } else {
+      verdict = .clean
+    }
+    return Analysis(
+      verdict: verdict, findings: findings,
+      vcpus: followed.map {
+        Analysis.VCPU(
+          identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
+          counters: $0.counters)
+      }.sorted { ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid) },
+      cpus: cpus.sorted { $0.key < $1.key }.map {
+        Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
+      },
+      notObservable: notObservable(), firstTime: firstTime ?? 0, lastTime: lastTime,
+      eventCount: eventCount, lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+      sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
+      resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains))
+  }
+}

@@ -1,0 +1,20 @@
+import Ptrauth
+
+/// What the replay keeps of one pCPU.
+struct CPURecord {
+  var state = PCPUState()
+  var firstTime: UInt64
+  var lastTime: UInt64
+  /// The event before the last one.
+  var beforeLast: UInt64
+  /// The thread that is between its kvm_entry and kvm_exit here.
+  var inGuest: Int32?
+  /// Host saves seen here.
+  var hostSaves: UInt64 = 0
+
+  init(firstTime: UInt64) {
+    self.firstTime = firstTime
+    lastTime = firstTime
+    beforeLast = firstTime
+  }
+}

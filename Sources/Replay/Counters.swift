@@ -1,0 +1,26 @@
+/// What happened to one vCPU, counted.
+public struct Counters: Sendable, Hashable {
+  public var loads: UInt64 = 0
+  public var puts: UInt64 = 0
+  public var runs: UInt64 = 0
+  /// Runs whose bits are known at both ends.
+  public var knownRuns: UInt64 = 0
+  /// Runs known to have been entered with a bit set.
+  public var enabledRuns: UInt64 = 0
+  /// Ptrauth traps that reached the host: EC 0x09, and EC 0x18 of a key register.
+  public var instructionTraps: UInt64 = 0
+  public var registerTraps: UInt64 = 0
+  /// Traps handled at EL2 without a kvm_exit, seen as 0 -> 1 within a run.
+  public var hiddenTraps: UInt64 = 0
+  public var undefs: UInt64 = 0
+  public var resets: UInt64 = 0
+  /// Saves of the host's ten registers.
+  public var hostSaves: UInt64 = 0
+  /// Passes that switched keys. A lower bound: the entry loop re-enters without an event, and a
+  /// run that ends with IRQ may not have entered.
+  public var keySwitches: UInt64 = 0
+  /// Loads and puts were not recorded: they are lower bounds, implied by other events.
+  public var loadsAreLowerBounds = false
+
+  public init() {}
+}

@@ -1,0 +1,39 @@
+public import Ptrauth
+
+/// All occurrences of one rule at one level, with the proof of the first.
+public struct Finding: Sendable {
+  public var rule: Rule
+  public var level: Level
+  public var count: UInt64
+  public var first: Moment
+  public var last: Moment
+  /// The events that prove the first occurrence, in time order.
+  public var evidence: [Evidence]
+  /// What the first occurrence says in one sentence.
+  public var statement: String
+  /// Occurrences by vCPU, in the order first seen; empty where the rule is about a pCPU.
+  public var vcpus: [(identity: VCPUIdentity, count: UInt64)]
+  /// What all occurrences cost, for the cost rules.
+  public var cost: Cost?
+
+  public enum Level: Int, Sendable, Hashable, Comparable {
+    case suspected, proved
+    public static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
+    public var word: String { self == .proved ? "proved" : "suspected" }
+  }
+}
+
+/// One event that supports a finding. Key values never appear here.
+public struct Evidence: Sendable, Hashable {
+  public var moment: Moment
+  /// The event or the probed function: "kvm_exit", "kvm_arch_vcpu_load".
+  public var event: String
+  /// Field values in the event's own terms.
+  public var detail: String
+
+  public init(_ moment: Moment, _ event: String, _ detail: String = "") {
+    self.moment = moment
+    self.event = event
+    self.detail = detail
+  }
+}

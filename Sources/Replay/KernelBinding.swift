@@ -1,0 +1,53 @@
+public import KernelImage
+public import Trace
+
+/// A vmlinux laid under a recording: run-time addresses become functions.
+public struct KernelBinding {
+  public let image: KernelImage
+  /// Run-time minus link-time address (KASLR), wrapping.
+  public let slide: UInt64
+  /// The recording names the run-time address of a symbol that the image has.
+  public let slideIsKnown: Bool
+
+  /// A kprobe on a function's first instructions still sees its arguments (BTI, PACIASP and a
+  /// patchable entry come first).
+  static let entryBytes: UInt64 = 16
+
+  public init(_ image: KernelImage, _ recording: Recording) {
+    self.image = image
+    if let text = recording.kernelText, let linked = image.addresses(of: text.symbol).first {
+      slide = text.address &- linked
+      slideIsKnown = true
+    } else {
+      slide = 0
+      slideIsKnown = false
+    }
+  }
+
+  /// The function whose entry a run-time address is; nil for any other address.
+  public func function(at address: UInt64) -> KernelFunction? {
+    guard let symbol = image.function(at: address &- slide), symbol.offset < Self.entryBytes else {
+      return nil
+    }
+    // GCC's clones: handle_exit.isra.0
+    let name = symbol.name.split(separator: ".", maxSplits: 1).first.map(String.init)
+    return name.flatMap(KernelFunction.init(rawValue:))
+  }
+
+  /// Whether a run-time address is the entry of any function of the image.
+  public func isFunctionEntry(_ address: UInt64) -> Bool {
+    image.function(at: address &- slide).map { $0.offset < Self.entryBytes } ?? false
+  }
+
+  /// Source file and line of the first of `symbols` that the image has.
+  public func source(ofFirst symbols: [String]) -> (symbol: String, location: SourceLocation)? {
+    for symbol in symbols {
+      if let address = image.addresses(of: symbol).first,
+        let location = image.sourceLocation(of: address)
+      {
+        return (symbol, location)
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,163 @@
+import Ptrauth
+import Trace
+
+// Load intervals: kvm_arch_vcpu_load .. kvm_arch_vcpu_put, probed or implied.
+extension Replayer {
+  mutating func load(_ index: Int, _ at: Moment, _ pid: Int32, isImplied: Bool) {
+    markRunOver(of: index)
+    if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut) {
+      // Loaded twice without a put: events are missing.
+      broken(vcpu: index)
+    }
+    var cpu = cpus[at.cpu] ?? CPURecord(firstTime: at.time)
+    let process = pid
+    if let generation {
+      let wasLeaningOnTrap = vcpus[index].state.enableInFlight
+      generation.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
+      if generation.hostSave == .everyLoad, vcpus[index].state.feature == .both {
+        vcpus[index].counters.hostSaves += 1
+        cpu.hostSaves += 1
+      }
+      vcpus[index].loadWasTainted = wasLeaningOnTrap && generation.hostSave == .preemptibleTrap
+    } else {
+      vcpus[index].state.loadedOn = at.cpu
+      vcpus[index].state.bits = .unknown
+    }
+    cpus[at.cpu] = cpu
+    vcpus[index].clearedBy = at
+    vcpus[index].counters.loads += 1
+    vcpus[index].counters.loadsAreLowerBounds = isImplied
+    vcpus[index].loadedSinceEntry = true
+    beginInterval(index, at)
+    emit?(.load(vcpus[index].identity, at, isImplied: isImplied))
+  }
+
+  mutating func put(_ index: Int, _ at: Moment, isImplied: Bool) {
+    markRunOver(of: index)
+    vcpus[index].counters.puts += 1
+    vcpus[index].isPut = true
+    if let generation {
+      generation.put(&vcpus[index].state)
+    } else {
+      vcpus[index].state.loadedOn = nil
+    }
+    endInterval(index, at)
+    emit?(.put(vcpus[index].identity, at, isImplied: isImplied))
+  }
+
+  /// Samples of the vCPU from now on belong to another load interval than its last run.
+  private mutating func markRunOver(of index: Int) {
+    let tid = vcpus[index].tid
+    if threads[tid]?.run?.vcpu == index, threads[tid]?.run?.exit != nil {
+      threads[tid]?.run?.isOver = true
+    }
+  }
+
+  /// sched_switch: recorded before the switch. A vCPU thread that is switched out inside KVM_RUN
+  /// is put, and loaded when it comes back (the preempt notifiers).
+  mutating func schedSwitch(_ at: Moment, prev: Int32, next: Int32) {
+    if let inGuest = cpus[at.cpu]?.inGuest, inGuest == prev {
+      // Preemption is off between kvm_entry and kvm_exit: the kvm_exit is missing.
+      cpus[at.cpu]?.inGuest = nil
+      if let index = threads[prev]?.vcpu { broken(vcpu: index) }
+      threads[prev]?.run = nil
+    }
+    if threads[prev] != nil {
+      threads[prev]?.wasSwitchedOut = true
+      if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
+        let index = threads[prev]?.vcpu
+      {
+        put(index, Moment(time: at.time, cpu: at.cpu, tid: prev), isImplied: true)
+      }
+    }
+    if !capabilities.hasLoadProbe, let thread = threads[next], thread.isInKVMRun == true,
+      thread.wasSwitchedOut, let index = thread.vcpu, vcpus[index].state.loadedOn == nil
+    {
+      load(
+        index, Moment(time: at.time, cpu: at.cpu, tid: next), thread.pid, isImplied: true)
+      threads[next]?.wasSwitchedOut = false
+    }
+    if let generation, var cpu = cpus[at.cpu] {
+      generation.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
+      cpus[at.cpu] = cpu
+    }
+  }
+
+  /// kvm_userspace_exit: KVM_RUN put the vCPU and returns to EL0.
+  mutating func userspaceExit(_ at: Moment) {
+    closeRun(at.tid)
+    guard let index = threads[at.tid]?.vcpu else { return }
+    threads[at.tid]?.sampleBeforeEntry = nil
+    // The handler of any trap is through.
+    if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
+    if !capabilities.hasLoadProbe, threads[at.tid]?.isInKVMRun == true {
+      put(index, at, isImplied: true)
+    }
+    threads[at.tid]?.isInKVMRun = false
+  }
+
+  /// At a kvm_entry without load probes: a load lies before it if the thread was put since.
+  mutating func implyLoad(_ index: Int, _ at: Moment, _ pid: Int32) {
+    guard !capabilities.hasLoadProbe else { return }
+    if vcpus[index].state.loadedOn == nil, vcpus[index].isPut || threads[at.tid]?.isInKVMRun == false
+    {
+      load(index, at, pid, isImplied: true)
+    }
+    threads[at.tid]?.wasSwitchedOut = false
+  }
+
+  // MARK: Costs
+
+  private mutating func beginInterval(_ index: Int, _ at: Moment) {
+    vcpus[index].interval = LoadInterval()
+    vcpus[index].interval.begin = at
+    if generation?.hostSave == .everyLoad, vcpus[index].state.feature == .both {
+      vcpus[index].interval.saveUnused = at
+    }
+  }
+
+  private mutating func endInterval(_ index: Int, _ at: Moment) {
+    let interval = vcpus[index].interval
+    guard let begin = interval.begin else { return }
+    let identity = vcpus[index].identity
+    if interval.runs > 0 {
+      vcpus[index].intervals += 1
+      if interval.trapped { vcpus[index].trappedIntervals += 1 }
+    }
+    if interval.switchedPasses > 1, let first = interval.firstSwitched,
+      let last = interval.lastSwitched
+    {
+      let gaps = interval.switchedPasses - 1
+      // The kernel's own APIA is consumed in every gap if it uses pointer authentication.
+      let keys = configuration.kernelUsesPointerAuth == false ? 5 : 4
+      log.add(
+        .redundantSwitch, .proved, vcpu: identity, at: last, cost: .redundantGap(keys: keys) * gaps,
+        count: gaps
+      ) {
+        (
+          "\(interval.switchedPasses) passes of one load interval switched keys; nobody used the "
+            + "host's keys in between",
+          [
+            Evidence(begin, "kvm_arch_vcpu_load"),
+            Evidence(first, "kvm_entry", "keys switched"),
+            Evidence(last, "kvm_entry", "keys switched again"),
+            Evidence(at, "kvm_arch_vcpu_put"),
+          ]
+        )
+      }
+    }
+    if let save = interval.saveUnused {
+      let saver = generation?.hostSave == .everyLoad ? "kvm_arch_vcpu_load" : "host save"
+      log.add(.redundantHostSave, .proved, vcpu: identity, at: save, cost: .hostSave) {
+        (
+          "host keys were saved, and the load interval ended before a run could restore them",
+          [
+            Evidence(save, saver),
+            Evidence(at, "kvm_arch_vcpu_put", "no switched run in between"),
+          ]
+        )
+      }
+    }
+    vcpus[index].interval = LoadInterval()
+  }
+}

@@ -1,0 +1,59 @@
+import Ptrauth
+import Trace
+
+// Losses are walls: what they may have touched is unknown afterwards.
+extension Replayer {
+  /// Events of one pCPU were lost between its previous event and now.
+  mutating func lost(_ at: Moment, count: UInt64) {
+    lostEvents[at.cpu, default: 0] += count
+    emit?(.loss(at, count: count))
+    let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
+    provisional.drop(from: begin, to: at.time)
+    cpus[at.cpu]?.state = PCPUState()
+    if let inGuest = cpus[at.cpu]?.inGuest {
+      threads[inGuest]?.run = nil
+      cpus[at.cpu]?.inGuest = nil
+    }
+    // Any vCPU may have been here meanwhile; only a run that is open on another pCPU is not.
+    for index in vcpus.indices { wall(index) }
+    for (tid, thread) in threads {
+      threads[tid]?.sampleBeforeEntry = nil
+      threads[tid]?.isInKVMRun = nil
+      threads[tid]?.wasSwitchedOut = false
+      threads[tid]?.isBornHere = false
+      if let run = thread.run {
+        if run.cpu == at.cpu || run.exit != nil {
+          threads[tid]?.run = nil
+          if run.exit != nil, run.cpu != at.cpu { threads[tid]?.run = run.afterWall }
+        } else {
+          threads[tid]?.run = run.afterWall
+        }
+      }
+    }
+  }
+
+  /// The vCPU's events do not follow on one another: some are missing.
+  mutating func broken(vcpu index: Int) {
+    breaks += 1
+    wall(index)
+  }
+
+  /// Runs that waited for a trap to prove them will not get it.
+  private mutating func wall(_ index: Int) {
+    var known = vcpus[index].inference
+    flush(&known, index, as: nil)
+    vcpus[index].inference = known
+    vcpus[index].wall()
+  }
+}
+
+extension OpenRun {
+  /// The run with nothing left that leans on events before a loss.
+  var afterWall: OpenRun {
+    var run = self
+    run.expected = .unknown
+    run.clearedBy = nil
+    run.windowStart = nil
+    return run
+  }
+}

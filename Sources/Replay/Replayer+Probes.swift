@@ -1,0 +1,72 @@
+import Ptrauth
+import Trace
+
+extension Replayer {
+  /// A kprobe or kretprobe hit: its address says which function it is.
+  mutating func probe(_ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32) {
+    guard let function = function(at: hit.address) else {
+      unresolvedProbes[hit.address, default: 0] += 1
+      return
+    }
+    if hit.isReturn { return }
+    probesHit.insert(function)
+    guard let pointer = hit.fields.vcpu else { return }
+    let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
+    noteFeatures(index, hit.fields.features)
+    let sample = hit.fields.hcr.map { EnableBits(hcr: $0) }
+    switch function {
+    case .vcpuLoad: load(index, at, pid, isImplied: false)
+    case .vcpuPut:
+      sampleAfterExit(index, at, sample, hit.fields)
+      put(index, at, isImplied: false)
+    case .flush:
+      closeRun(at.tid)
+      threads[at.tid]?.sampleBeforeEntry = sample
+    case .vcpuRun: sampleAtEntry(index, at, sample)
+    case .sync: sampleAtSync(at, sample)
+    case .handleExit:
+      if let esr = hit.fields.esr { threads[at.tid]?.run?.esr = esr }
+      sampleAfterExit(index, at, sample, hit.fields)
+      if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
+    case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
+    case .injectUndefined:
+      vcpus[index].counters.undefs += 1
+      threads[at.tid]?.run?.sawUndefined = true
+    case .resetVCPU: reset(index)
+    }
+  }
+
+  /// vcpu->arch.features, or the VM's.
+  private mutating func noteFeatures(_ index: Int, _ features: UInt64?) {
+    guard let features else { return }
+    vcpus[index].state.feature = Feature(features: features)
+    vcpus[index].isNested = features & (1 << 7) != 0
+  }
+
+  private mutating func sampleAtEntry(_ index: Int, _ at: Moment, _ sample: EnableBits?) {
+    guard let sample else { return }
+    if threads[at.tid]?.run != nil, threads[at.tid]?.run?.exit == nil {
+      threads[at.tid]?.run?.entrySample = sample
+    } else {
+      closeRun(at.tid)
+      threads[at.tid]?.sampleBeforeEntry = sample
+    }
+  }
+
+  /// kvm_vgic_sync_hwstate: right after the last pass, interrupts still off. Also called when an
+  /// iteration is abandoned before its kvm_entry.
+  private mutating func sampleAtSync(_ at: Moment, _ sample: EnableBits?) {
+    guard let run = threads[at.tid]?.run, run.exit == nil else {
+      threads[at.tid]?.sampleBeforeEntry = nil
+      return
+    }
+    threads[at.tid]?.run?.exitSample = sample
+    _ = run
+  }
+
+  private mutating func reset(_ index: Int) {
+    vcpus[index].counters.resets += 1
+    vcpus[index].pendingWrite = nil
+    if let generation { generation.reset(&vcpus[index].state) }
+  }
+}

@@ -1,0 +1,181 @@
+import Ptrauth
+import Trace
+
+// Runs: kvm_entry .. kvm_exit, and what the samples around them say.
+extension Replayer {
+  mutating func entry(_ at: Moment, _ pid: Int32, pc: UInt64) {
+    let index = currentVCPU(at, pid)
+    if threads[at.tid]?.run != nil { closeRun(at.tid) }
+    if let other = cpus[at.cpu]?.inGuest {
+      // Two kvm_entry on one pCPU: a kvm_exit is missing.
+      if let record = threads[other], let v = record.vcpu { broken(vcpu: v) }
+      threads[other]?.run = nil
+    }
+    implyLoad(index, at, pid)
+    if vcpus[index].state.loadedOn.map({ $0 != at.cpu }) ?? false { broken(vcpu: index) }
+    if vcpus[index].state.loadedOn == nil { vcpus[index].state.loadedOn = at.cpu }
+    var run = OpenRun(
+      vcpu: index, cpu: at.cpu, enter: at, pc: pc, expected: vcpus[index].state.bits)
+    run.entrySample = threads[at.tid]?.sampleBeforeEntry
+    run.clearedBy = vcpus[index].clearedBy
+    run.windowStart = vcpus[index].lastExit
+    run.isFirstOfInterval = vcpus[index].loadedSinceEntry
+    run.isTainted = vcpus[index].loadWasTainted
+    vcpus[index].loadedSinceEntry = false
+    vcpus[index].loadWasTainted = false
+    vcpus[index].clearedBy = nil
+    // Whatever handler was under way is through.
+    vcpus[index].state.enableInFlight = false
+    threads[at.tid]?.sampleBeforeEntry = nil
+    threads[at.tid]?.run = run
+    threads[at.tid]?.isInKVMRun = true
+    cpus[at.cpu]?.inGuest = at.tid
+    vcpus[index].counters.runs += 1
+    vcpus[index].interval.runs += 1
+  }
+
+  mutating func exit(_ at: Moment, _ pid: Int32, ret: Int32, ec: UInt32, pc: UInt64) {
+    let inGuest = cpus[at.cpu]?.inGuest
+    cpus[at.cpu]?.inGuest = nil
+    guard threads[at.tid]?.run != nil, inGuest == at.tid, threads[at.tid]?.run?.exit == nil else {
+      // Where the recording begins this is a run that was under way.
+      if let index = threads[at.tid]?.vcpu, vcpus[index].counters.runs > 0 { broken(vcpu: index) }
+      threads[at.tid]?.run = nil
+      _ = currentVCPU(at, pid)
+      return
+    }
+    threads[at.tid]?.run?.exit = at
+    threads[at.tid]?.run?.ret = ret
+    threads[at.tid]?.run?.ec = ret == 2 ? ec : nil
+    threads[at.tid]?.run?.exitPC = pc
+    guard ret == 2, let index = threads[at.tid]?.vcpu else { return }
+    switch ExceptionClass(rawValue: ec) {
+    case .pointerAuth:
+      vcpus[index].state.enableInFlight = true
+      trapped(at, .instruction)
+    case .systemRegister: vcpus[index].state.enableInFlight = true
+    default: break
+    }
+  }
+
+  /// A sample after the exit and before the next load: handle_exit, or kvm_arch_vcpu_put.
+  mutating func sampleAfterExit(
+    _ index: Int, _ at: Moment, _ sample: EnableBits?, _ fields: borrowing ProbeFields
+  ) {
+    if let pointer = fields.hostContext { noteHostContext(index, at, pointer) }
+    guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
+      return
+    }
+    if run.exitSample == nil { threads[at.tid]?.run?.exitSample = sample }
+    if run.resetSlots == nil, let guest = fields.guestKeys {
+      threads[at.tid]?.run?.resetSlots = guest.resetMask
+    }
+    checkKeySlots(index, at, run, fields)
+  }
+
+  /// Everything about the thread's run is known now: judge it, count it, say it.
+  mutating func closeRun(_ tid: Int32) {
+    guard let run = threads[tid]?.run else { return }
+    threads[tid]?.run = nil
+    let index = run.vcpu
+    if cpus[run.cpu]?.inGuest == tid { cpus[run.cpu]?.inGuest = nil }
+    let (atEntry, atExit) = knownBits(of: run)
+    judge(run, atEntry: atEntry, atExit: atExit)
+    moveModel(run, atEntry, atExit)
+    if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
+    let line = Run(
+      vcpu: vcpus[index].identity, tid: tid, pid: vcpus[index].pid, cpu: run.cpu,
+      enter: run.enter.time, exit: run.exit?.time, ret: run.ret, ec: run.ec, atEntry: atEntry,
+      atExit: atExit)
+    if capabilities.samplesShadow && (atEntry.bits.isKnown || run.entrySample != nil) {
+      say(line, index)
+    } else {
+      infer(line, run, index)
+    }
+  }
+
+  /// What is known of the bits at both ends, from samples and traps of this run alone.
+  private func knownBits(of run: OpenRun) -> (KnownBits, KnownBits) {
+    var atEntry = run.entrySample.map { KnownBits($0, .observed) } ?? .unknown
+    var atExit = run.exitSample.map { KnownBits($0, .observed) } ?? .unknown
+    if vcpus[run.vcpu].isNested { return (.unknown, .unknown) }
+    // The bits change within a run only where traps are handled at EL2, and only from 0 to 1.
+    switch generation?.trap {
+    case .reachesHost, .never:
+      if !atEntry.bits.isKnown, atExit.bits.isKnown { atEntry = KnownBits(atExit.bits, .implied) }
+      if !atExit.bits.isKnown, atEntry.bits.isKnown { atExit = KnownBits(atEntry.bits, .implied) }
+    case .handledAtHyp:
+      if !atEntry.bits.isKnown, atExit.bits == .clear { atEntry = KnownBits(.clear, .implied) }
+      if !atExit.bits.isKnown, atEntry.bits == .set { atExit = KnownBits(.set, .implied) }
+    case nil: break
+    }
+    if configuration.shadowIsNotLive {
+      atEntry = KnownBits(atEntry.bits.withoutSet, atEntry.basis)
+      atExit = KnownBits(atExit.bits.withoutSet, atExit.basis)
+    }
+    // A trap is the CPU's own word: the bit it needs was 0.
+    switch run.trap {
+    case .instruction where atExit.bits.api != .clear:
+      atExit = KnownBits(EnableBits(api: .clear, apk: .unknown), .observed)
+      if generation?.trap != .handledAtHyp { atEntry = atExit }
+    case .register where atExit.bits.apk != .clear:
+      atExit = KnownBits(EnableBits(api: .unknown, apk: .clear), .observed)
+      if generation?.trap != .handledAtHyp { atEntry = atExit }
+    default: break
+    }
+    return (atEntry, atExit)
+  }
+
+  /// Lets the model follow what was seen, for what the next events are compared with.
+  private mutating func moveModel(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
+    guard let generation, run.exit != nil else { return }
+    let index = run.vcpu
+    if let sample = run.exitSample ?? run.entrySample, !run.isOver, run.trap == nil {
+      vcpus[index].state.bits = sample
+    } else if generation.trap == .handledAtHyp, run.exitSample == nil, !run.isOver {
+      vcpus[index].state.bits = .unknown
+    }
+    var switched = vcpus[index].state
+    switched.bits = run.entrySample ?? run.exitSample ?? .unknown
+    if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
+    if var cpu = cpus[run.cpu], !run.isOver {
+      let process = vcpus[index].pid
+      generation.guestEnter(switched, vcpu: index, &cpu.state, process: process)
+      if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
+        cpu.state.hostSlots = .valid(process: process)
+        cpu.hostSaves += 1
+      }
+      generation.guestExit(switched, &cpu.state, process: process)
+      cpus[run.cpu] = cpu
+    }
+    if atEntry.bits.switchesKeys == .set {
+      vcpus[index].counters.enabledRuns += 1
+      vcpus[index].interval.saveUnused = nil
+    }
+    if atExit.bits.switchesKeys == .set, run.certainlyEntered, run.trap == nil {
+      vcpus[index].counters.keySwitches += 1
+      vcpus[index].interval.switchedPasses += 1
+      if vcpus[index].interval.firstSwitched == nil {
+        vcpus[index].interval.firstSwitched = run.enter
+      }
+      vcpus[index].interval.lastSwitched = run.enter
+    }
+    if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits.switchesKeys == .set {
+      vcpus[index].counters.hiddenTraps += 1
+      vcpus[index].counters.hostSaves += 1
+      vcpus[index].interval.trapped = true
+    }
+  }
+
+  mutating func say(_ run: Run, _ index: Int) {
+    if run.atEntry.bits.isKnown, run.atExit.bits.isKnown { vcpus[index].counters.knownRuns += 1 }
+    emit?(.run(run))
+  }
+}
+
+extension EnableBits {
+  /// Only the zeros are kept.
+  var withoutSet: EnableBits {
+    EnableBits(api: api == .set ? .unknown : api, apk: apk == .set ? .unknown : apk)
+  }
+}

@@ -1,0 +1,73 @@
+import Ptrauth
+import Trace
+
+// Ptrauth traps: EC 0x09, and EC 0x18 of a key register.
+extension Replayer {
+  /// handle_exit's esr_el2, or kvm_handle_sys_reg: what the current thread's exit was.
+  mutating func classifyTrap(_ at: Moment, esr: UInt64) {
+    guard let run = threads[at.tid]?.run, run.exit != nil, run.ret == 2 else { return }
+    if run.esr == nil { threads[at.tid]?.run?.esr = esr }
+    guard run.trap == nil, run.ec == ExceptionClass(esr: esr).rawValue else { return }
+    if let access = KeyRegisterAccess(esr: esr) {
+      trapped(at, .register(access))
+    } else if run.ec == ExceptionClass.systemRegister.rawValue {
+      vcpus[run.vcpu].state.enableInFlight = false
+    }
+  }
+
+  /// kvm_sys_access of a key register, where no event carried the ESR.
+  mutating func sysAccess(_ at: Moment, _ register: SystemRegister, isWrite: Bool) {
+    guard let run = threads[at.tid]?.run, run.trap == nil, run.exit != nil,
+      run.ec == ExceptionClass.systemRegister.rawValue,
+      let key = KeyRegister(
+        op0: register.op0, op1: register.op1, crn: register.crn, crm: register.crm,
+        op2: register.op2)
+    else { return }
+    trapped(at, .register(KeyRegisterAccess(register: key, isWrite: isWrite)))
+  }
+
+  /// The current thread's exit is a ptrauth trap.
+  mutating func trapped(_ at: Moment, _ trap: PtrauthTrap) {
+    guard let run = threads[at.tid]?.run else { return }
+    let index = run.vcpu
+    threads[at.tid]?.run?.trap = trap
+    switch trap {
+    case .instruction: vcpus[index].counters.instructionTraps += 1
+    case .register: vcpus[index].counters.registerTraps += 1
+    }
+    vcpus[index].interval.trapped = true
+    let feature = vcpus[index].state.feature
+    if generation?.trap == .reachesHost, feature == .both, !probesHit.contains(.ptrauthTrap) {
+      answered(index, at)
+    }
+    let answer: TrapAnswer =
+      switch feature {
+      case .both: generation?.trap == .reachesHost ? .enabled : .unknown
+      case .none, .partial: .undefined
+      case .unknown: .unknown
+      }
+    emit?(.trap(vcpus[index].identity, run.exit ?? at, trap, answer: answer))
+  }
+
+  /// kvm_arm_vcpu_ptrauth_trap or kvm_handle_ptrauth was entered.
+  mutating func trapHandler(
+    _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
+  ) {
+    if let pointer = fields.hostContext { noteHostContext(index, at, pointer) }
+    if let esr = fields.esr { classifyTrap(at, esr: esr) }
+    if function == .ptrauthTrap { answered(index, at) }
+  }
+
+  /// The handler enables and saves the host's keys, if the vCPU has the feature.
+  private mutating func answered(_ index: Int, _ at: Moment) {
+    guard let generation, vcpus[index].state.feature == .both else { return }
+    var cpu = cpus[at.cpu] ?? CPURecord(firstTime: at.time)
+    if generation.hostSave == .preemptibleTrap {
+      vcpus[index].counters.hostSaves += 1
+      cpu.hostSaves += 1
+      vcpus[index].interval.saveUnused = at
+    }
+    generation.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
+    cpus[at.cpu] = cpu
+  }
+}

@@ -1,0 +1,172 @@
+public import Ptrauth
+public import Trace
+
+/// Drives the model with the events of a recording, in time order, and compares what was observed
+/// with what the model implies.
+///
+/// Memory grows with vCPUs, threads and pCPUs, not with the length of the recording.
+public struct Replayer {
+  /// What the replay is told about the recorded kernel and recording.
+  public struct Configuration {
+    /// Nil: not known; only what every generation shares is judged.
+    public var generation: Generation?
+    /// CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
+    public var kernelUsesPointerAuth: Bool?
+    /// The shadow is known not to say what HCR_EL2 in the CPU holds (an earlier replay of the same
+    /// recording found `trap-while-enabled`): a sampled 1 is then no knowledge.
+    public var shadowIsNotLive = false
+    /// The events that were recorded.
+    public var recordedEvents: [RecordedEvent] = []
+    /// Run-time address of a probe -> the function it is in.
+    public var resolve: (UInt64) -> KernelFunction? = { _ in nil }
+    /// `perf record -z` of perf 6.1 can lose the end of a pCPU's buffer without a record of it.
+    public var tailsMayBeMissing = false
+
+    public init() {}
+  }
+
+  let configuration: Configuration
+  let capabilities: Capabilities
+  var vcpus: [VCPURecord] = []
+  var threads: [Int32: ThreadRecord] = [:]
+  var cpus: [Int32: CPURecord] = [:]
+  var log = FindingLog()
+  var provisional = ProvisionalFindings()
+  var hostContexts = HostContextMap()
+  /// Functions whose probes were hit.
+  var probesHit: Set<KernelFunction> = []
+  /// Addresses of probe hits that are no known function, with their count.
+  var unresolvedProbes: [UInt64: UInt64] = [:]
+  /// Sequences that cannot happen without missing events.
+  var breaks: UInt64 = 0
+  var firstTime: UInt64?
+  var lastTime: UInt64 = 0
+  var eventCount: UInt64 = 0
+  var lostEvents: [Int32: UInt64] = [:]
+  private var pointerIndex: [UInt64: Int] = [:]
+  private var functionCache: [UInt64: KernelFunction?] = [:]
+  let emit: ((TimelineEntry) -> Void)?
+
+  /// - Parameter timeline: called for every line of the timeline, in the order things become known.
+  public init(_ configuration: Configuration, timeline: ((TimelineEntry) -> Void)? = nil) {
+    self.configuration = configuration
+    capabilities = Capabilities(configuration.recordedEvents)
+    emit = timeline
+  }
+
+  var generation: Generation? { configuration.generation }
+
+  /// Takes the next event; events come in time order.
+  public mutating func consume(_ event: borrowing Event) {
+    let time = event.time
+    if firstTime == nil { firstTime = time }
+    lastTime = max(lastTime, time)
+    eventCount += 1
+    let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
+    note(at)
+    let pid = event.pid
+    switch event.payload {
+    case .probe(let hit): probe(hit, at, pid)
+    case .entry(let pc): entry(at, pid, pc: pc)
+    case .exit(let ret, let ec, let pc): exit(at, pid, ret: ret, ec: ec, pc: pc)
+    case .handleSysReg(let esr): classifyTrap(at, esr: esr)
+    case .sysAccess(let register, let isWrite, _): sysAccess(at, register, isWrite: isWrite)
+    case .userspaceExit: userspaceExit(at)
+    case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
+    case .vcpuNumber(let number): nameNumber(at, number)
+    case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
+    case .migrateTask: break
+    case .fork(let child, let childPid): fork(child, childPid)
+    case .lost(let count): lost(at, count: count)
+    }
+  }
+
+  /// Remembers how far each pCPU's events have come; lets provisional findings stand.
+  private mutating func note(_ at: Moment) {
+    if var cpu = cpus.removeValue(forKey: at.cpu) {
+      cpu.beforeLast = cpu.lastTime
+      cpu.lastTime = at.time
+      cpus[at.cpu] = cpu
+    } else {
+      cpus[at.cpu] = CPURecord(firstTime: at.time)
+    }
+    guard !provisional.isEmpty else { return }
+    let seenUntil = cpus.values.lazy.map(\.lastTime).min() ?? 0
+    for finding in provisional.take(upTo: seenUntil) { commit(finding) }
+  }
+
+  mutating func function(at address: UInt64) -> KernelFunction? {
+    if let known = functionCache[address] { return known }
+    let found = configuration.resolve(address)
+    functionCache[address] = .some(found)
+    return found
+  }
+
+  // MARK: Identity
+
+  mutating func thread(_ tid: Int32, _ pid: Int32) -> ThreadRecord {
+    if let record = threads[tid] { return record }
+    var record = ThreadRecord(pid: pid)
+    record.isBornHere = pid >= 0 && (threads[pid]?.isBornHere ?? false)
+    threads[tid] = record
+    return record
+  }
+
+  /// The vCPU a struct kvm_vcpu * names, made known to the current thread.
+  mutating func bind(
+    _ at: Moment, _ pid: Int32, pointer: UInt64, number: Int32?, _ kind: VCPUIdentity.Kind
+  ) -> Int {
+    _ = thread(at.tid, pid)
+    let index: Int
+    if let known = pointerIndex[pointer] {
+      index = known
+    } else if let own = threads[at.tid]?.vcpu, vcpus[own].identity.pointer == nil {
+      // The thread's vCPU was seen before its pointer was.
+      index = own
+      vcpus[own].identity.pointer = pointer
+      pointerIndex[pointer] = own
+    } else {
+      index = vcpus.count
+      vcpus.append(
+        VCPURecord(
+          identity: VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), tid: at.tid,
+          pid: pid))
+      pointerIndex[pointer] = index
+    }
+    vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
+    if let number { vcpus[index].identity.number = number }
+    vcpus[index].tid = at.tid
+    if pid >= 0 { vcpus[index].pid = pid }
+    threads[at.tid]?.vcpu = index
+    return index
+  }
+
+  /// The vCPU of the current thread; a new one by thread if nothing better is known.
+  mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
+    if let known = thread(at.tid, pid).vcpu { return known }
+    let index = vcpus.count
+    var record = VCPURecord(
+      identity: VCPUIdentity(thread: at.tid, kind: .thread), tid: at.tid, pid: pid)
+    if threads[at.tid]?.isBornHere ?? false {
+      // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
+      record.inference.isWholeLifeSeen = true
+      record.state.enableInFlight = false
+      record.state.bits = .clear
+    }
+    vcpus.append(record)
+    threads[at.tid]?.vcpu = index
+    return index
+  }
+
+  private mutating func nameNumber(_ at: Moment, _ number: Int32) {
+    guard let index = threads[at.tid]?.vcpu, vcpus[index].identity.number == nil else { return }
+    vcpus[index].identity.number = number
+  }
+
+  private mutating func fork(_ child: Int32, _ childPid: Int32) {
+    var record = ThreadRecord(pid: childPid)
+    // A new process was born here; a new thread if its process was.
+    record.isBornHere = child == childPid || (threads[childPid]?.isBornHere ?? false)
+    threads[child] = record
+  }
+}

@@ -1,0 +1,67 @@
+import Ptrauth
+import Trace
+
+/// What the replay keeps of one thread.
+struct ThreadRecord {
+  var pid: Int32
+  /// Index of the vCPU the thread runs or last ran.
+  var vcpu: Int?
+  /// The shadow sampled since the last run: what the next run enters with.
+  var sampleBeforeEntry: EnableBits?
+  var run: OpenRun?
+  /// Between the first kvm_entry and kvm_userspace_exit; nil until known.
+  var isInKVMRun: Bool?
+  /// Switched out since the last run: a load lies in between if it was in KVM_RUN.
+  var wasSwitchedOut = false
+  /// Its process was created within the recording, so its vCPUs were too.
+  var isBornHere = false
+
+  init(pid: Int32) { self.pid = pid }
+}
+
+/// A run between its kvm_entry and the moment everything about it is known.
+struct OpenRun {
+  var vcpu: Int
+  var cpu: Int32
+  var enter: Moment
+  var entryPC: UInt64
+  var entrySample: EnableBits?
+  /// kvm_exit.
+  var exit: Moment?
+  var ret: Int32?
+  var ec: UInt32?
+  var exitPC: UInt64 = 0
+  var exitSample: EnableBits?
+  /// ESR_EL2 of the exit, from handle_exit or kvm_handle_sys_reg.
+  var esr: UInt64?
+  var trap: PtrauthTrap?
+  var trapIsReported = false
+  /// The trap was answered with an UNDEF: kvm_inject_undefined was seen.
+  var sawUndefined = false
+  /// Its key slots were looked at.
+  var isChecked = false
+  /// A load came after the exit: later samples are not this run's.
+  var isOver = false
+  /// What the model expected the entry to find.
+  var expected: EnableBits
+  /// The load whose clear `expected` rests on.
+  var clearedBy: Moment?
+  var windowStart: Moment?
+  /// A ptrauth trap could have been in flight over a load before this entry.
+  var isTainted = false
+  var isFirstOfInterval = false
+  /// Guest slots at the exit that still hold the reset value, by register index.
+  var resetSlots: UInt16?
+
+  init(vcpu: Int, cpu: Int32, enter: Moment, pc: UInt64, expected: EnableBits) {
+    self.vcpu = vcpu
+    self.cpu = cpu
+    self.enter = enter
+    entryPC = pc
+    self.expected = expected
+  }
+
+  /// The guest certainly ran: __guest_enter may return at once with a pending interrupt, but then
+  /// the PC stands still.
+  var certainlyEntered: Bool { ret == 2 || (exit != nil && exitPC != entryPC) }
+}

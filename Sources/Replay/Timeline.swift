@@ -1,0 +1,70 @@
+public import Ptrauth
+
+/// How a bit is known.
+public enum Basis: Sendable, Hashable {
+  /// A field of an event shows it: the shadow sampled, or a trap that needs the bit to be 0.
+  case observed
+  /// The model implies it from events that were seen.
+  case implied
+  case unknown
+
+  public var word: String {
+    switch self {
+    case .observed: "observed"
+    case .implied: "implied"
+    case .unknown: "unknown"
+    }
+  }
+}
+
+/// API and APK at one end of a run, and how they are known.
+public struct KnownBits: Sendable, Hashable {
+  public var bits: EnableBits
+  public var basis: Basis
+
+  public init(_ bits: EnableBits, _ basis: Basis) {
+    self.bits = bits
+    self.basis = bits == .unknown ? .unknown : basis
+  }
+  public static let unknown = KnownBits(.unknown, .unknown)
+}
+
+/// One kvm_entry .. kvm_exit pair.
+public struct Run: Sendable {
+  public var vcpu: VCPUIdentity
+  public var tid: Int32
+  public var pid: Int32
+  public var cpu: Int32
+  public var enter: UInt64
+  /// Nil when the recording ends, or loses events, before the kvm_exit.
+  public var exit: UInt64?
+  /// ARM_EXCEPTION_CODE, and ESR_ELx.EC of a TRAP.
+  public var ret: Int32?
+  public var ec: UInt32?
+  /// At the first pass's entry, and at the last pass's exit.
+  public var atEntry: KnownBits
+  public var atExit: KnownBits
+}
+
+/// One line of the timeline.
+public enum TimelineEntry: Sendable {
+  case run(Run)
+  /// `isImplied`: no probe recorded it; sched_switch or kvm_userspace_exit prove it.
+  case load(VCPUIdentity, Moment, isImplied: Bool)
+  case put(VCPUIdentity, Moment, isImplied: Bool)
+  case trap(VCPUIdentity, Moment, PtrauthTrap, answer: TrapAnswer)
+  case loss(Moment, count: UInt64)
+  case finding(Rule, Finding.Level, VCPUIdentity?, Moment)
+}
+
+/// What became of a ptrauth trap.
+public enum TrapAnswer: Sendable, Hashable {
+  case enabled, undefined, unknown
+  public var word: String? {
+    switch self {
+    case .enabled: "enabled"
+    case .undefined: "undef"
+    case .unknown: nil
+    }
+  }
+}

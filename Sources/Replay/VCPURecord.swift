@@ -1,0 +1,80 @@
+import Ptrauth
+import Trace
+
+/// What the replay keeps of one vCPU.
+struct VCPURecord {
+  var identity: VCPUIdentity
+  /// Last thread and process that ran it.
+  var tid: Int32
+  var pid: Int32
+  /// The model's expectation: a sample that contradicts it is a finding or a correction.
+  var state: VCPUState
+  var counters = Counters()
+  /// KVM_ARM_VCPU_HAS_EL2 (feature bit 7): a nested guest's bits are L1's, not the patch's.
+  var isNested = false
+
+  /// The last load since the vCPU was last about to enter: proof for `stale-enable`.
+  var clearedBy: Moment?
+  /// The last run that was complete, and not a ptrauth trap: where an observation window begins.
+  var lastExit: Moment?
+  /// kvm_arch_vcpu_put came before the load now in force.
+  var isPut = false
+
+  var interval = LoadInterval()
+  /// Load intervals that had a run, and those of them with a ptrauth trap.
+  var intervals: UInt64 = 0
+  var trappedIntervals: UInt64 = 0
+  /// A load came since the last kvm_entry; and a handler may have been under way over it.
+  var loadedSinceEntry = false
+  var loadWasTainted = false
+  var pendingWrite: GuestKeyWrite?
+  var inference = IntervalInference()
+
+  init(identity: VCPUIdentity, tid: Int32, pid: Int32) {
+    self.identity = identity
+    self.tid = tid
+    self.pid = pid
+    state = VCPUState()
+    // Nothing was seen yet: a trap handler may be under way.
+    state.enableInFlight = true
+  }
+
+  /// After lost events: what was expected is no longer.
+  mutating func wall() {
+    state.bits = .unknown
+    state.enableInFlight = true
+    clearedBy = nil
+    lastExit = nil
+    isPut = false
+    state.loadedOn = nil
+    interval = LoadInterval()
+    loadedSinceEntry = false
+    loadWasTainted = false
+    pendingWrite = nil
+    inference.wall()
+  }
+}
+
+/// What one load interval has seen so far, for the cost rules.
+struct LoadInterval {
+  var begin: Moment?
+  /// Runs that certainly entered the guest with keys switched.
+  var switchedPasses: UInt64 = 0
+  var firstSwitched: Moment?
+  var lastSwitched: Moment?
+  var runs: UInt64 = 0
+  var trapped = false
+  /// A host save of this interval has not been restored from yet.
+  var saveUnused: Moment?
+}
+
+/// A guest's write of a key register that trapped, and will be retried.
+struct GuestKeyWrite {
+  var register: KeyRegister
+  /// Guest address of the MSR.
+  var pc: UInt64
+  var trap: Moment
+  var retry: Moment?
+  /// Exits since the retry at which the slot still held its reset value.
+  var unchangedExits = 0
+}

@@ -1,0 +1,73 @@
+public import Replay
+public import Ptrauth
+
+/// Everything a report shows. Reports know neither recordings nor kernels: who builds the document
+/// states their facts here.
+public struct Document: Sendable {
+  public var recording: RecordingFacts
+  public var kernel: KernelFacts
+  public var analysis: Analysis
+
+  public init(recording: RecordingFacts, kernel: KernelFacts, analysis: Analysis) {
+    self.recording = recording
+    self.kernel = kernel
+    self.analysis = analysis
+  }
+}
+
+public struct RecordingFacts: Sendable {
+  public var path: String
+  public var format: String
+  public var byteCount: UInt64
+  public var clock: String
+  public var osRelease: String?
+  public var architecture: String?
+  public var cpusOnline: Int?
+  public var commandLine: [String] = []
+  public var events: [(name: String, count: UInt64)] = []
+  /// PERF_RECORD_LOST_SAMPLES: losses by event, without a place in time.
+  public var lostSamples: UInt64 = 0
+  public var isIncomplete = false
+  public var warnings: [String] = []
+
+  public init(path: String, format: String, byteCount: UInt64, clock: String) {
+    self.path = path
+    self.format = format
+    self.byteCount = byteCount
+    self.clock = clock
+  }
+}
+
+public struct KernelFacts: Sendable {
+  /// The vmlinux used, if any.
+  public var path: String?
+  public var buildID: String?
+  /// The build-id in the recording.
+  public var recordedBuildID: String?
+  /// How vmlinux and recording were matched, in words.
+  public var match: String
+  public var generation: Generation?
+  /// What the generation rests on: "vmlinux", "--generation", "release 6.1.0 (weak)".
+  public var generationBasis: String
+  public var marks: [Mark] = []
+  public var usesPointerAuth: Bool?
+  /// Source of the code a rule is about: rule id -> "function (file:line)".
+  public var sources: [String: String] = [:]
+
+  public struct Mark: Sendable {
+    public var description: String
+    public var outcome: String
+    public var isConsistent: Bool
+    public init(description: String, outcome: String, isConsistent: Bool) {
+      self.description = description
+      self.outcome = outcome
+      self.isConsistent = isConsistent
+    }
+  }
+
+  public init(match: String, generation: Generation?, generationBasis: String) {
+    self.match = match
+    self.generation = generation
+    self.generationBasis = generationBasis
+  }
+}

@@ -1,0 +1,228 @@
+import Ptrauth
+import Replay
+
+/// `--format json`: one document.
+///
+///     schema        "ptrauth-trace/analysis/1"
+///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
+///                   lost {"<cpu>": count}, lostSamples, incomplete, sequenceBreaks, begin, end (ns of its
+///                   clock), warnings
+///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
+///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
+///     verdict       findings | incomplete | clean | unusable
+///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters
+///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
+///     findings      rule, title, level (proved | suspected), severity, correctness, count, first,
+///                   last, statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
+///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}]
+///     notObservable rule, reason, remedy
+///
+/// Times are nanoseconds of the recording's clock. Counters named in `lowerBounds` are lower bounds.
+/// Key values never appear.
+public enum JSONReport {
+  public static func render(_ document: Document) -> [UInt8] {
+    var json = JSONWriter(pretty: true)
+    let analysis = document.analysis
+    json.object { json in
+      json.field("schema", "ptrauth-trace/analysis/1")
+      json.key("recording")
+      json.object { recording(document, &$0) }
+      json.key("kernel")
+      json.object { kernel(document.kernel, &$0) }
+      json.field("verdict", analysis.verdict.word)
+      json.key("vcpus")
+      json.array { json in for vcpu in analysis.vcpus { json.object { self.vcpu(vcpu, &$0) } } }
+      json.key("cpus")
+      json.array { json in
+        for cpu in analysis.cpus {
+          json.object { json in
+            json.field("cpu", cpu.cpu)
+            json.field("live", word(cpu.state.live))
+            json.field("hostSlots", word(cpu.state.hostSlots))
+            json.field("hostSaves", cpu.hostSaves)
+          }
+        }
+      }
+      json.key("findings")
+      json.array { json in
+        for finding in analysis.findings {
+          json.object { self.finding(finding, document.kernel, &$0) }
+        }
+      }
+      json.key("notObservable")
+      json.array { json in
+        for item in analysis.notObservable {
+          json.object { json in
+            json.field("rule", item.rule.id)
+            json.field("reason", item.reason)
+            json.field("remedy", item.remedy)
+          }
+        }
+      }
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  private static func recording(_ document: Document, _ json: inout JSONWriter) {
+    let facts = document.recording
+    json.field("path", facts.path)
+    json.field("format", facts.format)
+    json.field("bytes", facts.byteCount)
+    json.field("clock", facts.clock)
+    json.field("osrelease", facts.osRelease)
+    json.field("arch", facts.architecture)
+    json.field("cpus", facts.cpusOnline)
+    json.key("command")
+    json.array { json in for word in facts.commandLine { json.value(word) } }
+    json.key("events")
+    json.object { json in for event in facts.events { json.field(event.name, event.count) } }
+    json.key("lost")
+    json.object { json in
+      for loss in document.analysis.lostEvents { json.field(String(loss.cpu), loss.count) }
+    }
+    json.field("lostSamples", facts.lostSamples)
+    json.field("incomplete", facts.isIncomplete)
+    json.field("sequenceBreaks", document.analysis.sequenceBreaks)
+    json.field("begin", document.analysis.firstTime)
+    json.field("end", document.analysis.lastTime)
+    json.key("warnings")
+    json.array { json in for warning in facts.warnings { json.value(warning) } }
+  }
+
+  private static func kernel(_ facts: KernelFacts, _ json: inout JSONWriter) {
+    json.field("vmlinux", facts.path)
+    json.field("buildId", facts.buildID)
+    json.field("recordedBuildId", facts.recordedBuildID)
+    json.field("match", facts.match)
+    json.field("generation", facts.generation?.name)
+    json.field("generationId", facts.generation?.id)
+    json.field("generationBasis", facts.generationBasis)
+    json.key("marks")
+    json.array { json in
+      for mark in facts.marks {
+        json.object { json in
+          json.field("mark", mark.description)
+          json.field("outcome", mark.outcome)
+          json.field("consistent", mark.isConsistent)
+        }
+      }
+    }
+    json.field("usesPointerAuth", facts.usesPointerAuth)
+  }
+
+  private static func vcpu(_ vcpu: Analysis.VCPU, _ json: inout JSONWriter) {
+    identity(vcpu.identity, &json)
+    json.field("tid", vcpu.tid)
+    json.field("pid", vcpu.pid < 0 ? nil : vcpu.pid)
+    json.field("identity", vcpu.identity.kind.words)
+    json.field("feature", word(vcpu.feature))
+    json.key("counters")
+    json.object { json in
+      let c = vcpu.counters
+      json.field("loads", c.loads)
+      json.field("puts", c.puts)
+      json.field("runs", c.runs)
+      json.field("knownRuns", c.knownRuns)
+      json.field("enabledRuns", c.enabledRuns)
+      json.key("traps")
+      json.object { json in
+        json.field("pac", c.instructionTraps)
+        json.field("keyRegister", c.registerTraps)
+        json.field("hidden", c.hiddenTraps)
+      }
+      json.field("undefs", c.undefs)
+      json.field("resets", c.resets)
+      json.field("hostSaves", c.hostSaves)
+      json.field("keySwitches", c.keySwitches)
+    }
+    json.key("lowerBounds")
+    json.array { json in
+      json.value("keySwitches")
+      if vcpu.counters.loadsAreLowerBounds {
+        json.value("loads")
+        json.value("puts")
+      }
+    }
+  }
+
+  private static func finding(
+    _ finding: Finding, _ kernel: KernelFacts, _ json: inout JSONWriter
+  ) {
+    json.field("rule", finding.rule.id)
+    json.field("title", finding.rule.title)
+    json.field("level", finding.level.word)
+    json.field("severity", finding.rule.severity.name)
+    json.field("correctness", finding.rule.isCorrectness)
+    json.field("count", finding.count)
+    json.field("first", finding.first.time)
+    json.field("last", finding.last.time)
+    json.field("statement", finding.statement)
+    json.field("consequence", finding.rule.consequence)
+    json.field("lookAt", finding.rule.lookAt)
+    json.field("source", kernel.sources[finding.rule.id])
+    json.key("vcpus")
+    json.array { json in
+      for vcpu in finding.vcpus {
+        json.object { json in
+          identity(vcpu.identity, &json)
+          json.field("count", vcpu.count)
+        }
+      }
+    }
+    json.key("cost")
+    if let cost = finding.cost {
+      json.object { json in
+        json.field("reads", cost.reads)
+        json.field("writes", cost.writes)
+        json.field("trips", cost.trips)
+      }
+    } else {
+      json.null()
+    }
+    json.key("evidence")
+    json.array { json in
+      for evidence in finding.evidence {
+        json.object { json in
+          json.field("time", evidence.moment.time)
+          json.field("cpu", evidence.moment.cpu)
+          json.field("tid", evidence.moment.tid)
+          json.field("event", evidence.event)
+          json.field("detail", evidence.detail)
+        }
+      }
+    }
+  }
+
+  static func identity(_ identity: VCPUIdentity, _ json: inout JSONWriter) {
+    json.field("vcpu", identity.pointer.map(hexadecimal))
+    json.field("vcpu_id", identity.number)
+  }
+}
+
+func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+
+func word(_ feature: Feature) -> String? {
+  switch feature {
+  case .both: "both"
+  case .none: "none"
+  case .partial: "partial"
+  case .unknown: nil
+  }
+}
+
+func word(_ owner: KeyOwner) -> String? {
+  switch owner {
+  case .host(let process): process < 0 ? "host" : "host \(process)"
+  case .guest(let vcpu): "guest \(vcpu)"
+  case .unknown: nil
+  }
+}
+
+func word(_ slots: HostSlots) -> String? {
+  switch slots {
+  case .unknown: nil
+  case .valid(let process): "valid \(process)"
+  case .stale(let process): "stale \(process)"
+  }
+}

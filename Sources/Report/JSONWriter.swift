@@ -1,0 +1,108 @@
+/// Writes JSON into a buffer, in the order it is told: no trees, no reflection.
+public struct JSONWriter {
+  public private(set) var bytes: [UInt8] = []
+  private var needsComma = false
+  private var depth = 0
+  private let isPretty: Bool
+
+  public init(pretty: Bool) { isPretty = pretty }
+
+  public mutating func clear() {
+    bytes.removeAll(keepingCapacity: true)
+    needsComma = false
+    depth = 0
+  }
+
+  public mutating func object(_ body: (inout JSONWriter) -> Void) { nest("{", "}", body) }
+  public mutating func array(_ body: (inout JSONWriter) -> Void) { nest("[", "]", body) }
+
+  public mutating func key(_ name: String) {
+    separate()
+    quote(name)
+    bytes.append(UInt8(ascii: ":"))
+    if isPretty { bytes.append(UInt8(ascii: " ")) }
+    needsComma = false
+  }
+
+  public mutating func value(_ text: String?) {
+    guard let text else { return null() }
+    separate()
+    quote(text)
+    needsComma = true
+  }
+  public mutating func value<T: FixedWidthInteger>(_ number: T?) {
+    guard let number else { return null() }
+    separate()
+    bytes.append(contentsOf: String(number).utf8)
+    needsComma = true
+  }
+  public mutating func value(_ flag: Bool?) {
+    guard let flag else { return null() }
+    separate()
+    bytes.append(contentsOf: (flag ? "true" : "false").utf8)
+    needsComma = true
+  }
+  public mutating func null() {
+    separate()
+    bytes.append(contentsOf: "null".utf8)
+    needsComma = true
+  }
+
+  public mutating func field(_ name: String, _ text: String?) {
+    key(name)
+    value(text)
+  }
+  public mutating func field<T: FixedWidthInteger>(_ name: String, _ number: T?) {
+    key(name)
+    value(number)
+  }
+  public mutating func field(_ name: String, _ flag: Bool?) {
+    key(name)
+    value(flag)
+  }
+  public mutating func newline() { bytes.append(UInt8(ascii: "\n")) }
+
+  private mutating func nest(_ open: String, _ close: String, _ body: (inout JSONWriter) -> Void) {
+    separate()
+    bytes.append(contentsOf: open.utf8)
+    depth += 1
+    needsComma = false
+    let before = bytes.count
+    body(&self)
+    depth -= 1
+    if isPretty, bytes.count > before { indent() }
+    bytes.append(contentsOf: close.utf8)
+    needsComma = true
+  }
+
+  private mutating func separate() {
+    if needsComma { bytes.append(UInt8(ascii: ",")) }
+    // A value right after its key stays on the line.
+    if isPretty, depth > 0, bytes.last != UInt8(ascii: " ") { indent() }
+    needsComma = false
+  }
+
+  private mutating func indent() {
+    bytes.append(UInt8(ascii: "\n"))
+    bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: depth * 2))
+  }
+
+  /// RFC 8259 §7: quotes, backslash and control characters are escaped; the rest is UTF-8.
+  private mutating func quote(_ text: String) {
+    bytes.append(UInt8(ascii: "\""))
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+        bytes.append(UInt8(ascii: "\\"))
+        bytes.append(byte)
+      case 0..<0x20:
+        bytes.append(contentsOf: "\\u00".utf8)
+        let digits = String(byte, radix: 16)
+        if digits.count < 2 { bytes.append(UInt8(ascii: "0")) }
+        bytes.append(contentsOf: digits.utf8)
+      default: bytes.append(byte)
+      }
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+}

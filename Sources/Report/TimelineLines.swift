@@ -1,0 +1,98 @@
+import Ptrauth
+public import Replay
+
+/// `--format jsonl`: the timeline, one JSON object a line, in the order things became known (a run is
+/// said once its exit was handled). `time`, `enter` and `exit` are nanoseconds of the recording's clock;
+/// `vcpu` is the struct kvm_vcpu pointer, null where it was never shown; `tid` is always there.
+///
+///     run      vcpu, vcpu_id, tid, cpu, enter, exit (null: never seen), ret ("TRAP", "IRQ" ...), ec,
+///              api and apk: [at the first pass's entry, at the last pass's exit], 0, 1 or null;
+///              basis: [at entry, at exit], "observed", "implied" or "unknown"
+///     load,    vcpu, vcpu_id, tid, cpu, time, basis: "observed" (probe) or "implied" (sched_switch,
+///     put      kvm_userspace_exit)
+///     trap     vcpu, vcpu_id, tid, cpu, time, ec, register and write (null for EC 0x09),
+///              answer: "enabled", "undef" or null
+///     loss     cpu, time, tid, count
+///     finding  rule, level, severity, vcpu, vcpu_id, tid, cpu, time
+public struct TimelineLines {
+  private var json = JSONWriter(pretty: false)
+
+  public init() {}
+
+  /// The line of an entry, with its newline. Valid until the next call.
+  public mutating func line(_ entry: TimelineEntry) -> [UInt8] {
+    json.clear()
+    json.object { json in
+      switch entry {
+      case .run(let run): Self.run(run, &json)
+      case .load(let identity, let at, let isImplied):
+        json.field("type", "load")
+        Self.place(identity, at, &json)
+        json.field("basis", isImplied ? "implied" : "observed")
+      case .put(let identity, let at, let isImplied):
+        json.field("type", "put")
+        Self.place(identity, at, &json)
+        json.field("basis", isImplied ? "implied" : "observed")
+      case .trap(let identity, let at, let trap, let answer):
+        json.field("type", "trap")
+        Self.place(identity, at, &json)
+        switch trap {
+        case .instruction:
+          json.field("ec", 9)
+          json.field("register", nil as String?)
+          json.field("write", nil as Bool?)
+        case .register(let access):
+          json.field("ec", 0x18)
+          json.field("register", access.register.name)
+          json.field("write", access.isWrite)
+        }
+        json.field("answer", answer.word)
+      case .loss(let at, let count):
+        json.field("type", "loss")
+        json.field("tid", at.tid)
+        json.field("cpu", at.cpu)
+        json.field("time", at.time)
+        json.field("count", count)
+      case .finding(let rule, let level, let identity, let at):
+        json.field("type", "finding")
+        json.field("rule", rule.id)
+        json.field("level", level.word)
+        json.field("severity", rule.severity.name)
+        Self.place(identity, at, &json)
+      }
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  private static func place(_ identity: VCPUIdentity?, _ at: Moment, _ json: inout JSONWriter) {
+    json.field("vcpu", identity?.pointer.map(hexadecimal))
+    json.field("vcpu_id", identity?.number)
+    json.field("tid", at.tid)
+    json.field("cpu", at.cpu)
+    json.field("time", at.time)
+  }
+
+  private static func run(_ run: Run, _ json: inout JSONWriter) {
+    json.field("type", "run")
+    JSONReport.identity(run.vcpu, &json)
+    json.field("tid", run.tid)
+    json.field("cpu", run.cpu)
+    json.field("enter", run.enter)
+    json.field("exit", run.exit)
+    json.field("ret", run.ret.map(exceptionName))
+    json.field("ec", run.ec)
+    for (name, bit) in [("api", \EnableBits.api), ("apk", \EnableBits.apk)] {
+      json.key(name)
+      json.array { json in
+        json.value(run.atEntry.bits[keyPath: bit].value)
+        json.value(run.atExit.bits[keyPath: bit].value)
+      }
+    }
+    json.key("basis")
+    json.array { json in
+      json.value(run.atEntry.basis.word)
+      json.value(run.atExit.basis.word)
+    }
+  }
+}
