@@ -1,5 +1,6 @@
 import Glibc
 import KernelImage
+import Synchronization
 import Testing
 
 /// A kernel of the recordings kept beside the package.
@@ -16,7 +17,7 @@ enum RecordedKernel: String, CaseIterable, Sendable, CustomTestStringConvertible
   static let packageRoot = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
 
   static var isPresent: Bool {
-    allCases.allSatisfy { access($0.directory + "/vmlinux.slim.xz", R_OK) == 0 }
+    allCases.allSatisfy { unsafe access($0.directory + "/vmlinux.slim.xz", R_OK) == 0 }
   }
 
   var directory: String { "\(Self.packageRoot)/../shared/recordings/kernels/\(rawValue)" }
@@ -24,7 +25,7 @@ enum RecordedKernel: String, CaseIterable, Sendable, CustomTestStringConvertible
   var compressedPath: String { directory + "/vmlinux.slim.xz" }
 
   /// The plain file, unpacked once per test run.
-  func plainPath() throws -> String { try Unpacked.shared.path(of: self) }
+  func plainPath() throws -> String { try Unpacked.path(of: self) }
 
   func open() throws -> KernelImage { try KernelImage(path: plainPath()) }
 
@@ -32,18 +33,16 @@ enum RecordedKernel: String, CaseIterable, Sendable, CustomTestStringConvertible
 }
 
 /// Plain copies of the recorded kernels in a scratch directory, removed when the process ends.
-private final class Unpacked: @unchecked Sendable {
-  static let shared = Unpacked()
-  private var lock = pthread_mutex_t()
-  private var paths: [RecordedKernel: String] = [:]
+private enum Unpacked {
+  private static let paths = Mutex<[RecordedKernel: String]>([:])
 
-  func path(of kernel: RecordedKernel) throws -> String {
-    unsafe pthread_mutex_lock(&lock)
-    defer { unsafe pthread_mutex_unlock(&lock) }
-    if let path = paths[kernel] { return path }
-    let path = try Scratch.forProcess() + "/vmlinux-" + kernel.rawValue
-    try run("/bin/sh", ["-c", "exec xz -dc '\(kernel.compressedPath)' > '\(path)'"])
-    paths[kernel] = path
-    return path
+  static func path(of kernel: RecordedKernel) throws -> String {
+    try paths.withLock { paths in
+      if let path = paths[kernel] { return path }
+      let path = try Scratch.forProcess() + "/vmlinux-" + kernel.rawValue
+      try run("/bin/sh", ["-c", "exec xz -dc '\(kernel.compressedPath)' > '\(path)'"])
+      paths[kernel] = path
+      return path
+    }
   }
 }

@@ -11,42 +11,49 @@ struct CommandFailure: Error, CustomStringConvertible {
 @discardableResult
 func run(_ program: String, _ arguments: [String], input: String? = nil) throws -> String {
   let scratch = try Scratch()
-  let output = scratch.path + "/out"
-  var actions = unsafe posix_spawn_file_actions_t()
-  unsafe posix_spawn_file_actions_init(&actions)
-  defer { unsafe posix_spawn_file_actions_destroy(&actions) }
   var source = "/dev/null"
   if let input {
     source = scratch.path + "/in"
     try write(Array(input.utf8), to: source)
   }
-  unsafe posix_spawn_file_actions_addopen(&actions, 0, source, O_RDONLY, 0)
-  unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
-  unsafe posix_spawn_file_actions_addopen(
-    &actions, 2, scratch.path + "/err", O_WRONLY | O_CREAT, 0o600)
-
-  var words: [UnsafeMutablePointer<CChar>?] = unsafe ([program] + arguments).map { unsafe strdup($0) }
-  unsafe words.append(nil)
-  defer { for unsafe word in unsafe words { unsafe free(word) } }
-  var child: pid_t = 0
-  let started = unsafe posix_spawnp(&child, program, &actions, nil, words, environ)
-  guard started == 0 else {
+  let output = scratch.path + "/out"
+  let errors = scratch.path + "/err"
+  let status = spawn(program, arguments, input: source, output: output, errors: errors)
+  guard status != nil else {
     throw CommandFailure(
-      description: "\(program) cannot be run (error \(started)); the tests need it installed "
+      description: "\(program) cannot be run; the tests need it installed "
         + "(apt packages: dwarves, elfutils, binutils, xz-utils, zstd)")
   }
-  var status: CInt = 0
-  while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
   guard status == 0 else {
     let words = ([program] + arguments).joined(separator: " ")
-    throw CommandFailure(
-      description: "\(words) failed (\(status)): \(try readText(scratch.path + "/err"))")
+    throw CommandFailure(description: "\(words) failed: \(try readText(errors))")
   }
   return try readText(output)
 }
 
+/// The wait status of a program run to its end, nil if it cannot be run.
+private func spawn(
+  _ program: String, _ arguments: [String], input: String, output: String, errors: String
+) -> CInt? {
+  var actions = unsafe posix_spawn_file_actions_t()
+  unsafe posix_spawn_file_actions_init(&actions)
+  defer { unsafe posix_spawn_file_actions_destroy(&actions) }
+  unsafe posix_spawn_file_actions_addopen(&actions, 0, input, O_RDONLY, 0)
+  unsafe posix_spawn_file_actions_addopen(&actions, 1, output, O_WRONLY | O_CREAT, 0o600)
+  unsafe posix_spawn_file_actions_addopen(&actions, 2, errors, O_WRONLY | O_CREAT, 0o600)
+  var words: [UnsafeMutablePointer<CChar>?] = unsafe []
+  for word in [program] + arguments { unsafe words.append(strdup(word)) }
+  unsafe words.append(nil)
+  defer { for unsafe word in unsafe words { unsafe free(word) } }
+  var child: pid_t = 0
+  guard unsafe posix_spawnp(&child, program, &actions, nil, words, environ) == 0 else { return nil }
+  var status: CInt = 0
+  while unsafe waitpid(child, &status, 0) < 0, errno == EINTR {}
+  return status
+}
+
 /// A directory of its own, removed with the value.
-final class Scratch {
+final class Scratch: Sendable {
   let path: String
 
   init() throws {
@@ -58,15 +65,11 @@ final class Scratch {
       decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
-  deinit { Scratch.remove(path) }
+  deinit { remove() }
 
-  static func remove(_ path: String) {
-    _ = unsafe nftw(
-      path,
-      { path, _, _, _ in
-        guard let path = unsafe path else { return 0 }
-        return unsafe Glibc.remove(path)
-      }, 16, FTW_DEPTH.rawValue.magnitude > 0 ? CInt(FTW_DEPTH.rawValue) | 1 : 1)
+  fileprivate func remove() {
+    _ = spawn(
+      "rm", ["-rf", "--", path], input: "/dev/null", output: "/dev/null", errors: "/dev/null")
   }
 
   /// Creates `relative` below the directory, and returns its whole path.
@@ -78,10 +81,9 @@ final class Scratch {
   /// One directory for as long as the process runs.
   static func forProcess() throws -> String { try process.get().path }
 
-  nonisolated(unsafe) private static let process: Result<Scratch, any Error> = {
-    let scratch = Result { try Scratch() }
-    atexit { if case .success(let scratch) = unsafe Scratch.process { Scratch.remove(scratch.path) } }
-    return scratch
+  private static let process: Result<Scratch, any Error> = {
+    atexit { if case .success(let scratch) = Scratch.process { scratch.remove() } }
+    return Result { try Scratch() }
   }()
 }
 
