@@ -1,1 +1,108 @@
-// KernelImage
+/// A vmlinux: symbols, struct layouts, enumerators, source lines and code of one arm64 kernel.
+///
+/// All addresses are link-time addresses: the caller undoes the KASLR slide. Symbols and DWARF are read
+/// when first asked for. Not thread-safe, because libdw's handles are not.
+public final class KernelImage {
+  public let path: String
+  /// NT_GNU_BUILD_ID, what perf records as the identity of the kernel.
+  public var buildID: [UInt8]? { elf.buildID }
+
+  let elf: ElfImage
+  lazy var symbols: SymbolTable? = SymbolTable(elf)
+  private lazy var information: DebugInformation? = DebugInformation(elf)
+  private lazy var evidence: GenerationEvidence = GenerationEvidence(of: self)
+  private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
+
+  /// Opens a vmlinux, plain or packed with xz or zstd (told by its first bytes).
+  public init(path: String) throws(KernelImageError) {
+    self.path = path
+    elf = try ElfImage(path: path)
+  }
+
+  public var hasSymbols: Bool { symbols != nil }
+  public var hasDWARF: Bool { information != nil }
+
+  /// Throws `.noSymbols` if the image is stripped.
+  public func requireSymbols() throws(KernelImageError) {
+    guard symbols == nil else { return }
+    throw KernelImageError(
+      .noSymbols, path,
+      "has no symbol table: it is stripped; give the vmlinux of the kernel's -dbg package or build")
+  }
+
+  /// Throws `.noDWARF` if struct layouts are unknown.
+  public func requireDWARF() throws(KernelImageError) { _ = try layout() }
+
+  /// Addresses of all symbols of that name, ascending: static functions may have the same name.
+  public func addresses(of symbol: String) -> [UInt64] { symbols?.addresses(of: symbol) ?? [] }
+
+  /// The FUNC symbol that covers `address`. Labels inside of it split nothing; of aliases a global
+  /// one is preferred to a weak, a weak to a local one, then the first in byte order.
+  public func function(at address: UInt64) -> KernelFunctionSymbol? {
+    symbols?.function(at: address)
+  }
+
+  /// The nearest label at or below `address` inside the same function (`__guest_exit` in
+  /// `__guest_enter`); nil in front of the first one.
+  public func label(at address: UInt64) -> String? { symbols?.label(at: address) }
+
+  /// Bytes from the start of a type to one of its members:
+  /// `kvm_vcpu.arch.ctxt.sys_regs[APIAKEYLO_EL1]`.
+  public func offset(of path: String) throws(KernelImageError) -> UInt64 {
+    try layout().offset(of: path)
+  }
+
+  /// Whether `offset(of:)` has an answer.
+  public func hasMember(_ path: String) -> Bool { (try? offset(of: path)) != nil }
+
+  /// Value of an enumerator, of any enumeration at file level if none is named.
+  public func enumerator(_ name: String, in enumeration: String? = nil) -> Int64? {
+    information?.enumerator(name, in: enumeration)
+  }
+
+  /// Bytes of a struct, union, enumeration, typedef or base type.
+  public func size(of type: String) throws(KernelImageError) -> UInt64 {
+    let information = try layout().information
+    guard let found = information.type(named: type) else {
+      throw KernelImageError(.noSuchType, path, "has no definition of \(type) in its DWARF")
+    }
+    guard let size = found.entry.byteSize else {
+      throw KernelImageError(.damagedDWARF, path, "has no size for \(type) in its DWARF")
+    }
+    return size
+  }
+
+  /// The source line of an address, relative to the kernel tree.
+  public func sourceLocation(of address: UInt64) -> SourceLocation? {
+    information?.sourceLocation(of: address)
+  }
+
+  /// `count` instruction words from `address`; nil unless all of them are code of this file.
+  /// AArch64 instructions are little-endian in every kernel.
+  public func code(at address: UInt64, count: Int) -> [UInt32]? {
+    elf.code(at: address, count: count)
+  }
+
+  /// A section by name: its link-time address and its bytes (`.altinstructions`).
+  public func section(named name: String) -> (address: UInt64, bytes: [UInt8])? {
+    guard let section = elf.section(named: name) else { return nil }
+    return elf.withBytes(of: section) { unsafe (section.address, [UInt8]($0)) }
+  }
+
+  /// Which generation of the key switch this kernel has, and what says so.
+  public func generationEvidence() -> GenerationEvidence { evidence }
+
+  /// Whether the kernel signs its own return addresses (CONFIG_ARM64_PTR_AUTH_KERNEL); nil if there
+  /// is no code to tell from.
+  public var kernelUsesPointerAuth: Bool? { pointerAuth }
+
+  private func layout() throws(KernelImageError) -> StructLayout {
+    guard let information else {
+      throw KernelImageError(
+        .noDWARF, path,
+        "has no DWARF: struct offsets are unknown; give the vmlinux of the kernel's -dbg package "
+          + "or a build with CONFIG_DEBUG_INFO")
+    }
+    return StructLayout(information: information, image: path)
+  }
+}

@@ -1,0 +1,79 @@
+import CElfutils
+
+/// A line of the kernel's source.
+public struct SourceLocation: Sendable, Equatable, CustomStringConvertible {
+  /// Relative to the root of the kernel tree if that could be told, `..` resolved:
+  /// `arch/arm64/kvm/handle_exit.c`.
+  public let file: String
+  public let line: Int
+
+  public var description: String { "\(file):\(line)" }
+}
+
+extension DebugInformation {
+  /// The line of a link-time address, from the line table of the unit that covers it.
+  func sourceLocation(of address: UInt64) -> SourceLocation? {
+    guard let unit = unit(covering: address) else { return nil }
+    return unit.withDie { die -> SourceLocation? in
+      guard let line = unsafe dwarf_getsrc_die(die, address),
+        let file = unsafe dwarf_linesrc(line, nil, nil)
+      else { return nil }
+      var number: CInt = 0
+      guard unsafe dwarf_lineno(line, &number) == 0 else { return nil }
+      var attribute = unsafe Dwarf_Attribute()
+      let directory: UnsafePointer<CChar>? =
+        unsafe dwarf_attr(die, UInt32(DW_AT_comp_dir), &attribute) == nil
+        ? nil : dwarf_formstring(&attribute)
+      return unsafe SourceLocation(
+        file: SourcePath.relative(
+          String(cString: file), to: directory.map { unsafe String(cString: $0) } ?? ""),
+        line: Int(number))
+    }
+  }
+
+  /// By .debug_aranges, and for what it leaves out by the units' own ranges.
+  private func unit(covering address: UInt64) -> DebugEntry? {
+    var die = unsafe Dwarf_Die()
+    if unsafe dwarf_addrdie(handle, address, &die) != nil { return unsafe DebugEntry(die) }
+    var index = 0
+    while let unit = unit(index) {
+      if unit.withDie({ unsafe dwarf_haspc($0, address) }) > 0 { return unit }
+      index += 1
+    }
+    return nil
+  }
+}
+
+/// Paths as compilers write them, made relative to the kernel tree.
+enum SourcePath {
+  /// `file` without the build directory in front.
+  ///
+  /// Debian builds in debian/build/... below the tree, so an absolute file name shares only the
+  /// leading directories of the build directory: they are the root of the tree.
+  static func relative(_ file: String, to buildDirectory: String) -> String {
+    let path = resolved(file)
+    let build = resolved(buildDirectory)
+    guard !build.isEmpty else { return joined(path) }
+    if path.starts(with: build) { return joined(Array(path[build.count...])) }
+    guard path.first == "", build.first == "" else { return joined(path) }
+    let common = zip(path, build).prefix { $0 == $1 }.count
+    return common > 1 ? joined(Array(path[common...])) : joined(path)
+  }
+
+  /// The components of a path, `.` and `..` resolved; an absolute path begins with an empty one.
+  private static func resolved(_ path: String) -> [Substring] {
+    var components: [Substring] = path.hasPrefix("/") ? [""] : []
+    for component in path.split(separator: "/") where component != "." {
+      if component == "..", let last = components.last, last != "..", last != "" {
+        components.removeLast()
+      } else {
+        components.append(component)
+      }
+    }
+    return components
+  }
+
+  private static func joined(_ components: [Substring]) -> String {
+    components.joined(separator: "/")
+  }
+}

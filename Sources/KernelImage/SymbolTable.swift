@@ -1,0 +1,151 @@
+import CElfutils
+
+/// `.symtab`, sorted by address once; names stay in the file until asked for.
+@safe final class SymbolTable {
+  private struct Entry {
+    let address: UInt64
+    /// Bytes; 0 if the assembler was not told.
+    let size: UInt64
+    let hash: UInt
+    let nameOffset: Int
+    /// 0 global, 1 weak, 2 local: the order in which aliases are preferred.
+    let rank: UInt8
+  }
+
+  private let elf: ElfImage
+  private let stringTable: Int
+  private var all: [Entry] = []
+  private var functions: [Entry] = []
+  /// The highest end of `functions[...i]`: how far back a search has to look.
+  private var reach: [UInt64] = []
+  private var labels: [Entry] = []
+
+  /// Nil if the file has no symbol table (it is stripped) or none that can be read.
+  init?(_ elf: ElfImage) {
+    guard
+      let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 })
+    else { return nil }
+    self.elf = elf
+    stringTable = section.link
+    guard let scn = unsafe elf_getscn(elf.handle, section.index),
+      let data = unsafe elf_getdata(scn, nil)
+    else { return nil }
+    let codeSections = Set(elf.sections.filter(\.isExecutable).map(\.index))
+    let count = unsafe min(data.pointee.d_size / 24, Int(Int32.max))
+    all.reserveCapacity(count)
+    for index in 0..<Int32(count) {
+      var symbol = GElf_Sym()
+      guard unsafe gelf_getsym(data, index, &symbol) != nil, symbol.st_shndx != UInt16(SHN_UNDEF),
+        symbol.st_name != 0,
+        let name = unsafe elf_strptr(elf.handle, stringTable, Int(symbol.st_name))
+      else { continue }
+      let type = Int32(symbol.st_info & 0xf)
+      let binding = Int32(symbol.st_info >> 4)
+      if type == STT_FILE || type == STT_SECTION { continue }
+      // $x and $d are the mapping symbols of the AArch64 ELF ABI: code or data, not places.
+      if unsafe name[0] == 0x24 { continue }
+      let entry = unsafe Entry(
+        address: symbol.st_value, size: symbol.st_size, hash: elf_gnu_hash(name),
+        nameOffset: Int(symbol.st_name),
+        rank: binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2)
+      all.append(entry)
+      if type == STT_FUNC {
+        functions.append(entry)
+      } else if type == STT_NOTYPE, codeSections.contains(Int(symbol.st_shndx)) {
+        labels.append(entry)
+      }
+    }
+    functions.sort(by: before)
+    labels.sort(by: before)
+    var highest: UInt64 = 0
+    reach.reserveCapacity(functions.count)
+    for function in functions {
+      highest = max(highest, end(of: function))
+      reach.append(highest)
+    }
+  }
+
+  /// By address; of aliases the one to prefer last, so that a search from behind meets it first.
+  private func before(_ a: Entry, _ b: Entry) -> Bool {
+    if a.address != b.address { return a.address < b.address }
+    if a.rank != b.rank { return a.rank > b.rank }
+    return name(of: a) > name(of: b)
+  }
+
+  private func end(of entry: Entry) -> UInt64 {
+    let (end, overflow) = entry.address.addingReportingOverflow(entry.size)
+    return overflow ? .max : end
+  }
+
+  private func name(of entry: Entry) -> String {
+    guard let name = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else { return "" }
+    return unsafe String(cString: name)
+  }
+
+  /// Index of the last entry at or below `address`.
+  private func last(in entries: [Entry], atOrBelow address: UInt64) -> Int? {
+    var low = 0
+    var high = entries.count
+    while low < high {
+      let middle = low + (high - low) / 2
+      if entries[middle].address <= address { low = middle + 1 } else { high = middle }
+    }
+    return low > 0 ? low - 1 : nil
+  }
+
+  /// Addresses of every symbol of that name, ascending.
+  func addresses(of symbol: String) -> [UInt64] {
+    let hash = unsafe symbol.withCString { unsafe elf_gnu_hash($0) }
+    let found = all.filter { $0.hash == hash && name(of: $0) == symbol }.map(\.address)
+    return Set(found).sorted()
+  }
+
+  /// The innermost FUNC whose [address, address + size) holds `address`.
+  func function(at address: UInt64) -> KernelFunctionSymbol? {
+    guard var index = last(in: functions, atOrBelow: address) else { return nil }
+    while reach[index] > address {
+      let entry = functions[index]
+      if address < end(of: entry) {
+        return KernelFunctionSymbol(
+          name: name(of: entry), address: entry.address, size: entry.size,
+          offset: address - entry.address)
+      }
+      if index == 0 { return nil }
+      index -= 1
+    }
+    return nil
+  }
+
+  /// The nearest NOTYPE symbol at or below `address` that lies strictly inside the same FUNC.
+  func label(at address: UInt64) -> String? {
+    guard let function = function(at: address), let index = last(in: labels, atOrBelow: address),
+      labels[index].address > function.address
+    else { return nil }
+    return name(of: labels[index])
+  }
+
+  /// FUNC symbols called `name`, or a part the compiler split from it (`name.isra.0`, `name.cold`).
+  func functions(called name: String) -> [KernelFunctionSymbol] {
+    let wanted = Array(name.utf8)
+    var found: [KernelFunctionSymbol] = []
+    for entry in functions {
+      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else { continue }
+      var matches = true
+      for (index, byte) in wanted.enumerated() {
+        // A terminating zero differs from every byte of a name: nothing is read behind it.
+        if unsafe UInt8(bitPattern: text[index]) != byte {
+          matches = false
+          break
+        }
+      }
+      guard matches else { continue }
+      let next = unsafe UInt8(bitPattern: text[wanted.count])
+      if next == 0 || next == UInt8(ascii: ".") {
+        found.append(
+          KernelFunctionSymbol(
+            name: self.name(of: entry), address: entry.address, size: entry.size, offset: 0))
+      }
+    }
+    return found
+  }
+}
