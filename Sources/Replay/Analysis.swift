@@ -17,6 +17,10 @@ public struct Analysis: Sendable {
   /// Probe hits at addresses that are no function the replay knows.
   public var unresolvedProbeHits: UInt64
   public var resolvedFunctions: [KernelFunction]
+  /// Every address a probe was hit at, in order.
+  public var probeAddresses: [UInt64]
+  /// Events are missing, whatever else was found.
+  public var isIncomplete: Bool
 
   public enum Verdict: Sendable, Hashable {
     /// A correctness rule fired.
@@ -74,13 +78,14 @@ extension Replayer {
     where !(configuration.tailsMayBeMissing && finding.end > earliestEnd) { commit(finding) }
     judgeThrash()
     let findings = log.sorted()
+    let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
     let verdict: Analysis.Verdict
     if findings.contains(where: \.rule.isCorrectness) {
       verdict = .findings
     } else if !followed.contains(where: { $0.counters.runs > 0 }) {
       verdict = .unusable
-    } else if isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0 {
+    } else if isIncomplete {
       verdict = .incomplete
     } else {
       verdict = .clean
@@ -98,6 +103,7 @@ extension Replayer {
       notObservable: notObservable(), firstTime: firstTime ?? 0, lastTime: lastTime,
       eventCount: eventCount, lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
       sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
-      resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains))
+      resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
+      probeAddresses: probeAddresses, isIncomplete: isIncomplete)
   }
 }

@@ -54,6 +54,8 @@ public struct Replayer {
     emit = timeline
   }
 
+  var probeAddresses: [UInt64] { functionCache.keys.sorted() }
+
   var generation: Generation? { configuration.generation }
 
   /// Takes the next event; events come in time order.

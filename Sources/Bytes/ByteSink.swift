@@ -1,0 +1,60 @@
+import Glibc
+
+/// A buffered output: standard output, or a file that is replaced.
+public final class ByteSink {
+  private let descriptor: Int32
+  private var buffer: [UInt8] = []
+  private let path: String
+
+  /// - Parameter path: "-" is standard output.
+  public init(path: String) throws(ByteSinkError) {
+    self.path = path
+    if path == "-" {
+      descriptor = STDOUT_FILENO
+    } else {
+      descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+      guard descriptor >= 0 else { throw ByteSinkError(path: path, code: errno) }
+    }
+  }
+
+  public func write(_ bytes: [UInt8]) throws(ByteSinkError) {
+    buffer.append(contentsOf: bytes)
+    if buffer.count >= 1 << 16 { try flush() }
+  }
+
+  public func write(_ text: String) throws(ByteSinkError) { try write(Array(text.utf8)) }
+
+  public func flush() throws(ByteSinkError) {
+    var done = 0
+    while done < buffer.count {
+      let offset = done
+      let written = unsafe buffer.withUnsafeBytes { bytes in
+        unsafe Glibc.write(descriptor, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
+      }
+      if written < 0 {
+        if errno == EINTR { continue }
+        throw ByteSinkError(path: path, code: errno)
+      }
+      done += written
+    }
+    buffer.removeAll(keepingCapacity: true)
+  }
+
+  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+}
+
+/// Output could not be written.
+public struct ByteSinkError: Error, Sendable, CustomStringConvertible {
+  public var path: String
+  /// errno.
+  public var code: Int32
+  public var description: String {
+    "\(path == "-" ? "standard output" : path): cannot be written: \(errorText(code))"
+  }
+}
+
+/// strerror(3).
+public func errorText(_ code: Int32) -> String {
+  guard let text = unsafe strerror(code) else { return "error \(code)" }
+  return unsafe String(cString: text)
+}

@@ -1,0 +1,196 @@
+import Ptrauth
+import Replay
+
+/// The terminal report: the verdict first, then findings, worst first, then the tables.
+public enum TextReport {
+  /// - Parameter isVerbose: lists the marks of the generation and every event's count.
+  public static func render(_ document: Document, style: Style, isVerbose: Bool = false) -> String {
+    var page = Page(style)
+    verdict(document, &page)
+    header(document, &page, isVerbose)
+    findings(document, &page)
+    costs(document, &page)
+    vcpus(document, &page)
+    notObservable(document, &page)
+    return page.text
+  }
+
+  private static func verdict(_ document: Document, _ page: inout Page) {
+    let analysis = document.analysis
+    let correctness = analysis.findings.filter(\.rule.isCorrectness)
+    let words: String
+    switch analysis.verdict {
+    case .findings:
+      let rules = correctness.map(\.rule.id)
+      let unique = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
+        .map(\.element)
+      words = page.style.red("FINDINGS") + ": " + unique.joined(separator: ", ")
+    case .incomplete:
+      words =
+        page.style.yellow("INCOMPLETE")
+        + ": events are missing; nothing was found outside the gaps"
+    case .clean:
+      words =
+        page.style.green("CLEAN") + ": every rule this recording can show was judged"
+        + (analysis.notObservable.isEmpty ? "" : "; see below for those it cannot")
+    case .unusable:
+      words = page.style.yellow("UNUSABLE") + ": no vCPU could be followed"
+    }
+    page.line(words)
+  }
+
+  private static func header(_ document: Document, _ page: inout Page, _ isVerbose: Bool) {
+    let facts = document.recording
+    let kernel = document.kernel
+    let analysis = document.analysis
+    page.line()
+    page.paragraph(
+      "recording  ",
+      "\(facts.path) (\(facts.format), \(size(facts.byteCount)), "
+        + "\(duration(analysis.lastTime - min(analysis.firstTime, analysis.lastTime))), "
+        + "\(counted(analysis.eventCount, "event")), "
+        + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock))")
+    page.paragraph(
+      "kernel     ",
+      [facts.osRelease, facts.architecture].compactMap(\.self).joined(separator: " ")
+        + (kernel.path.map { "; \($0)" } ?? "; no vmlinux"))
+    page.paragraph("           ", kernel.match)
+    if let generation = kernel.generation {
+      page.paragraph(
+        "scheme     ",
+        "\(generation.name) (\(generation.id)), from \(kernel.generationBasis)"
+          + marksSummary(kernel.marks))
+    } else {
+      page.paragraph("scheme     ", "not known: \(kernel.generationBasis)")
+    }
+    if isVerbose {
+      for mark in kernel.marks {
+        page.paragraph(
+          "             ",
+          "\(mark.outcome.padded(9)) \(mark.description)"
+            + (mark.isConsistent ? "" : "  <- does not fit"))
+      }
+      for event in facts.events { page.line("             \(String(event.count).right(9)) \(event.name)") }
+    }
+    losses(document, &page)
+    for warning in facts.warnings { page.paragraph("warning    ", warning) }
+  }
+
+  private static func marksSummary(_ marks: [KernelFacts.Mark]) -> String {
+    guard !marks.isEmpty else { return "" }
+    let found = marks.filter { $0.outcome == "found" && $0.isConsistent }
+    let odd = marks.filter { !$0.isConsistent }
+    return ": " + found.map(\.description).joined(separator: ", ")
+      + (odd.isEmpty ? "" : "; against it: " + odd.map(\.description).joined(separator: ", "))
+  }
+
+  private static func losses(_ document: Document, _ page: inout Page) {
+    let analysis = document.analysis
+    if !analysis.lostEvents.isEmpty {
+      page.paragraph(
+        "lost       ",
+        analysis.lostEvents.map { "\(counted($0.count, "event")) on pCPU \($0.cpu)" }
+          .joined(separator: ", "))
+    }
+    if document.recording.lostSamples > 0 {
+      page.paragraph(
+        "lost       ",
+        "\(document.recording.lostSamples) in all, as the kernel counted by event "
+          + "(PERF_RECORD_LOST_SAMPLES)")
+    }
+    if analysis.sequenceBreaks > 0 {
+      page.paragraph(
+        "missing    ",
+        "\(counted(analysis.sequenceBreaks, "sequence")) of events cannot be without missing ones, "
+          + "though the recording does not say so")
+    }
+  }
+
+  private static func findings(_ document: Document, _ page: inout Page) {
+    for finding in document.analysis.findings where finding.rule.isCorrectness {
+      page.line()
+      let rule = finding.rule
+      let mark = "\(rule.severity.name), \(finding.level.word)"
+      page.line(
+        page.style.red(rule.id) + "  \(mark), \(counted(finding.count, "time"))"
+          + onVCPUs(finding))
+      page.paragraph("  ", finding.statement + ".")
+      page.paragraph("  => ", rule.consequence + ".")
+      for evidence in finding.evidence { event(evidence, &page) }
+      if let source = document.kernel.sources[rule.id] { page.paragraph("  in ", source) }
+      page.paragraph("  look at ", rule.lookAt + ".")
+    }
+  }
+
+  private static func onVCPUs(_ finding: Finding) -> String {
+    finding.vcpus.count > 1 ? " on \(finding.vcpus.count) vCPUs" : ""
+  }
+
+  private static func event(_ evidence: Evidence, _ page: inout Page) {
+    let moment = evidence.moment
+    let place =
+      "    \(seconds(moment.time).right(16)) [\(String(moment.cpu).right(3))] "
+      + "\(String(moment.tid).right(6))  "
+    page.paragraph(place, "\(evidence.event)  \(evidence.detail)")
+  }
+
+  private static func costs(_ document: Document, _ page: inout Page) {
+    let costs = document.analysis.findings.filter { !$0.rule.isCorrectness }
+    guard !costs.isEmpty else { return }
+    page.heading("What it cost")
+    for finding in costs {
+      var words = counted(finding.count, "time")
+      if let cost = finding.cost, cost.accesses > 0 {
+        words += ", \(counted(cost.accesses, "register access", "register accesses"))"
+      }
+      if let cost = finding.cost, cost.trips > 0 { words += ", \(counted(cost.trips, "trip"))" }
+      page.paragraph("  \(finding.rule.id.padded(20)) ", "\(finding.rule.title): \(words)")
+    }
+  }
+
+  private static func vcpus(_ document: Document, _ page: inout Page) {
+    let vcpus = document.analysis.vcpus
+    guard !vcpus.isEmpty else { return }
+    page.heading("vCPUs")
+    page.line(
+      "  " + "vcpu".padded(18) + "  id     tid ptrauth   loads    runs  known enabled  traps  saves")
+    for vcpu in vcpus {
+      let c = vcpu.counters
+      let feature =
+        switch vcpu.feature {
+        case .both: "yes"
+        case .none: "no"
+        case .partial: "partial"
+        case .unknown: "?"
+        }
+      let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs) %"
+      let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
+      page.line(
+        "  " + (vcpu.identity.pointer.map(hexadecimal) ?? "by thread").padded(18)
+          + (vcpu.identity.number.map(String.init) ?? "?").right(4) + String(vcpu.tid).right(8)
+          + feature.right(8) + loads.right(8) + String(c.runs).right(8) + known.right(7)
+          + String(c.enabledRuns).right(8)
+          + String(c.instructionTraps + c.registerTraps + c.hiddenTraps).right(7)
+          + String(c.hostSaves).right(7))
+    }
+    if vcpus.contains(where: { $0.identity.kind == .thread }) {
+      page.paragraph(
+        "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")
+    }
+    let switches = vcpus.reduce(0) { $0 + $1.counters.keySwitches }
+    page.paragraph(
+      "  ",
+      "At least \(counted(switches, "pass", "passes")) switched keys "
+        + "(\(switches * Cost.switchedPass.accesses) register accesses); the entry loop re-enters "
+        + "without an event.")
+  }
+
+  private static func notObservable(_ document: Document, _ page: inout Page) {
+    let items = document.analysis.notObservable
+    guard !items.isEmpty else { return }
+    page.heading("Not observable in this recording")
+    for item in items {
+      page.paragraph("  \(item.rule.id.padded(21)) ", "\(item.reason); \(item.remedy).")
+    }
+  }
+}

@@ -1,0 +1,112 @@
+import Bytes
+import KernelImage
+import Ptrauth
+import Replay
+import Report
+import Trace
+
+/// One recording with the kernel that was recorded, ready to be replayed.
+final class Session {
+  private var file: PerfDataFile
+  private let kernel: KernelChoice
+  let generation: Generation?
+  private let generationBasis: String
+  private var warnings: [String] = []
+
+  /// - Parameters:
+  ///   - vmlinux: `--vmlinux`; nil to look for one.
+  ///   - generation: `--generation`, validated.
+  init(recording path: String, vmlinux: String?, generation named: String?) throws(Problem) {
+    let file: PerfDataFile
+    do { file = try PerfDataFile(path: path) } catch { throw Problem("\(error)") }
+    kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
+    let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
+    let asked = named.flatMap { Generation(named: $0) }
+    if let asked {
+      generation = asked
+      generationBasis = "--generation"
+      if let marked, marked != asked {
+        warnings.append(
+          "--generation \(asked.name), but the marks of \(kernel.binding?.image.path ?? "vmlinux") "
+            + "say \(marked.name)")
+      }
+    } else if let marked {
+      generation = marked
+      generationBasis = kernel.binding?.image.path.lastComponent ?? "vmlinux"
+    } else if let release = file.recording.osRelease, let weak = Generation(release: release) {
+      generation = weak
+      generationBasis = "the release \(release) alone (weak: trees carry backports)"
+    } else {
+      generation = nil
+      generationBasis = "no vmlinux, no release; pass -k vmlinux or --generation"
+    }
+    warnings += kernel.warnings
+    self.file = file
+  }
+
+  /// Runs the recording through the model.
+  func replay(
+    shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
+  ) throws(Problem) -> Analysis {
+    var configuration = Replayer.Configuration()
+    configuration.generation = generation
+    configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
+    configuration.shadowIsNotLive = shadowIsNotLive
+    configuration.recordedEvents = file.recording.recordedEvents
+    if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
+    var replayer = Replayer(configuration, timeline: timeline)
+    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
+    return replayer.finish(
+      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+  }
+
+  /// What the reports show of an analysis of this session.
+  func document(_ analysis: Analysis) -> Document {
+    let recording = file.recording
+    var facts = RecordingFacts(
+      path: recording.path, format: recording.format, byteCount: recording.byteCount,
+      clock: recording.clock)
+    facts.osRelease = recording.osRelease
+    facts.architecture = recording.architecture
+    facts.cpusOnline = recording.cpusOnline
+    facts.commandLine = recording.commandLine
+    facts.events = recording.recordedEvents.map { ("\($0.system):\($0.name)", $0.count) }
+    facts.lostSamples = file.losses.samples
+    facts.isIncomplete = recording.isIncomplete
+    let check = kernel.check(analysis.probeAddresses)
+    facts.warnings = recording.warnings + warnings + check.warnings
+    var kernelFacts = KernelFacts(
+      match: check.match, generation: generation, generationBasis: generationBasis)
+    if let image = kernel.binding?.image {
+      kernelFacts.path = image.path
+      kernelFacts.buildID = image.buildID.map(hexadecimal)
+      kernelFacts.usesPointerAuth = image.kernelUsesPointerAuth
+      for finding in analysis.findings {
+        if let source = kernel.binding?.source(ofFirst: finding.rule.symbols) {
+          kernelFacts.sources[finding.rule.id] = "\(source.symbol) (\(source.location))"
+        }
+      }
+    }
+    kernelFacts.recordedBuildID = recording.kernelBuildID.map(hexadecimal)
+    kernelFacts.marks = (kernel.evidence?.marks ?? []).map {
+      KernelFacts.Mark(
+        description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
+    }
+    return Document(recording: facts, kernel: kernelFacts, analysis: analysis)
+  }
+}
+
+/// A build-id as file(1) prints it.
+func hexadecimal(_ bytes: [UInt8]) -> String {
+  bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+}
+
+extension String {
+  /// The file's name without its directories.
+  var lastComponent: String { split(separator: "/").last.map(String.init) ?? self }
+  /// The directory a file lies in.
+  var directory: String {
+    guard let slash = lastIndex(of: "/") else { return "." }
+    return slash == startIndex ? "/" : String(self[..<slash])
+  }
+}

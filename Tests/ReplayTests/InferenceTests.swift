@@ -1,0 +1,152 @@
+import Ptrauth
+import Testing
+import Trace
+
+@testable import Replay
+
+/// kvm tracepoints alone: what traps prove, and what stays unknown.
+struct InferenceTests {
+  private func script() -> Script {
+    var script = Script()
+    script.probed = false
+    return script
+  }
+
+  /// The thread's process was created within the recording.
+  private func born(_ script: inout Script, _ v: Script.VCPU) {
+    script.add(v, .fork(child: v.pid, childPid: v.pid))
+    script.add(v, .fork(child: v.tid, childPid: v.pid))
+  }
+
+  private func bits(_ script: Script) -> [(EnableBits, EnableBits)] {
+    script.replay().timeline.runs.sorted { $0.enter < $1.enter }
+      .map { ($0.atEntry.bits, $0.atExit.bits) }
+  }
+
+  private func userspace(_ script: inout Script, _ v: Script.VCPU) {
+    script.add(v, .userspaceExit(reason: 6, errno: 0))
+  }
+
+  @Test func aTrapProvesTheIntervalBeforeIt() {
+    var script = script()
+    let v = Script.VCPU()
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    script.run(v, hcr: 0)
+    script.trap(v)
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    let bits = bits(script)
+    #expect(bits[0].0 == .unknown, "nothing proves the first interval")
+    #expect(bits[1].0 == .clear && bits[2].0 == .clear && bits[3].0 == .clear)
+    #expect(bits[4].0 == .unknown, "enabled or UNDEF: the events do not say which")
+    #expect(bits[5].0 == .unknown, "no trap in the last interval")
+  }
+
+  @Test func twoUsesInARowMeanUndef() {
+    var script = script()
+    let v = Script.VCPU()
+    script.trap(v, pc: 0x4000_0100)
+    script.trap(v, pc: 0x4000_0104)
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    #expect(bits(script).allSatisfy { $0.0 == .clear && $0.1 == .clear })
+  }
+
+  @Test func theSameInstructionTwiceProvesNothingMore() {
+    // A kernel whose enable does not take looks like this.
+    var script = script()
+    let v = Script.VCPU()
+    userspace(&script, v)
+    script.trap(v, .apiaLo, write: true)
+    script.trap(v, .apiaLo, write: true)
+    #expect(bits(script)[1].0 == .unknown)
+  }
+
+  @Test func aKeyTrapAfterAnInstructionTrapProvesNothingMore() {
+    var script = script()
+    let v = Script.VCPU()
+    script.trap(v, pc: 0x4000_0100)
+    script.trap(v, .apiaLo, write: true, pc: 0x4000_0200)
+    #expect(bits(script)[1].0 == .unknown)
+  }
+
+  @Test func aLifeWithoutTrapsIsNeverEnabled() {
+    var script = script()
+    let v = Script.VCPU()
+    born(&script, v)
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    #expect(bits(script).allSatisfy { $0.0 == .clear })
+    // Where traps are handled at EL2, not trapping says nothing.
+    script.generation = .g5
+    #expect(bits(script).allSatisfy { $0.0 == .unknown })
+  }
+
+  @Test func aLossEndsThatKnowledge() {
+    var script = script()
+    let v = Script.VCPU()
+    born(&script, v)
+    script.run(v, hcr: 0)
+    script.add(v, .lost(count: 1))
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    let bits = bits(script)
+    #expect(bits[1].0 == .unknown && bits[2].0 == .unknown)
+  }
+
+  @Test func aPreemptedHandlerTaintsTheNextInterval() {
+    var script = script()
+    let v = Script.VCPU()
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.trap(v)
+    script.switchTasks(v, to: 0)
+    script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+    script.run(v, hcr: 0)
+    script.trap(v)
+    let bits = bits(script)
+    #expect(bits[1].0 == .clear)
+    #expect(bits[2].0 == .unknown && bits[3].0 != .set)
+  }
+
+  @Test func loadsAndPutsAreImplied() {
+    var script = script()
+    let v = Script.VCPU()
+    script.run(v, hcr: 0)
+    script.switchTasks(v, to: 0)
+    script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    let (analysis, timeline) = script.replay()
+    let counters = analysis.vcpus[0].counters
+    #expect(counters.loads == 2 && counters.puts == 2 && counters.loadsAreLowerBounds)
+    #expect(
+      timeline.allSatisfy {
+        switch $0 {
+        case .load(_, _, let isImplied), .put(_, _, let isImplied): isImplied
+        default: true
+        }
+      })
+    #expect(analysis.vcpus[0].identity.kind == .thread)
+    #expect(analysis.notObservable.contains { $0.rule == .staleEnable })
+  }
+
+  @Test func aTrapThatReachesTheHostMeansNoFeatureWhereOthersAreHidden() {
+    for generation in [Generation.g4, .g5, .g6] {
+      var script = script()
+      script.generation = generation
+      let v = Script.VCPU()
+      script.run(v, hcr: 0)
+      script.trap(v)
+      script.run(v, hcr: 0)
+      #expect(bits(script).allSatisfy { $0.0 == .clear }, "\(generation.name)")
+    }
+  }
+}

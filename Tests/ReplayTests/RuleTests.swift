@@ -1,0 +1,342 @@
+import Ptrauth
+import Testing
+import Trace
+
+@testable import Replay
+
+private let on = Script.enabled
+
+/// Each rule fires on the sequence that breaks it, and stays silent on the legal one beside it.
+struct RuleTests {
+  @Test func aWorkingKernelBreaksNothing() {
+    var script = Script()
+    var v = Script.VCPU()
+    for _ in 0..<3 {
+      script.load(v)
+      script.trap(v)
+      v.guest = KeySlots(seed: 3)
+      script.run(v, hcr: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    let (analysis, timeline) = script.replay()
+    #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
+    #expect(analysis.verdict == .clean)
+    #expect(timeline.runs.map(\.atEntry.bits) == [.clear, .set, .set, .clear, .set, .set, .clear, .set, .set])
+    #expect(timeline.runs.allSatisfy { $0.atEntry.basis == .observed && $0.atExit.basis == .observed })
+    let counters = analysis.vcpus[0].counters
+    #expect(counters.loads == 3 && counters.runs == 9 && counters.instructionTraps == 3)
+    #expect(counters.hostSaves == 3 && counters.keySwitches == 6)
+    let redundant = analysis.findings.first { $0.rule == .redundantSwitch }
+    #expect(redundant?.count == 3)
+    #expect(redundant?.cost == Cost(reads: 30, writes: 60))
+  }
+
+  @Test func staleEnable() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    let finding = script.replay().analysis.findings.first
+    #expect(finding?.rule == .staleEnable)
+    #expect(finding?.level == .proved)
+    #expect(finding?.count == 1)
+    #expect(finding?.evidence.map(\.event) == ["kvm_exit", "kvm_arch_vcpu_load", "kvm_entry"])
+    #expect(script.correctnessRules == ["stale-enable"])
+  }
+
+  @Test func anEnableMayLandAfterALoad() {
+    // The handler was preempted before it set the bits, and went on on another pCPU.
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.switchTasks(v, to: 0)
+    script.put(v)
+    v.cpu = 1
+    v.hostContext += 0x1000
+    script.load(v)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func aPreemptedSystemRegisterTrapMayStillBeAKeyTrap() {
+    // kvm_exit EC 0x18; what it was is said only after the load.
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x40))
+    script.add(v, .exit(ret: 2, ec: 0x18, pc: 0x80))
+    script.switchTasks(v, to: 0)
+    script.put(v)
+    v.cpu = 1
+    v.hostContext += 0x1000
+    script.load(v)
+    script.probe(.handleExit, v, hcr: 0, esr: Script.esr(.apiaLo, write: true))
+    script.probe(.ptrauthTrap, v, hcr: 0)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func staleEnableIsNotClaimedAcrossALoss() {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.cpu = 1
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    script.load(v)
+    script.run(v, hcr: on)
+    // pCPU 1 lost events during all this and says so only now.
+    script.events.insert(
+      Event(time: 1, cpu: 1, pid: 0, tid: 0, payload: .userspaceExit(reason: 0, errno: 0)), at: 0)
+    script.add(other, .lost(count: 9))
+    let analysis = script.replay().analysis
+    #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
+    #expect(analysis.verdict == .incomplete)
+  }
+
+  @Test func staleEnableOutsideALossIsStillClaimed() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.add(v, .lost(count: 9))
+    for _ in 0..<2 {
+      script.load(v, hcr: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    let analysis = script.replay().analysis
+    #expect(analysis.verdict == .findings)
+    #expect(analysis.findings.first?.rule == .staleEnable)
+    #expect(analysis.findings.first?.count == 1)
+    #expect(analysis.isIncomplete)
+  }
+
+  @Test func staleEnableRestoresAnotherProcessesKeys() {
+    var script = Script()
+    let a = Script.VCPU()
+    var b = Script.VCPU()
+    b.pointer += 0x10000
+    b.tid = 201
+    b.pid = 200
+    script.load(a)
+    script.trap(a)
+    script.run(a, hcr: on)
+    script.put(a, hcr: on)
+    script.load(b)
+    script.trap(b)
+    script.run(b, hcr: on)
+    script.put(b, hcr: on)
+    script.load(a, hcr: on)
+    script.run(a, hcr: on)
+    script.put(a, hcr: on)
+    #expect(script.correctnessRules == ["missed-host-save", "stale-enable"])
+  }
+
+  @Test func missedHostSaveByUnwrittenSlots() {
+    var script = Script()
+    var v = Script.VCPU()
+    v.host = KeySlots(repeating: 0)
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    #expect(script.correctnessRules == ["missed-host-save"])
+    // One register of ten is enough, and is named.
+    v.host = KeySlots(seed: 5).with(9, 0)
+    script.events = []
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    let finding = script.replay().analysis.findings.first
+    #expect(finding?.rule == .missedHostSave)
+    #expect(finding?.statement.contains("APGAKEYHI_EL1") == true)
+  }
+
+  @Test func slotsOfAnUnreadableContextProveNothing() {
+    // A fetch through a null pointer reads as zero.
+    var script = Script()
+    var v = Script.VCPU()
+    v.host = KeySlots(repeating: 0)
+    v.hostContext = 0
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func missedGuestSave() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v, .apiaLo, write: true)
+    script.run(v, hcr: on)
+    script.run(v, hcr: on, from: 0x4000_0010, to: 0x4000_0020)
+    script.put(v, hcr: on)
+    let finding = script.replay().analysis.findings.first
+    #expect(finding?.rule == .missedGuestSave)
+    #expect(finding?.level == .proved)
+    #expect(script.correctnessRules == ["missed-guest-save"])
+  }
+
+  @Test func aSavedGuestWriteIsFine() {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.trap(v, .apiaLo, write: true)
+    v.guest = v.guest.with(0, 12345)
+    script.run(v, hcr: on)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func aWriteThatDidNotRunYetIsFine() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v, .apiaLo, write: true, pc: 0x4000_0200)
+    // Interrupted before the retried instruction, again and again.
+    for _ in 0..<3 { script.run(v, hcr: on, ret: 0, from: 0x4000_0200, to: 0x4000_0200) }
+    // A reset forgets it.
+    script.probe(.resetVCPU, v)
+    for _ in 0..<3 { script.run(v, hcr: on) }
+    #expect(!script.correctnessRules.contains("missed-guest-save"))
+  }
+
+  @Test func missedGuestRestore() {
+    var script = Script()
+    var v = Script.VCPU()
+    v.host = KeySlots(seed: 11)
+    script.load(v)
+    script.trap(v)
+    v.guest = v.host
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == ["missed-guest-restore"])
+    let text = script.replay().analysis.findings.first.map { "\($0)" } ?? ""
+    #expect(!text.contains(String(v.host.registers[0], radix: 16)), "a key value is said")
+    #expect(!text.contains(String(v.host.registers[0])), "a key value is said")
+  }
+
+  @Test func staleHostContext() {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    v.cpu = 1
+    script.load(v)
+    script.run(v, hcr: 0)
+    #expect(script.correctnessRules == ["stale-host-context"])
+  }
+
+  @Test func theHostContextAtLoadIsStillThePreviousOne() {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    v.cpu = 1
+    script.load(v)
+    v.hostContext += 0x1000
+    script.run(v, hcr: 0)
+    script.put(v)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test(arguments: [Script.neither, 0x24, 0x44])
+  func switchWithoutFeature(features: UInt64) {
+    var script = Script()
+    var v = Script.VCPU()
+    v.features = features
+    script.load(v)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == ["switch-without-feature"])
+  }
+
+  @Test func trapWhileEnabled() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.trap(v, hcr: on)
+    #expect(script.correctnessRules == ["trap-while-enabled"])
+    // What the shadow says is then no knowledge of the CPU; what the trap says is.
+    let runs = script.replay(shadowIsNotLive: true).timeline.runs
+    #expect(runs[1].atExit.bits.api == .clear)
+    #expect(runs[1].atExit.bits.apk == .unknown)
+  }
+
+  @Test func bitsDiffer() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: EnableBits.apiMask)
+    #expect(script.correctnessRules == ["bits-differ"])
+    // The trap on the key registers needs APK=0, which the shadow says: no contradiction.
+    script.trap(v, .apiaLo, write: true, hcr: EnableBits.apiMask)
+    #expect(script.correctnessRules == ["bits-differ"])
+  }
+
+  @Test func aNestedGuestsBitsAreNotJudged() {
+    var script = Script()
+    script.generation = .g6
+    var v = Script.VCPU()
+    v.features = Script.both | 1 << 7
+    script.load(v)
+    script.run(v, hcr: EnableBits.apiMask)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func eagerKernelsEnterEnabled() {
+    var script = Script()
+    script.generation = .g6
+    let v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    script.load(v, hcr: on)
+    script.put(v, hcr: on)
+    let (analysis, _) = script.replay()
+    #expect(analysis.findings.map(\.rule.id) == ["redundant-host-save"])
+    #expect(analysis.vcpus[0].counters.hostSaves == 2)
+    #expect(analysis.notObservable.contains { $0.rule == .staleEnable })
+  }
+
+  @Test func hiddenTrapsAreSeenBySamples() {
+    var script = Script()
+    script.generation = .g5
+    let v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: 0, after: on)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    let (analysis, timeline) = script.replay()
+    #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
+    #expect(analysis.vcpus[0].counters.hiddenTraps == 1)
+    #expect(timeline.runs[0].atEntry.bits == .clear && timeline.runs[0].atExit.bits == .set)
+    #expect(timeline.runs[1].atEntry.bits == .set)
+  }
+
+  @Test func lazyThrash() {
+    var script = Script()
+    let v = Script.VCPU()
+    for _ in 0..<10 {
+      script.load(v)
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    let finding = script.replay().analysis.findings.first { $0.rule == .lazyThrash }
+    #expect(finding?.cost?.trips == 10)
+    #expect(script.replay().analysis.verdict == .clean)
+  }
+}
