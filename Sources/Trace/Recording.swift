@@ -59,7 +59,10 @@ public struct Losses: Sendable, Equatable {
   /// PERF_RECORD_LOST and kin: events lost, by pCPU.
   public var byCPU: [Int32: UInt64] = [:]
   /// PERF_RECORD_LOST_SAMPLES: written at the end, by event, without a place in time.
+  /// The kernel counts them per event, those of PERF_RECORD_LOST included: do not add the two.
   public var samples: UInt64 = 0
+  /// The part of ``samples`` whose pCPU is known, by pCPU.
+  public var samplesByCPU: [Int32: UInt64] = [:]
   public var isEmpty: Bool { byCPU.isEmpty && samples == 0 }
   public init() {}
 }

@@ -1,0 +1,64 @@
+/// Bounds-checked little-endian loads at any alignment. An offset outside of the bytes, negative or
+/// too large, gives nil, never a trap: offsets are taken from hostile files.
+extension RawSpan {
+  @inlinable
+  package func u8(at offset: Int) -> UInt8? {
+    guard offset >= 0, offset < byteCount else { return nil }
+    return unsafe unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt8.self)
+  }
+
+  @inlinable
+  package func u16(at offset: Int) -> UInt16? {
+    guard offset >= 0, byteCount >= 2, offset <= byteCount &- 2 else { return nil }
+    return unsafe UInt16(
+      littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt16.self))
+  }
+
+  @inlinable
+  package func u32(at offset: Int) -> UInt32? {
+    guard offset >= 0, byteCount >= 4, offset <= byteCount &- 4 else { return nil }
+    return unsafe UInt32(
+      littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
+  }
+
+  @inlinable
+  package func u64(at offset: Int) -> UInt64? {
+    guard offset >= 0, byteCount >= 8, offset <= byteCount &- 8 else { return nil }
+    return unsafe UInt64(
+      littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+  }
+
+  /// `count` bytes from `offset`, nil when they are not all there.
+  @inlinable
+  @_lifetime(copy self)
+  package func slice(at offset: Int, count: Int) -> RawSpan? {
+    guard offset >= 0, count >= 0, offset <= byteCount, count <= byteCount &- offset else {
+      return nil
+    }
+    return unsafe extracting(unchecked: offset..<(offset &+ count))
+  }
+
+  /// `count` bytes from `offset`, where a file says both as 64-bit numbers.
+  @inlinable
+  @_lifetime(copy self)
+  package func slice(at offset: UInt64, count: UInt64) -> RawSpan? {
+    guard let offset = Int(exactly: offset), let count = Int(exactly: count) else { return nil }
+    return slice(at: offset, count: count)
+  }
+
+  /// The text from `offset` up to the first NUL or the end of the bytes; invalid UTF-8 is repaired.
+  package func text(at offset: Int = 0) -> String {
+    var scalars: [UInt8] = []
+    var position = offset
+    while let byte = u8(at: position), byte != 0 {
+      scalars.append(byte)
+      position &+= 1
+    }
+    return String(decoding: scalars, as: UTF8.self)
+  }
+
+  /// A copy of the bytes.
+  package func copied() -> [UInt8] {
+    unsafe withUnsafeBytes { unsafe [UInt8]($0) }
+  }
+}

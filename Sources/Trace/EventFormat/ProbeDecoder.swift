@@ -1,0 +1,110 @@
+import Bytes
+
+/// Turns the raw records of one kprobe or kretprobe event into hits. What the fields mean follows
+/// from their names (``ProbeFields``); what the probe is follows later from its address.
+struct ProbeDecoder {
+  private let address: NumberField
+  private let isReturn: Bool
+  private var numbers = InlineArray<11, NumberField>(repeating: .absent)
+  private var guestKeys: KeyFields?
+  private var hostKeys: KeyFields?
+
+  private static let names = [
+    "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
+    "sflags", "host_ctxt",
+  ]
+  /// Sizes in bytes that are possible for each of ``names``.
+  private static let sizes: [ClosedRange<UInt8>] = [
+    8...8, 4...8, 4...8, 8...8, 1...8, 4...8, 4...8, 1...8, 1...8, 1...8, 8...8,
+  ]
+
+  /// nil when the event is no probe. `complaints` gets a sentence for each known name whose field
+  /// cannot be what the name says.
+  init?(_ format: EventFormat, complaints: inout [String]) {
+    let label = "\(format.system):\(format.name)"
+    if let field = format.field("__probe_func"), let number = NumberField(field) {
+      address = number
+      isReturn = true
+    } else if let field = format.field("__probe_ip"), let number = NumberField(field) {
+      address = number
+      isReturn = false
+    } else {
+      if format.isProbe {
+        complaints.append("\(label) is a probe without a readable address; it is not used")
+      }
+      return nil
+    }
+    for (index, name) in Self.names.enumerated() {
+      guard let field = format.field(name) else { continue }
+      guard let number = NumberField(field), Self.sizes[index].contains(number.size) else {
+        complaints.append(
+          "field \(name) of \(label) has \(field.size) bytes, which cannot be; it is not used")
+        continue
+      }
+      numbers[index] = number
+    }
+    guestKeys = KeyFields(format, prefix: "", complaints: &complaints)
+    hostKeys = KeyFields(format, prefix: "host_", complaints: &complaints)
+  }
+
+  /// nil when the record is shorter than its format.
+  @inline(__always)
+  func payload(_ raw: RawSpan) -> Event.Payload? {
+    guard let address = address.read(raw) else { return nil }
+    var fields = ProbeFields()
+    fields.vcpu = numbers[0].read(raw)
+    fields.cpu = numbers[1].int32(raw)
+    fields.vcpuID = numbers[2].int32(raw)
+    fields.hcr = numbers[3].read(raw)
+    fields.features = numbers[4].read(raw)
+    fields.esr = numbers[5].read(raw)
+    fields.exitCode = numbers[6].int32(raw)
+    fields.cflags = numbers[7].read(raw)
+    fields.iflags = numbers[8].read(raw)
+    fields.sflags = numbers[9].read(raw)
+    fields.hostContext = numbers[10].read(raw)
+    if let guestKeys { fields.guestKeys = guestKeys.read(raw) }
+    if let hostKeys { fields.hostKeys = hostKeys.read(raw) }
+    return .probe(ProbeHit(address: address, isReturn: isReturn, fields: fields))
+  }
+}
+
+/// The ten key registers of a probe: `apiakeylo_el1`, `apiakeyhi_el1`, ... `apgakeyhi_el1`.
+struct KeyFields: BitwiseCopyable {
+  private var registers = InlineArray<10, NumberField>(repeating: .absent)
+
+  /// nil unless all ten are there, each with 8 bytes.
+  init?(_ format: EventFormat, prefix: String, complaints: inout [String]) {
+    var found = 0
+    for (index, key) in ["apia", "apib", "apda", "apdb", "apga"].enumerated() {
+      for (half, suffix) in ["lo", "hi"].enumerated() {
+        guard let field = format.field("\(prefix)\(key)key\(suffix)_el1") else { continue }
+        found += 1
+        guard let number = NumberField(field), number.size == 8 else {
+          complaints.append(
+            "field \(field.name) of \(format.system):\(format.name) has \(field.size) bytes, and "
+              + "a key register has 8; its key set is not used")
+          return nil
+        }
+        registers[index * 2 + half] = number
+      }
+    }
+    guard found > 0 else { return nil }
+    guard found == 10 else {
+      complaints.append(
+        "\(format.system):\(format.name) has \(found) of the ten registers of "
+          + "\(prefix.isEmpty ? "the guest" : "the host") key set; the key set is not used")
+      return nil
+    }
+  }
+
+  @inline(__always)
+  func read(_ raw: RawSpan) -> KeySlots? {
+    var values = InlineArray<10, UInt64>(repeating: 0)
+    for index in 0..<10 {
+      guard let value = registers[index].read(raw) else { return nil }
+      values[index] = value
+    }
+    return KeySlots(registers: values)
+  }
+}

@@ -1,0 +1,74 @@
+/// What was odd about the samples of a pass, by kind.
+struct Doubts: Equatable {
+  /// Samples of no event of the event table.
+  var unknownEvents: UInt64 = 0
+  /// Samples shorter than their layout or format.
+  var shortSamples: UInt64 = 0
+  /// Samples whose raw bytes belong to another event than their id says.
+  var wrongTypes: UInt64 = 0
+  /// Samples of a CPU that cannot be.
+  var impossibleCPUs: UInt64 = 0
+  /// Events older than one that was delivered before.
+  var late: UInt64 = 0
+
+  /// Sentences for the user.
+  var warnings: [String] {
+    var said: [String] = []
+    func say(_ count: UInt64, _ one: String, _ many: String) {
+      if count > 0 { said.append(count == 1 ? "1 sample \(one)" : "\(count) samples \(many)") }
+    }
+    say(
+      unknownEvents, "has an id of no recorded event and is not used",
+      "have ids of no recorded event and are not used")
+    say(
+      shortSamples, "is shorter than its event's description and is not used",
+      "are shorter than their events' descriptions and are not used")
+    say(
+      wrongTypes, "has raw bytes of another event than its id says and is not used",
+      "have raw bytes of other events than their ids say and are not used")
+    say(
+      impossibleCPUs, "names a CPU that cannot be and is not used",
+      "name CPUs that cannot be and are not used")
+    if late > 0 {
+      said.append(
+        "\(late) event\(late == 1 ? "" : "s") came out of order, later than the recorder's rounds "
+          + "allow")
+    }
+    return said
+  }
+}
+
+/// First and last time of each pCPU's samples, in nanoseconds of the recording's clock.
+struct TimeSpans {
+  /// No kernel has that many CPUs (NR_CPUS is 8192 at most).
+  static let cpuLimit: UInt32 = 1 << 16
+
+  private var first: [UInt64] = []
+  private var last: [UInt64] = []
+
+  /// false when there can be no such CPU.
+  @inline(__always)
+  mutating func note(_ time: UInt64, cpu: UInt32) -> Bool {
+    guard cpu < Self.cpuLimit else { return false }
+    let cpu = Int(cpu)
+    if cpu >= first.count {
+      let missing = cpu + 1 - first.count
+      first.append(contentsOf: repeatElement(.max, count: missing))
+      last.append(contentsOf: repeatElement(0, count: missing))
+    }
+    if time < first[cpu] { first[cpu] = time }
+    if time > last[cpu] { last[cpu] = time }
+    return true
+  }
+
+  var firstByCPU: [Int32: UInt64] { Self.byCPU(first, where: first) }
+  var lastByCPU: [Int32: UInt64] { Self.byCPU(last, where: first) }
+
+  private static func byCPU(_ values: [UInt64], where first: [UInt64]) -> [Int32: UInt64] {
+    var byCPU: [Int32: UInt64] = [:]
+    for (cpu, value) in values.enumerated() where first[cpu] != .max {
+      byCPU[Int32(truncatingIfNeeded: cpu)] = value
+    }
+    return byCPU
+  }
+}

@@ -1,0 +1,96 @@
+import Bytes
+
+/// The part of a `struct perf_event_attr` that reading samples needs. The struct grows with the
+/// kernel: 64 bytes at first, 152 and more today; what an older or shorter one lacks is zero.
+struct PerfAttribute: Equatable {
+  /// PERF_TYPE_*: 1 software, 2 tracepoint (kprobes too).
+  var type: UInt32
+  /// For a tracepoint the `ID:` of its format.
+  var config: UInt64
+  /// PERF_SAMPLE_* bits.
+  var sampleType: UInt64
+  /// PERF_FORMAT_* bits.
+  var readFormat: UInt64
+  var flags: UInt64
+  /// A CLOCK_*, valid with `use_clockid`.
+  var clockID: Int32
+  /// The ids of the event, one per CPU it was opened on.
+  var ids: [UInt64] = []
+
+  static let tracepoint: UInt32 = 2
+
+  /// `attr` up to the end of its entry; shorter ones are legal.
+  init?(_ attr: RawSpan) {
+    guard let type = attr.u32(at: 0), let config = attr.u64(at: 8),
+      let sampleType = attr.u64(at: 24), let readFormat = attr.u64(at: 32),
+      let flags = attr.u64(at: 40)
+    else { return nil }
+    self.type = type
+    self.config = config
+    self.sampleType = sampleType
+    self.readFormat = readFormat
+    self.flags = flags
+    clockID = attr.u32(at: 92).map { Int32(bitPattern: $0) } ?? 0
+  }
+
+  /// `sample_id_all`: records other than samples end with the sample's id fields.
+  var hasSampleIDs: Bool { flags & 1 << 18 != 0 }
+
+  /// PERF_COUNT_SW_DUMMY: carries side-band records, never samples.
+  var isDummy: Bool { type == 1 && config == 9 }
+
+  /// Name of the clock that times are read from (`use_clockid`, tools/perf/util/clockid.c).
+  var clock: String {
+    guard flags & 1 << 25 != 0 else { return "perf" }
+    return switch clockID {
+    case 0: "CLOCK_REALTIME"
+    case 1: "CLOCK_MONOTONIC"
+    case 4: "CLOCK_MONOTONIC_RAW"
+    case 7: "CLOCK_BOOTTIME"
+    case 11: "CLOCK_TAI"
+    default: "clockid \(clockID)"
+    }
+  }
+
+  /// The attr table of a file. Entry: attr, then offset and size of its ids.
+  static func table(_ header: PerfHeader, in bytes: RawSpan) throws(TraceError) -> [PerfAttribute] {
+    let stride = header.attributeStride
+    let section = header.attributes
+    guard stride >= 64 + 16, stride <= 4096 else {
+      throw TraceError(
+        .isCorrupt(part: "header", reason: "an entry of the event table has \(stride) bytes"),
+        offset: 16)
+    }
+    guard let table = bytes.slice(at: section.offset, count: section.size) else {
+      throw TraceError(
+        .isCut(part: "event table", needed: section.size), offset: section.offset)
+    }
+    var attributes: [PerfAttribute] = []
+    let entrySize = Int(stride)
+    var offset = 0
+    while let entry = table.slice(at: offset, count: entrySize) {
+      let place = section.offset + UInt64(offset)
+      offset += entrySize
+      guard let attr = entry.slice(at: 0, count: entrySize - 16),
+        var attribute = PerfAttribute(attr), let idsOffset = entry.u64(at: entrySize - 16),
+        let idsSize = entry.u64(at: entrySize - 8)
+      else { continue }
+      guard let ids = bytes.slice(at: idsOffset, count: idsSize) else {
+        throw TraceError(
+          .isCorrupt(
+            part: "event table",
+            reason: "the ids of an event are said to lie at byte \(idsOffset) with \(idsSize) "
+              + "bytes, outside of the file"), offset: place)
+      }
+      for index in 0..<(ids.byteCount / 8) {
+        if let id = ids.u64(at: index * 8) { attribute.ids.append(id) }
+      }
+      attributes.append(attribute)
+    }
+    guard !attributes.isEmpty else {
+      throw TraceError(
+        .isCorrupt(part: "event table", reason: "it is empty"), offset: section.offset)
+    }
+    return attributes
+  }
+}

@@ -1,0 +1,203 @@
+import Bytes
+
+/// One pass over the records of a file: what has been counted so far, and what waits for its turn.
+struct ReadPass {
+  let plan: SamplePlan
+  /// Samples by source.
+  private(set) var counts: [UInt64]
+  private(set) var losses = Losses()
+  private(set) var sideBand = SideBand()
+  private(set) var span = TimeSpans()
+  private(set) var doubts = Doubts()
+  private var sorter = RoundSorter()
+  private var lastDelivered: UInt64 = 0
+  /// Inflated chunks with a smaller number are not needed any more.
+  private(set) var oldestChunk: UInt32 = 0
+
+  typealias Body = (borrowing Event) -> Void
+
+  init(_ plan: SamplePlan) {
+    self.plan = plan
+    counts = Array(repeating: 0, count: plan.sources.count)
+  }
+
+  /// Takes the record that fills `record`; it starts at `offset` in `chunk` (0: the file).
+  @inline(__always)
+  mutating func take(
+    _ record: RawSpan, type: UInt32, misc: UInt16, offset: Int, chunk: UInt32
+  ) {
+    switch type {
+    case RecordKind.sample: takeSample(record, offset: offset, chunk: chunk)
+    case RecordKind.lost: takeLost(record, offset: offset, chunk: chunk)
+    case RecordKind.lostSamples: takeLostSamples(record, misc: misc)
+    default: sideBand.take(record, type: type, misc: misc)
+    }
+  }
+
+  @inline(__always)
+  private mutating func takeSample(_ record: RawSpan, offset: Int, chunk: UInt32) {
+    guard let number = source(of: record) else {
+      doubts.unknownEvents += 1
+      return
+    }
+    let source = plan.sources[Int(number)]
+    counts[Int(number)] += 1
+    var time: UInt64?
+    if source.layout.time >= 0 {
+      time = record.u64(at: Int(source.layout.time))
+      guard let time else {
+        doubts.shortSamples += 1
+        return
+      }
+      if source.layout.cpu >= 0, let cpu = record.u32(at: Int(source.layout.cpu)) {
+        guard span.note(time, cpu: cpu) else {
+          doubts.impossibleCPUs += 1
+          return
+        }
+      }
+    }
+    guard source.isTracepoint, source.layout.hasRaw else { return }
+    guard let raw = source.layout.raw(record), raw.size >= 2,
+      let type = record.u16(at: raw.offset)
+    else {
+      doubts.shortSamples += 1
+      return
+    }
+    guard type == source.commonType else {
+      doubts.wrongTypes += 1
+      return
+    }
+    guard source.isDelivered, let time else { return }
+    sorter.add(
+      PendingRecord(
+        time: time, offset: UInt64(offset), chunk: chunk, source: number,
+        raw: UInt16(truncatingIfNeeded: raw.offset)))
+  }
+
+  @inline(__always)
+  private func source(of record: RawSpan) -> UInt16? {
+    switch plan.identity {
+    case .single: return 0
+    case .id(let place):
+      guard let id = record.u64(at: place) else { return nil }
+      let number = plan.index.source(of: id)
+      return number == SourceIndex.none ? nil : number
+    case .commonType(let types):
+      guard let raw = plan.sources[0].layout.raw(record), let type = record.u16(at: raw.offset)
+      else { return nil }
+      return types[type]
+    }
+  }
+
+  /// The source whose layout the sample id at the end of `record` has.
+  private func trailingSource(of record: RawSpan) -> Int {
+    guard plan.trailingID > 0, let id = record.u64(at: record.byteCount - plan.trailingID) else {
+      return 0
+    }
+    let number = plan.index.source(of: id)
+    return number == SourceIndex.none ? 0 : Int(number)
+  }
+
+  /// PERF_RECORD_LOST: u64 id, u64 lost, sample id.
+  private mutating func takeLost(_ record: RawSpan, offset: Int, chunk: UInt32) {
+    guard let lost = record.u64(at: 16), lost > 0 else { return }
+    let layout = plan.sources[trailingSource(of: record)].layout
+    var cpu: Int32 = -1
+    if layout.trailingCPU > 0,
+      let said = record.u32(at: record.byteCount - Int(layout.trailingCPU)),
+      said < TimeSpans.cpuLimit
+    {
+      cpu = Int32(said)
+    }
+    losses.byCPU[cpu, default: 0].saturatingAdd(lost)
+    var time = sorter.newest
+    if layout.trailingTime > 0,
+      let said = record.u64(at: record.byteCount - Int(layout.trailingTime))
+    {
+      time = said
+    }
+    sorter.add(
+      PendingRecord(
+        time: time, offset: UInt64(offset), chunk: chunk, source: PendingRecord.lost, raw: 0))
+  }
+
+  /// PERF_RECORD_LOST_SAMPLES: u64 lost, sample id. perf itself writes them at the end, where only
+  /// the id says which event and CPU.
+  private mutating func takeLostSamples(_ record: RawSpan, misc: UInt16) {
+    guard misc & RecordHeader.lostSamplesBPF == 0, let lost = record.u64(at: 8), lost > 0 else {
+      return
+    }
+    losses.samples.saturatingAdd(lost)
+    if plan.trailingID > 0, record.byteCount >= 16 + plan.trailingID,
+      let id = record.u64(at: record.byteCount - plan.trailingID), let cpu = sideBand.cpuByID[id]
+    {
+      losses.samplesByCPU[cpu, default: 0].saturatingAdd(lost)
+    }
+  }
+
+  /// A FINISHED_ROUND, or the end of the data.
+  mutating func flush(
+    _ file: RawSpan, _ chunks: borrowing InflatedChunks, isEnd: Bool, _ body: Body
+  ) {
+    if isEnd { sorter.finish() } else { sorter.finishRound() }
+    for index in 0..<sorter.releasedCount {
+      let record = sorter.ready[index]
+      if record.time < lastDelivered { doubts.late += 1 } else { lastDelivered = record.time }
+      let bytes = record.chunk == 0 ? file : chunks.chunk(record.chunk)
+      let offset = Int(truncatingIfNeeded: record.offset)
+      guard let size = bytes.u16(at: offset + 6),
+        let whole = bytes.slice(at: offset, count: Int(size))
+      else { continue }
+      deliver(whole, record, body)
+    }
+    let oldest = sorter.removeReleased()
+    oldestChunk = min(oldest, chunks.newestNumber)
+  }
+
+  @inline(__always)
+  private mutating func deliver(_ record: RawSpan, _ pending: PendingRecord, _ body: Body) {
+    if pending.source == PendingRecord.lost {
+      let layout = plan.sources[trailingSource(of: record)].layout
+      var cpu: Int32 = -1
+      if layout.trailingCPU > 0,
+        let said = record.u32(at: record.byteCount - Int(layout.trailingCPU)),
+        said < TimeSpans.cpuLimit
+      {
+        cpu = Int32(said)
+      }
+      let count = record.u64(at: 16) ?? 0
+      body(Event(time: pending.time, cpu: cpu, pid: -1, tid: -1, payload: .lost(count: count)))
+      return
+    }
+    let source = plan.sources[Int(pending.source)]
+    let layout = source.layout
+    let start = Int(pending.raw)
+    guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
+    else { return }
+    let payload =
+      source.probeDecoder >= 0
+      ? plan.probes[source.probeDecoder].payload(raw)
+      : plan.events[source.eventDecoder].payload(raw)
+    guard let payload else {
+      doubts.shortSamples += 1
+      return
+    }
+    let tid = Int(layout.tid)
+    let cpu = Int(layout.cpu)
+    body(
+      Event(
+        time: pending.time,
+        cpu: cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max),
+        pid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max),
+        tid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max),
+        payload: payload))
+  }
+}
+
+extension UInt64 {
+  /// Counts in a hostile file can be anything.
+  mutating func saturatingAdd(_ other: UInt64) {
+    let (sum, overflow) = addingReportingOverflow(other)
+    self = overflow ? .max : sum
+  }
+}

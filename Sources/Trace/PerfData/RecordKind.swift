@@ -1,0 +1,31 @@
+/// Record types: include/uapi/linux/perf_event.h below 64, tools/lib/perf/include/perf/event.h above.
+enum RecordKind {
+  static let mmap: UInt32 = 1
+  static let lost: UInt32 = 2
+  static let sample: UInt32 = 9
+  static let mmap2: UInt32 = 10
+  static let lostSamples: UInt32 = 13
+  static let tracingData: UInt32 = 66
+  static let finishedRound: UInt32 = 68
+  static let idIndex: UInt32 = 69
+  static let auxTrace: UInt32 = 71
+  static let compressed: UInt32 = 81
+  static let compressed2: UInt32 = 83
+}
+
+/// `struct perf_event_header`: u32 type, u16 misc, u16 size.
+enum RecordHeader {
+  static let byteCount = 8
+  /// Largest record: its size is a u16.
+  static let largestRecord = 65535
+
+  /// PERF_RECORD_MISC_CPUMODE_MASK, and the mode of the recorded kernel itself.
+  static let cpuModeMask: UInt16 = 7
+  static let cpuModeKernel: UInt16 = 1
+  /// PERF_RECORD_MISC_MMAP_BUILD_ID.
+  static let mmapBuildID: UInt16 = 1 << 14
+  /// PERF_RECORD_MISC_BUILD_ID_SIZE.
+  static let buildIDSize: UInt16 = 1 << 15
+  /// PERF_RECORD_MISC_LOST_SAMPLES_BPF: dropped by a filter on purpose.
+  static let lostSamplesBPF: UInt16 = 1 << 15
+}

@@ -1,0 +1,51 @@
+/// One attr of a file, ready for reading its samples.
+struct SampleSource {
+  var layout: SampleLayout
+  /// `common_type` that its raw records must start with.
+  var commonType: UInt16
+  var isTracepoint: Bool
+  /// Index of its event in ``Recording/recordedEvents``, -1: none.
+  var recorded = -1
+  /// Index into the event or probe decoders, -1: none.
+  var eventDecoder = -1
+  var probeDecoder = -1
+
+  var isDelivered: Bool { eventDecoder >= 0 || probeDecoder >= 0 }
+}
+
+/// Finds the source of a sample by its id. Ids are handed out by a counter of the kernel, so they
+/// are dense: a table, and a dictionary for what does not fit.
+struct SourceIndex {
+  static let none = UInt16.max
+  private static let tableLimit: UInt64 = 1 << 20
+
+  private var base: UInt64 = 0
+  private var table: [UInt16] = []
+  private var others: [UInt64: UInt16] = [:]
+
+  init(_ attributes: [PerfAttribute]) {
+    base = attributes.lazy.flatMap(\.ids).min() ?? 0
+    for (source, attribute) in attributes.enumerated() {
+      guard let source = UInt16(exactly: source), source != Self.none else { break }
+      for id in attribute.ids {
+        let place = id - base
+        guard place < Self.tableLimit else {
+          others[id] = source
+          continue
+        }
+        let index = Int(place)
+        while table.count <= index {
+          table.append(contentsOf: repeatElement(Self.none, count: index + 1 - table.count))
+        }
+        table[index] = source
+      }
+    }
+  }
+
+  @inline(__always)
+  func source(of id: UInt64) -> UInt16 {
+    let place = id &- base
+    if place < UInt64(table.count) { return table[Int(place)] }
+    return others.isEmpty ? Self.none : others[id] ?? Self.none
+  }
+}

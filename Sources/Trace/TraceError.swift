@@ -1,0 +1,89 @@
+/// Why a recording cannot be read: what is wrong, and where.
+public struct TraceError: Error, Sendable {
+  public var code: Code
+  /// Path of the recording, empty when it is not known.
+  public var path: String
+  /// Byte offset in the file.
+  public var offset: UInt64?
+  /// Index of the record, counted from 0 at the start of the data.
+  public var record: Int?
+
+  public enum Code: Sendable, Equatable {
+    case cannotOpen(reason: String)
+    case isDirectory
+    case isNotRegularFile
+    case isEmpty
+    case isNotPerfData
+    case isBigEndian
+    case isPipeMode
+    case isVersion1
+    case isPartOfDirectory
+    case headerSize(UInt64)
+    /// `part` should have `needed` bytes and the file ends before.
+    case isCut(part: String, needed: UInt64)
+    /// A value of `part` cannot be.
+    case isCorrupt(part: String, reason: String)
+    /// The samples of `event` have no time.
+    case hasNoTime(event: String)
+    /// Several events, samples without an id in the same place.
+    case cannotTellEventsApart
+  }
+
+  public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
+    self.code = code
+    self.path = path
+    self.offset = offset
+    self.record = record
+  }
+}
+
+extension TraceError: CustomStringConvertible {
+  public var description: String {
+    var place = path
+    if let offset { place += (place.isEmpty ? "" : ", ") + "byte \(offset)" }
+    if let record { place += (place.isEmpty ? "" : ", ") + "record \(record)" }
+    return place.isEmpty ? code.sentence : "\(place): \(code.sentence)"
+  }
+}
+
+extension TraceError.Code {
+  /// What is wrong, and what to do next.
+  fileprivate var sentence: String {
+    switch self {
+    case .cannotOpen(let reason):
+      "cannot open the recording: \(reason)"
+    case .isDirectory:
+      "this is a directory; recordings of `perf record --threads` (directory mode) are not "
+        + "supported yet, record without --threads"
+    case .isNotRegularFile:
+      "this is not a regular file; save the stream to a file first"
+    case .isEmpty:
+      "the file is empty; the recorder failed before it wrote anything, record again"
+    case .isNotPerfData:
+      "this is not a perf.data file (it does not start with PERFILE2)"
+    case .isBigEndian:
+      "this perf.data was written on a big-endian machine, which is not supported yet"
+    case .isPipeMode:
+      "this perf.data is a pipe-mode stream (`perf record -o -`), which is not supported yet; "
+        + "record to a file with `perf record -o FILE`"
+    case .isVersion1:
+      "this is a perf.data of version 1 (PERFFILE, before Linux 2.6.32), which is not supported; "
+        + "record again with a newer perf"
+    case .isPartOfDirectory:
+      "this is the main file of a directory-mode recording (`perf record --threads`), which is "
+        + "not supported yet; record without --threads"
+    case .headerSize(let size):
+      "the header says it has \(size) bytes; 104 (a file) or 16 (a stream) are possible"
+    case .isCut(let part, let needed):
+      "the file ends inside the \(part), which needs \(needed) bytes; copy the recording again"
+    case .isCorrupt(let part, let reason):
+      "the \(part) is corrupt: \(reason)"
+    case .hasNoTime(let event):
+      "the samples of \(event) carry no time, so the events cannot be put in order; "
+        + "record with `perf record -T`"
+    case .cannotTellEventsApart:
+      "several events were recorded with different sample layouts and without identifiers "
+        + "(PERF_SAMPLE_IDENTIFIER), so samples cannot be told apart; record with a newer perf"
+    }
+  }
+}
