@@ -33,7 +33,7 @@ extension Replayer {
   }
 
   mutating func put(_ index: Int, _ at: Moment, isImplied: Bool) {
-    markRunOver(of: index)
+    settle(index)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
     if let generation {
@@ -43,6 +43,19 @@ extension Replayer {
     }
     endInterval(index, at)
     emit?(.put(vcpus[index].identity, at, isImplied: isImplied))
+  }
+
+  /// Before a put: the run is complete, unless it waits to hear which register it trapped on
+  /// (preempted before handle_exit). Then only its passes are counted now.
+  private mutating func settle(_ index: Int) {
+    let tid = vcpus[index].tid
+    guard let run = threads[tid]?.run, run.vcpu == index, run.exit != nil else { return }
+    if run.trap == nil, run.esr == nil, run.ec == ExceptionClass.systemRegister.rawValue {
+      account(run)
+      threads[tid]?.run?.isAccounted = true
+    } else {
+      closeRun(tid)
+    }
   }
 
   /// Samples of the vCPU from now on belong to another load interval than its last run.

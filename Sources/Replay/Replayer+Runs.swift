@@ -82,6 +82,7 @@ extension Replayer {
     let (atEntry, atExit) = knownBits(of: run)
     judge(run, atEntry: atEntry, atExit: atExit)
     moveModel(run, atEntry, atExit)
+    if !run.isAccounted { account(run) }
     if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
     let line = Run(
       vcpu: vcpus[index].identity, tid: tid, pid: vcpus[index].pid, cpu: run.cpu,
@@ -148,6 +149,13 @@ extension Replayer {
       generation.guestExit(switched, &cpu.state, process: process)
       cpus[run.cpu] = cpu
     }
+  }
+
+  /// Counts what the run's passes cost its load interval.
+  mutating func account(_ run: OpenRun) {
+    guard let generation, run.exit != nil else { return }
+    let index = run.vcpu
+    let (atEntry, atExit) = knownBits(of: run)
     if atEntry.bits.switchesKeys == .set {
       vcpus[index].counters.enabledRuns += 1
       vcpus[index].interval.saveUnused = nil

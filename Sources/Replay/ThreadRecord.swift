@@ -40,6 +40,8 @@ struct OpenRun {
   var sawUndefined = false
   /// Its key slots were looked at.
   var isChecked = false
+  /// Its passes are in the counters of its load interval.
+  var isAccounted = false
   /// A load came after the exit: later samples are not this run's.
   var isOver = false
   /// What the model expected the entry to find.

@@ -30,9 +30,11 @@ public enum TextReport {
         page.style.yellow("INCOMPLETE")
         + ": events are missing; nothing was found outside the gaps"
     case .clean:
+      let hidden = analysis.notObservable.count(where: \.rule.isCorrectness)
+      let all = Rule.all.count(where: \.isCorrectness)
       words =
-        page.style.green("CLEAN") + ": every rule this recording can show was judged"
-        + (analysis.notObservable.isEmpty ? "" : "; see below for those it cannot")
+        page.style.green("CLEAN") + ": \(all - hidden) of \(all) correctness rules judged, none broken"
+        + (hidden == 0 ? "" : "; the others cannot be seen here")
     case .unusable:
       words = page.style.yellow("UNUSABLE") + ": no vCPU could be followed"
     }
@@ -189,8 +191,12 @@ public enum TextReport {
     let items = document.analysis.notObservable
     guard !items.isEmpty else { return }
     page.heading("Not observable in this recording")
-    for item in items {
-      page.paragraph("  \(item.rule.id.padded(21)) ", "\(item.reason); \(item.remedy).")
+    var reasons: [String] = []
+    for item in items where !reasons.contains(item.reason) { reasons.append(item.reason) }
+    for reason in reasons {
+      let same = items.filter { $0.reason == reason }
+      page.paragraph("  ", same.map(\.rule.id).joined(separator: ", "))
+      page.paragraph("      ", "\(reason); \(same[0].remedy).")
     }
   }
 }

@@ -105,7 +105,7 @@ struct Analyze: ParsableCommand {
       }
       if let failure { throw failure }
     }
-    let document = session.document(analysis)
+    let document = try session.document(analysis)
     if !quiet { for warning in document.recording.warnings { complain(warning, unless: .text) } }
     switch format {
     case .text:

@@ -61,7 +61,7 @@ final class Session {
   }
 
   /// What the reports show of an analysis of this session.
-  func document(_ analysis: Analysis) -> Document {
+  func document(_ analysis: Analysis) throws(Problem) -> Document {
     let recording = file.recording
     var facts = RecordingFacts(
       path: recording.path, format: recording.format, byteCount: recording.byteCount,
@@ -73,10 +73,9 @@ final class Session {
     facts.events = recording.recordedEvents.map { ("\($0.system):\($0.name)", $0.count) }
     facts.lostSamples = file.losses.samples
     facts.isIncomplete = recording.isIncomplete
-    let check = kernel.check(analysis.probeAddresses)
-    facts.warnings = recording.warnings + warnings + check.warnings
+    facts.warnings = recording.warnings + warnings
     var kernelFacts = KernelFacts(
-      match: check.match, generation: generation, generationBasis: generationBasis)
+      match: try kernel.check(analysis.probeAddresses), generation: generation, generationBasis: generationBasis)
     if let image = kernel.binding?.image {
       kernelFacts.path = image.path
       kernelFacts.buildID = image.buildID.map(hexadecimal)

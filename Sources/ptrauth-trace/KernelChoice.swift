@@ -1,0 +1,108 @@
+import Bytes
+import KernelImage
+import Replay
+import Trace
+
+/// The vmlinux that belongs to a recording, and how that is known.
+struct KernelChoice {
+  private(set) var binding: KernelBinding?
+  private(set) var evidence: GenerationEvidence?
+  /// Sentences for the user.
+  private(set) var warnings: [String] = []
+  private var basis: Basis
+
+  private enum Basis {
+    case none
+    case buildID
+    /// One of the two has no build-id: probe addresses have to tell.
+    case unverified(why: String)
+    case mismatch
+  }
+
+  /// - Parameter explicit: `--vmlinux`; nil looks where perf and the distributions put it.
+  init(explicit: String?, recording: Recording) throws(Problem) {
+    basis = .none
+    if let explicit {
+      try take(explicit, recording)
+    } else {
+      search(recording)
+    }
+    guard let image = binding?.image else { return }
+    guard image.hasSymbols else {
+      throw Problem(
+        "\(image.path) has no symbol table: it is stripped, and no probe address can be named; "
+          + "pass the vmlinux with symbols (the -dbg package's) with -k")
+    }
+    evidence = image.generationEvidence()
+    if evidence?.generation == nil {
+      warnings.append("the marks of \(image.path) fit no generation of the key switch (see -v)")
+    }
+  }
+
+  private mutating func take(_ path: String, _ recording: Recording) throws(Problem) {
+    let image: KernelImage
+    do { image = try KernelImage(path: path) } catch { throw Problem("\(error)") }
+    binding = KernelBinding(image, recording)
+    switch (image.buildID, recording.kernelBuildID) {
+    case (let has?, let wanted?) where has == wanted: basis = .buildID
+    case (let has?, let wanted?):
+      basis = .mismatch
+      warnings.append(
+        "WRONG KERNEL? \(path) has build-id \(hexadecimal(has)), but the recording was made on "
+          + "\(hexadecimal(wanted)); what follows is only as right as they are alike")
+    case (nil, _): basis = .unverified(why: "the vmlinux has no build-id")
+    case (_, nil): basis = .unverified(why: "the recording has no build-id")
+    }
+  }
+
+  private mutating func search(_ recording: Recording) {
+    let search = KernelImageFinder(environment: ProcessState.environment).find(
+      buildID: recording.kernelBuildID, osRelease: recording.osRelease,
+      recordingDirectory: recording.path.directory)
+    for mismatch in search.mismatches where search.image == nil {
+      warnings.append(
+        "\(mismatch.path) is not the recorded kernel: its build-id is "
+          + "\(mismatch.buildID.map(hexadecimal) ?? "missing"), the recording's "
+          + "\(recording.kernelBuildID.map(hexadecimal) ?? "missing")")
+    }
+    for failure in search.failures where search.image == nil { warnings.append("\(failure)") }
+    guard let image = search.image else {
+      let id = recording.kernelBuildID.map { "with build-id \(hexadecimal($0)) " } ?? ""
+      warnings.append(
+        "no vmlinux \(id)was found: probes cannot be named, only kvm tracepoints count; pass it "
+          + "with -k")
+      return
+    }
+    binding = KernelBinding(image, recording)
+    switch search.verification {
+    case .buildID: basis = .buildID
+    default: basis = .unverified(why: "the recording has no build-id")
+    }
+  }
+
+  /// How the two belong together, in words. The probes' addresses are the second witness: they must
+  /// fall on entries of functions.
+  func check(_ probeAddresses: [UInt64]) throws(Problem) -> String {
+    guard let binding else { return "no vmlinux" }
+    let entries = probeAddresses.count { binding.isFunctionEntry($0) }
+    if entries * 2 < probeAddresses.count {
+      throw Problem(
+        "\(binding.image.path) does not belong to this recording: \(probeAddresses.count - entries) "
+          + "of \(probeAddresses.count) probe addresses fall on no function of it; pass the recorded "
+          + "kernel's vmlinux with -k")
+    }
+    let probes =
+      probeAddresses.isEmpty
+      ? nil
+      : "\(entries) of \(probeAddresses.count) probe addresses fall on functions of it"
+    let id = binding.image.buildID.map { "build-id \(hexadecimal($0))" } ?? "no build-id"
+    switch basis {
+    case .buildID: return "\(id), the same in the recording"
+    case .mismatch:
+      return "\(id), NOT the recording's" + (probes.map { "; \($0)" } ?? "")
+    case .unverified(let why):
+      return "\(id); \(why)" + (probes.map { ", but \($0)" } ?? ": not verified")
+    case .none: return "no vmlinux"
+    }
+  }
+}
