@@ -58,7 +58,8 @@ public enum Decompressor {
       let count = unsafe Glibc.read(descriptor, buffer.baseAddress, buffer.count)
       if count >= 0 { return count }
       if errno == EINTR { continue }
-      throw DecompressionError(code: .readFailed, description: "reading failed: \(errorText(errno))")
+      throw DecompressionError(
+        code: .readFailed, description: "reading failed: \(errorText(errno))")
     }
   }
 

@@ -130,7 +130,9 @@ import Glibc
     let wanted = Array(name.utf8)
     var found: [KernelFunctionSymbol] = []
     for entry in functions {
-      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else { continue }
+      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else {
+        continue
+      }
       var matches = true
       for (index, byte) in wanted.enumerated() {
         // A terminating zero differs from every byte of a name: nothing is read behind it.

@@ -1,7 +1,8 @@
 import KernelImage
 import Testing
 
-@Suite("Generations of recorded kernels", .enabled(if: RecordedKernel.isPresent, RecordedKernel.missing))
+@Suite(
+  "Generations of recorded kernels", .enabled(if: RecordedKernel.isPresent, RecordedKernel.missing))
 struct GenerationTests {
   @Test(
     "the generation is the one the recordings' README names",
@@ -15,7 +16,9 @@ struct GenerationTests {
     #expect(evidence.marks.allSatisfy { $0.consistent && $0.outcome != .undecidable })
   }
 
-  @Test("kernel pointer authentication is what the kernel's config says", arguments: RecordedKernel.allCases)
+  @Test(
+    "kernel pointer authentication is what the kernel's config says",
+    arguments: RecordedKernel.allCases)
   func kernelPointerAuth(kernel: RecordedKernel) throws {
     let config = try kernel.text(of: "config")
     let expected = config.split(separator: "\n").contains("CONFIG_ARM64_PTR_AUTH_KERNEL=y")

@@ -44,7 +44,7 @@ private func spawn(
   var words: [UnsafeMutablePointer<CChar>?] = unsafe []
   for word in [program] + arguments { unsafe words.append(strdup(word)) }
   unsafe words.append(nil)
-  defer { for unsafe word in unsafe words { unsafe free(word) } }
+  defer { for unsafeword in unsafe words { unsafe free(word) } }
   var child: pid_t = 0
   guard unsafe posix_spawnp(&child, program, &actions, nil, words, environ) == 0 else { return nil }
   var status: CInt = 0
@@ -116,7 +116,8 @@ func write(_ bytes: [UInt8], to path: String) throws {
   var done = 0
   while done < bytes.count {
     let count = unsafe bytes.withUnsafeBytes { buffer in
-      unsafe Glibc.write(descriptor, buffer.baseAddress.map { unsafe $0 + done }, buffer.count - done)
+      unsafe Glibc.write(
+        descriptor, buffer.baseAddress.map { unsafe $0 + done }, buffer.count - done)
     }
     guard count > 0 else { throw CommandFailure(description: "\(path) cannot be written") }
     done += count
