@@ -20,8 +20,8 @@
   package init() throws(ZstdStream.Failure) { stream = try ZstdStream() }
 
   deinit {
-    for unsafe chunk in unsafe chunks { unsafe chunk.deallocate() }
-    for unsafe chunk in unsafe spare { unsafe chunk.deallocate() }
+    for index in 0..<(unsafe chunks.count) { unsafe chunks[index].deallocate() }
+    for index in 0..<(unsafe spare.count) { unsafe spare[index].deallocate() }
   }
 
   /// Number of the newest chunk; numbers begin with 1, and 0 means that there is none yet.

@@ -1,0 +1,38 @@
+import Glibc
+
+/// Recordings and sample files that lie beside the package, in `../shared`.
+enum Corpus {
+  static let root =
+    String(#filePath.split(separator: "/").dropLast(4).reduce("") { $0 + "/" + $1 })
+    + "/shared"
+
+  static var isPresent: Bool { unsafe access(root + "/recordings/README.md", R_OK) == 0 }
+  static var hasPerf: Bool { Command.output("perf --version") != nil }
+
+  /// All files below `folder` whose name fits.
+  static func files(_ folder: String, where fits: (String) -> Bool) -> [String] {
+    let listing = Command.output("find '\(root)/\(folder)' -type f") ?? ""
+    return listing.split(separator: "\n").map(String.init).filter(fits).sorted()
+  }
+
+  static var recordings: [String] {
+    files("recordings") { $0.hasSuffix("/perf.data") }
+  }
+}
+
+/// Runs commands of the shell.
+enum Command {
+  /// What the command writes; nil when it fails.
+  static func output(_ command: String) -> String? {
+    guard let stream = unsafe popen(command + " 2>/dev/null", "r") else { return nil }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = unsafe fread(&buffer, 1, buffer.count, stream)
+      if count == 0 { break }
+      bytes.append(contentsOf: buffer[..<count])
+    }
+    let status = unsafe pclose(stream)
+    return status == 0 ? String(decoding: bytes, as: UTF8.self) : nil
+  }
+}
