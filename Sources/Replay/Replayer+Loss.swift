@@ -7,7 +7,9 @@ extension Replayer {
   mutating func lost(_ at: Moment, count: UInt64) {
     lostEvents[at.cpu, default: 0] += count
     emit?(.loss(at, count: count))
+    // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
+    if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     provisional.drop(from: begin, to: at.time)
     cpus[at.cpu]?.state = PCPUState()
     if let inGuest = cpus[at.cpu]?.inGuest {

@@ -63,10 +63,14 @@ public struct Replayer {
     let time = event.time
     if firstTime == nil { firstTime = time }
     lastTime = max(lastTime, time)
-    eventCount += 1
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
     note(at)
     let pid = event.pid
+    switch event.payload {
+    case .lost(let count): return lost(at, count: count)
+    case .fork(let child, let childPid): return fork(child, childPid)
+    default: eventCount += 1
+    }
     switch event.payload {
     case .probe(let hit): probe(hit, at, pid)
     case .entry(let pc): entry(at, pid, pc: pc)
@@ -78,13 +82,13 @@ public struct Replayer {
     case .vcpuNumber(let number): nameNumber(at, number)
     case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
     case .migrateTask: break
-    case .fork(let child, let childPid): fork(child, childPid)
-    case .lost(let count): lost(at, count: count)
+    case .fork, .lost: break
     }
   }
 
   /// Remembers how far each pCPU's events have come; lets provisional findings stand.
   private mutating func note(_ at: Moment) {
+    guard at.cpu >= 0 else { return }
     if var cpu = cpus.removeValue(forKey: at.cpu) {
       cpu.beforeLast = cpu.lastTime
       cpu.lastTime = at.time

@@ -61,6 +61,10 @@ struct Corpus: CustomTestStringConvertible, Sendable {
   static func bytes(_ path: String) -> [UInt8] {
     guard let file = unsafe fopen(path, "r") else { return [] }
     defer { unsafe fclose(file) }
+    return read(file)
+  }
+
+  private static func read(_ file: UnsafeMutablePointer<FILE>) -> [UInt8] {
     var result: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {
@@ -76,9 +80,19 @@ struct Corpus: CustomTestStringConvertible, Sendable {
       .first { $0.hasPrefix("- \(key): ") }.map { String($0.dropFirst(key.count + 4)) }
   }
 
-  var truth: GroundTruth {
-    let log = try? Decompressor.decompress(Self.bytes(directory + "/gt.log.zst"), as: .zstd)
-    return GroundTruth(log: log ?? [])
+  var truth: GroundTruth { GroundTruth(log: Self.unpacked(directory + "/gt.log.zst")) }
+
+  static func unpacked(_ path: String) -> [UInt8] {
+    let input = unsafe open(path, O_RDONLY)
+    guard input >= 0, let output = unsafe tmpfile() else { return [] }
+    defer {
+      close(input)
+      unsafe fclose(output)
+    }
+    let descriptor = unsafe fileno(output)
+    try? Decompressor.decompress(.zstd, from: input, to: descriptor, limit: 1 << 30)
+    unsafe rewind(output)
+    return read(output)
   }
 
   var isLossy: Bool { name.contains("lossy") }

@@ -47,7 +47,7 @@ enum Expectation {
       return name == "sched:sched_migrate_task" && fields["pid"] == UInt64(tid)
         && fields["orig_cpu"] == UInt64(from) && fields["dest_cpu"] == UInt64(to)
     case .probe(let hit): return probes.contains(String(name)) && matches(hit, text, fields)
-    case .lost: return false
+    case .lost, .fork: return false
     }
   }
 

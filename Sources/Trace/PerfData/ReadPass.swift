@@ -29,6 +29,7 @@ struct ReadPass {
     switch type {
     case RecordKind.sample: takeSample(record, offset: offset, chunk: chunk)
     case RecordKind.lost: takeLost(record, offset: offset, chunk: chunk)
+    case RecordKind.fork: takeFork(record, offset: offset, chunk: chunk)
     case RecordKind.lostSamples: takeLostSamples(record, misc: misc)
     default: sideBand.take(record, type: type, misc: misc)
     }
@@ -98,17 +99,21 @@ struct ReadPass {
     return number == SourceIndex.none ? 0 : Int(number)
   }
 
+  /// The CPU in the sample id at the end of `record`, -1 if there is none.
+  private func trailingCPU(of record: RawSpan) -> Int32 {
+    let layout = plan.sources[trailingSource(of: record)].layout
+    guard layout.trailingCPU > 0,
+      let said = record.u32(at: record.byteCount - Int(layout.trailingCPU)),
+      said < TimeSpans.cpuLimit
+    else { return -1 }
+    return Int32(said)
+  }
+
   /// PERF_RECORD_LOST: u64 id, u64 lost, sample id.
   private mutating func takeLost(_ record: RawSpan, offset: Int, chunk: UInt32) {
     guard let lost = record.u64(at: 16), lost > 0 else { return }
     let layout = plan.sources[trailingSource(of: record)].layout
-    var cpu: Int32 = -1
-    if layout.trailingCPU > 0,
-      let said = record.u32(at: record.byteCount - Int(layout.trailingCPU)),
-      said < TimeSpans.cpuLimit
-    {
-      cpu = Int32(said)
-    }
+    let cpu = trailingCPU(of: record)
     losses.byCPU[cpu, default: 0].saturatingAdd(lost)
     var time = sorter.newest
     if layout.trailingTime > 0,
@@ -119,6 +124,15 @@ struct ReadPass {
     sorter.add(
       PendingRecord(
         time: time, offset: UInt64(offset), chunk: chunk, source: PendingRecord.lost, raw: 0))
+  }
+
+  /// PERF_RECORD_FORK: u32 pid, ppid, tid, ptid, u64 time. Those that perf synthesises for threads
+  /// that were there before it began have time 0.
+  private mutating func takeFork(_ record: RawSpan, offset: Int, chunk: UInt32) {
+    guard let time = record.u64(at: 24), time > 0 else { return }
+    sorter.add(
+      PendingRecord(
+        time: time, offset: UInt64(offset), chunk: chunk, source: PendingRecord.fork, raw: 0))
   }
 
   /// PERF_RECORD_LOST_SAMPLES: u64 lost, sample id. perf itself writes them at the end, where only
@@ -157,16 +171,20 @@ struct ReadPass {
   @inline(__always)
   private mutating func deliver(_ record: RawSpan, _ pending: PendingRecord, _ body: Body) {
     if pending.source == PendingRecord.lost {
-      let layout = plan.sources[trailingSource(of: record)].layout
-      var cpu: Int32 = -1
-      if layout.trailingCPU > 0,
-        let said = record.u32(at: record.byteCount - Int(layout.trailingCPU)),
-        said < TimeSpans.cpuLimit
-      {
-        cpu = Int32(said)
-      }
+      let cpu = trailingCPU(of: record)
       let count = record.u64(at: 16) ?? 0
       body(Event(time: pending.time, cpu: cpu, pid: -1, tid: -1, payload: .lost(count: count)))
+      return
+    }
+    if pending.source == PendingRecord.fork {
+      guard let pid = record.u32(at: 8), let tid = record.u32(at: 16),
+        let parent = record.u32(at: 20)
+      else { return }
+      body(
+        Event(
+          time: pending.time, cpu: trailingCPU(of: record), pid: -1,
+          tid: Int32(bitPattern: parent),
+          payload: .fork(child: Int32(bitPattern: tid), childPid: Int32(bitPattern: pid))))
       return
     }
     let source = plan.sources[Int(pending.source)]

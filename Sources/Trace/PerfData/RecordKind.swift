@@ -2,6 +2,7 @@
 enum RecordKind {
   static let mmap: UInt32 = 1
   static let lost: UInt32 = 2
+  static let fork: UInt32 = 7
   static let sample: UInt32 = 9
   static let mmap2: UInt32 = 10
   static let lostSamples: UInt32 = 13

@@ -11,7 +11,9 @@ struct PendingRecord: BitwiseCopyable {
   /// Where the raw bytes start, from the start of the record.
   var raw: UInt16
 
+  /// Sources that are no samples.
   static let lost: UInt16 = .max
+  static let fork: UInt16 = .max - 1
 }
 
 /// Puts records into time order, a round at a time.
