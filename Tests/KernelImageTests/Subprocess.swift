@@ -44,7 +44,8 @@ private func spawn(
   var words: [UnsafeMutablePointer<CChar>?] = unsafe []
   for word in [program] + arguments { unsafe words.append(strdup(word)) }
   unsafe words.append(nil)
-  defer { for unsafeword in unsafe words { unsafe free(word) } }
+  let count = unsafe words.count
+  defer { for index in 0..<count { unsafe free(words[index]) } }
   var child: pid_t = 0
   guard unsafe posix_spawnp(&child, program, &actions, nil, words, environ) == 0 else { return nil }
   var status: CInt = 0
