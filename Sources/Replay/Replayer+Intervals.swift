@@ -72,8 +72,8 @@ extension Replayer {
     if let inGuest = cpus[at.cpu]?.inGuest, inGuest == prev {
       // Preemption is off between kvm_entry and kvm_exit: the kvm_exit is missing.
       cpus[at.cpu]?.inGuest = nil
+      closeRun(prev)
       if let index = threads[prev]?.vcpu { broken(vcpu: index) }
-      threads[prev]?.run = nil
     }
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true

@@ -10,27 +10,25 @@ extension Replayer {
     // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
-    provisional.drop(from: begin, to: at.time)
     cpus[at.cpu]?.state = PCPUState()
-    if let inGuest = cpus[at.cpu]?.inGuest {
-      threads[inGuest]?.run = nil
-      cpus[at.cpu]?.inGuest = nil
+    // Runs that had ended, or were here, are as complete as they will be; one that is open on
+    // another pCPU goes on.
+    for tid in threads.keys.sorted() {
+      guard let run = threads[tid]?.run else { continue }
+      if run.exit != nil || run.cpu == at.cpu || at.cpu < 0 {
+        closeRun(tid)
+      } else {
+        threads[tid]?.run = run.afterWall
+      }
     }
-    // Any vCPU may have been here meanwhile; only a run that is open on another pCPU is not.
+    provisional.drop(from: begin, to: at.time)
+    // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }
-    for (tid, thread) in threads {
+    for tid in threads.keys {
       threads[tid]?.sampleBeforeEntry = nil
       threads[tid]?.isInKVMRun = nil
       threads[tid]?.wasSwitchedOut = false
       threads[tid]?.isBornHere = false
-      if let run = thread.run {
-        if run.cpu == at.cpu || run.exit != nil {
-          threads[tid]?.run = nil
-          if run.exit != nil, run.cpu != at.cpu { threads[tid]?.run = run.afterWall }
-        } else {
-          threads[tid]?.run = run.afterWall
-        }
-      }
     }
   }
 

@@ -29,9 +29,7 @@ extension Replayer {
       sampleAfterExit(index, at, sample, hit.fields)
       if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
-    case .injectUndefined:
-      vcpus[index].counters.undefs += 1
-      threads[at.tid]?.run?.sawUndefined = true
+    case .injectUndefined: vcpus[index].counters.undefs += 1
     case .resetVCPU: reset(index)
     }
   }

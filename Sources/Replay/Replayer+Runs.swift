@@ -8,8 +8,8 @@ extension Replayer {
     if threads[at.tid]?.run != nil { closeRun(at.tid) }
     if let other = cpus[at.cpu]?.inGuest {
       // Two kvm_entry on one pCPU: a kvm_exit is missing.
-      if let record = threads[other], let v = record.vcpu { broken(vcpu: v) }
-      threads[other]?.run = nil
+      closeRun(other)
+      if let index = threads[other]?.vcpu { broken(vcpu: index) }
     }
     implyLoad(index, at, pid)
     if vcpus[index].state.loadedOn.map({ $0 != at.cpu }) ?? false { broken(vcpu: index) }
@@ -39,8 +39,8 @@ extension Replayer {
     cpus[at.cpu]?.inGuest = nil
     guard threads[at.tid]?.run != nil, inGuest == at.tid, threads[at.tid]?.run?.exit == nil else {
       // Where the recording begins this is a run that was under way.
+      closeRun(at.tid)
       if let index = threads[at.tid]?.vcpu, vcpus[index].counters.runs > 0 { broken(vcpu: index) }
-      threads[at.tid]?.run = nil
       _ = currentVCPU(at, pid)
       return
     }
@@ -83,6 +83,9 @@ extension Replayer {
     judge(run, atEntry: atEntry, atExit: atExit)
     moveModel(run, atEntry, atExit)
     if !run.isAccounted { account(run) }
+    if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost, let exit = run.exit {
+      answered(index, exit)
+    }
     if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
     let line = Run(
       vcpu: vcpus[index].identity, tid: tid, pid: vcpus[index].pid, cpu: run.cpu,

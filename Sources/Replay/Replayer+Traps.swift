@@ -37,9 +37,6 @@ extension Replayer {
     }
     vcpus[index].interval.trapped = true
     let feature = vcpus[index].state.feature
-    if generation?.trap == .reachesHost, feature == .both, !probesHit.contains(.ptrauthTrap) {
-      answered(index, at)
-    }
     let answer: TrapAnswer =
       switch feature {
       case .both: generation?.trap == .reachesHost ? .enabled : .unknown
@@ -55,11 +52,14 @@ extension Replayer {
   ) {
     if let pointer = fields.hostContext { noteHostContext(index, at, pointer) }
     if let esr = fields.esr { classifyTrap(at, esr: esr) }
-    if function == .ptrauthTrap { answered(index, at) }
+    if function == .ptrauthTrap {
+      threads[at.tid]?.run?.isAnswered = true
+      answered(index, at)
+    }
   }
 
   /// The handler enables and saves the host's keys, if the vCPU has the feature.
-  private mutating func answered(_ index: Int, _ at: Moment) {
+  mutating func answered(_ index: Int, _ at: Moment) {
     guard let generation, vcpus[index].state.feature == .both else { return }
     var cpu = cpus[at.cpu] ?? CPURecord(firstTime: at.time)
     if generation.hostSave == .preemptibleTrap {

@@ -35,9 +35,8 @@ struct OpenRun {
   /// ESR_EL2 of the exit, from handle_exit or kvm_handle_sys_reg.
   var esr: UInt64?
   var trap: PtrauthTrap?
-  var trapIsReported = false
-  /// The trap was answered with an UNDEF: kvm_inject_undefined was seen.
-  var sawUndefined = false
+  /// The handler was seen; otherwise it is taken to have run by the time the run is closed.
+  var isAnswered = false
   /// Its key slots were looked at.
   var isChecked = false
   /// Its passes are in the counters of its load interval.
@@ -63,7 +62,11 @@ struct OpenRun {
     self.expected = expected
   }
 
-  /// The guest certainly ran: __guest_enter may return at once with a pending interrupt, but then
-  /// the PC stands still.
-  var certainlyEntered: Bool { ret == 2 || (exit != nil && exitPC != entryPC) }
+  /// The guest certainly ran. __guest_enter may return at once with a pending interrupt (IRQ), and
+  /// the PC may move all the same: on the way in the kernel applies a pending increment, or a
+  /// pending exception, whose vector is a multiple of 0x80 (Arm ARM, VBAR_EL1).
+  var certainlyEntered: Bool {
+    if ret == 2 { return true }
+    return exit != nil && exitPC != entryPC && exitPC &- entryPC > 4 && exitPC & 0x7f != 0
+  }
 }

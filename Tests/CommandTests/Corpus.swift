@@ -61,7 +61,7 @@ struct Corpus: CustomTestStringConvertible, Sendable {
   static func bytes(_ path: String) -> [UInt8] {
     guard let file = unsafe fopen(path, "r") else { return [] }
     defer { unsafe fclose(file) }
-    return read(file)
+    return unsafe read(file)
   }
 
   private static func read(_ file: UnsafeMutablePointer<FILE>) -> [UInt8] {
@@ -92,7 +92,7 @@ struct Corpus: CustomTestStringConvertible, Sendable {
     let descriptor = unsafe fileno(output)
     try? Decompressor.decompress(.zstd, from: input, to: descriptor, limit: 1 << 30)
     unsafe rewind(output)
-    return read(output)
+    return unsafe read(output)
   }
 
   var isLossy: Bool { name.contains("lossy") }
