@@ -1,4 +1,5 @@
 import CElfutils
+import Glibc
 
 /// One debugging information entry (DIE) of DWARF, through libdw.
 @safe struct DebugEntry {

@@ -1,4 +1,5 @@
 import CElfutils
+import Glibc
 
 /// The DWARF of an image: compile units, and the types they define.
 ///

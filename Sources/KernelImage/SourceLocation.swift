@@ -1,4 +1,5 @@
 import CElfutils
+import Glibc
 
 /// A line of the kernel's source.
 public struct SourceLocation: Sendable, Equatable, CustomStringConvertible {

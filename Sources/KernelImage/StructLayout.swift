@@ -1,4 +1,5 @@
 import CElfutils
+import Glibc
 
 /// Offsets of members, walked along a `MemberPath` in DWARF.
 struct StructLayout {

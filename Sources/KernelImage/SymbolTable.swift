@@ -1,4 +1,5 @@
 import CElfutils
+import Glibc
 
 /// `.symtab`, sorted by address once; names stay in the file until asked for.
 @safe final class SymbolTable {
