@@ -77,6 +77,11 @@ public final class KernelImage {
     information?.sourceLocation(of: address)
   }
 
+  /// Where the function that begins at a link-time address is declared, from DWARF; nil for assembly.
+  public func declaration(ofFunctionAt address: UInt64) -> SourceLocation? {
+    information?.declaration(ofFunctionAt: address)
+  }
+
   /// `count` instruction words from `address`; nil unless all of them are code of this file.
   /// AArch64 instructions are little-endian in every kernel.
   public func code(at address: UInt64, count: Int) -> [UInt32]? {

@@ -21,19 +21,13 @@ extension DebugInformation {
       else { return nil }
       var number: CInt = 0
       guard unsafe dwarf_lineno(line, &number) == 0 else { return nil }
-      var attribute = unsafe Dwarf_Attribute()
-      let directory: UnsafePointer<CChar>? =
-        unsafe dwarf_attr(die, UInt32(DW_AT_comp_dir), &attribute) == nil
-        ? nil : dwarf_formstring(&attribute)
       return unsafe SourceLocation(
-        file: SourcePath.relative(
-          String(cString: file), to: directory.map { unsafe String(cString: $0) } ?? ""),
-        line: Int(number))
+        file: SourcePath.relative(String(cString: file), to: directory(die)), line: Int(number))
     }
   }
 
   /// By .debug_aranges, and for what it leaves out by the units' own ranges.
-  private func unit(covering address: UInt64) -> DebugEntry? {
+  func unit(covering address: UInt64) -> DebugEntry? {
     var die = unsafe Dwarf_Die()
     if unsafe dwarf_addrdie(handle, address, &die) != nil { return unsafe DebugEntry(die) }
     var index = 0

@@ -43,7 +43,8 @@ public struct KernelBinding {
   public func source(ofFirst symbols: [String]) -> (symbol: String, location: SourceLocation)? {
     for symbol in symbols {
       if let address = image.addresses(of: symbol).first,
-        let location = image.sourceLocation(of: address)
+        let location = image.declaration(ofFunctionAt: address)
+          ?? image.sourceLocation(of: address)
       {
         return (symbol, location)
       }

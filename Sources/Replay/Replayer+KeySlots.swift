@@ -5,26 +5,28 @@ import Trace
 extension Replayer {
   /// vcpu->arch.host_cpu_context as a handler or put saw it. Per-CPU data: it belongs to one pCPU.
   /// (At kvm_arch_vcpu_load it is still the previous load's; not looked at.)
-  mutating func noteHostContext(_ index: Int, _ at: Moment, _ pointer: UInt64) {
+  mutating func noteHostContext(
+    _ index: Int, _ at: Moment, _ function: KernelFunction, _ pointer: UInt64
+  ) {
     guard generation?.hasHostContextPointer ?? true,
-      let contradiction = hostContexts.note(pointer, at)
+      let contradiction = hostContexts.note(pointer, at, function)
     else { return }
     log.add(.staleHostContext, .proved, vcpu: vcpus[index].identity, at: at) {
       switch contradiction {
       case .samePointer(let other):
         (
-          "the same host context was in force on pCPU \(other.cpu) and on pCPU \(at.cpu)",
+          "the same host context was in force on pCPU \(other.at.cpu) and on pCPU \(at.cpu)",
           [
-            Evidence(other, "probe", "host_ctxt=\(hex(pointer))"),
-            Evidence(at, "probe", "host_ctxt=\(hex(pointer))"),
+            Evidence(other.at, other.function.rawValue, "host_ctxt=\(hex(pointer))"),
+            Evidence(at, function.rawValue, "host_ctxt=\(hex(pointer))"),
           ]
         )
       case .otherPointer(let first, let seen):
         (
           "pCPU \(at.cpu) was seen with two host contexts: one belongs to another pCPU",
           [
-            Evidence(seen, "probe", "host_ctxt=\(hex(first))"),
-            Evidence(at, "probe", "host_ctxt=\(hex(pointer))"),
+            Evidence(seen.at, seen.function.rawValue, "host_ctxt=\(hex(first))"),
+            Evidence(at, function.rawValue, "host_ctxt=\(hex(pointer))"),
           ]
         )
       }
@@ -34,7 +36,8 @@ extension Replayer {
 
   /// The slots after an exit, before anything else could touch them.
   mutating func checkKeySlots(
-    _ index: Int, _ at: Moment, _ run: OpenRun, _ fields: borrowing ProbeFields
+    _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
+    _ fields: borrowing ProbeFields
   ) {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
     threads[at.tid]?.run?.isChecked = true
@@ -50,7 +53,7 @@ extension Replayer {
               Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
               Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
               Evidence(
-                at, "probe", "host_ctxt=\(hex(context)), slots still zero: \(words(unwritten))"),
+                at, function.rawValue, "host_ctxt=\(hex(context)), slots still zero: \(words(unwritten))"),
             ]
           )
         }
@@ -70,7 +73,7 @@ extension Replayer {
             [
               Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
               Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
-              Evidence(at, "probe", "guest slot equals host slot: \(words(shared))"),
+              Evidence(at, function.rawValue, "guest slot equals host slot: \(words(shared))"),
             ]
           )
         }
@@ -105,7 +108,7 @@ extension Replayer {
                 Evidence(write.trap, "kvm_exit", "trapped write of \(write.register.name)"),
                 Evidence(retry, "kvm_entry", "retried with shadow \(words(.set))"),
                 Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
-                Evidence(exit, "probe after it", "\(write.register.name) slot unchanged"),
+                Evidence(exit, "the probe after it", "\(write.register.name) slot unchanged"),
               ]
             )
           }

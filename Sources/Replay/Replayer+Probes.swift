@@ -17,7 +17,7 @@ extension Replayer {
     switch function {
     case .vcpuLoad: load(index, at, pid, isImplied: false)
     case .vcpuPut:
-      sampleAfterExit(index, at, sample, hit.fields)
+      sampleAfterExit(index, at, function, sample, hit.fields)
       put(index, at, isImplied: false)
     case .flush:
       closeRun(at.tid)
@@ -26,7 +26,7 @@ extension Replayer {
     case .sync: sampleAtSync(at, sample)
     case .handleExit:
       if let esr = hit.fields.esr { threads[at.tid]?.run?.esr = esr }
-      sampleAfterExit(index, at, sample, hit.fields)
+      sampleAfterExit(index, at, function, sample, hit.fields)
       if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
     case .injectUndefined: vcpus[index].counters.undefs += 1

@@ -6,6 +6,11 @@ extension Replayer {
   mutating func entry(_ at: Moment, _ pid: Int32, pc: UInt64) {
     let index = currentVCPU(at, pid)
     if threads[at.tid]?.run != nil { closeRun(at.tid) }
+    if let trap = vcpus[index].unansweredTrap {
+      // No probe shows the handler; it has run by now.
+      vcpus[index].unansweredTrap = nil
+      answered(index, trap)
+    }
     if let other = cpus[at.cpu]?.inGuest {
       // Two kvm_entry on one pCPU: a kvm_exit is missing.
       closeRun(other)
@@ -60,9 +65,10 @@ extension Replayer {
 
   /// A sample after the exit and before the next load: handle_exit, or kvm_arch_vcpu_put.
   mutating func sampleAfterExit(
-    _ index: Int, _ at: Moment, _ sample: EnableBits?, _ fields: borrowing ProbeFields
+    _ index: Int, _ at: Moment, _ function: KernelFunction, _ sample: EnableBits?,
+    _ fields: borrowing ProbeFields
   ) {
-    if let pointer = fields.hostContext { noteHostContext(index, at, pointer) }
+    if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
     guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
       return
     }
@@ -70,7 +76,7 @@ extension Replayer {
     if run.resetSlots == nil, let guest = fields.guestKeys {
       threads[at.tid]?.run?.resetSlots = guest.resetMask
     }
-    checkKeySlots(index, at, run, fields)
+    checkKeySlots(index, at, function, run, fields)
   }
 
   /// Everything about the thread's run is known now: judge it, count it, say it.
@@ -83,8 +89,8 @@ extension Replayer {
     judge(run, atEntry: atEntry, atExit: atExit)
     moveModel(run, atEntry, atExit)
     if !run.isAccounted { account(run) }
-    if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost, let exit = run.exit {
-      answered(index, exit)
+    if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost {
+      vcpus[index].unansweredTrap = run.exit
     }
     if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
     let line = Run(

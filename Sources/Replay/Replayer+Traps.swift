@@ -50,10 +50,11 @@ extension Replayer {
   mutating func trapHandler(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
   ) {
-    if let pointer = fields.hostContext { noteHostContext(index, at, pointer) }
+    if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
     if let esr = fields.esr { classifyTrap(at, esr: esr) }
     if function == .ptrauthTrap {
       threads[at.tid]?.run?.isAnswered = true
+      vcpus[index].unansweredTrap = nil
       answered(index, at)
     }
   }

@@ -61,15 +61,16 @@ public struct Replayer {
   /// Takes the next event; events come in time order.
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
-    if firstTime == nil { firstTime = time }
-    lastTime = max(lastTime, time)
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
     note(at)
     let pid = event.pid
     switch event.payload {
     case .lost(let count): return lost(at, count: count)
     case .fork(let child, let childPid): return fork(child, childPid)
-    default: eventCount += 1
+    default:
+      eventCount += 1
+      if firstTime == nil { firstTime = time }
+      lastTime = max(lastTime, time)
     }
     switch event.payload {
     case .probe(let hit): probe(hit, at, pid)

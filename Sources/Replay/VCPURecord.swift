@@ -28,6 +28,8 @@ struct VCPURecord {
   var loadedSinceEntry = false
   var loadWasTainted = false
   var pendingWrite: GuestKeyWrite?
+  /// A ptrauth trap whose handler was not seen yet.
+  var unansweredTrap: Moment?
   var inference = IntervalInference()
 
   init(identity: VCPUIdentity, tid: Int32, pid: Int32) {
@@ -51,6 +53,7 @@ struct VCPURecord {
     loadedSinceEntry = false
     loadWasTainted = false
     pendingWrite = nil
+    unansweredTrap = nil
     inference.wall()
   }
 }

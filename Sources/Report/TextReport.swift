@@ -155,7 +155,7 @@ public enum TextReport {
     guard !vcpus.isEmpty else { return }
     page.heading("vCPUs")
     page.line(
-      "  " + "vcpu".padded(18) + "  id     tid ptrauth   loads    runs  known enabled  traps  saves")
+      "  " + "vcpu".padded(18) + " id    tid ptrauth  loads   runs known enabled traps saves")
     for vcpu in vcpus {
       let c = vcpu.counters
       let feature =
@@ -169,11 +169,11 @@ public enum TextReport {
       let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
       page.line(
         "  " + (vcpu.identity.pointer.map(hexadecimal) ?? "by thread").padded(18)
-          + (vcpu.identity.number.map(String.init) ?? "?").right(4) + String(vcpu.tid).right(8)
-          + feature.right(8) + loads.right(8) + String(c.runs).right(8) + known.right(7)
+          + (vcpu.identity.number.map(String.init) ?? "?").right(3) + String(vcpu.tid).right(7)
+          + feature.right(8) + loads.right(7) + String(c.runs).right(7) + known.right(6)
           + String(c.enabledRuns).right(8)
-          + String(c.instructionTraps + c.registerTraps + c.hiddenTraps).right(7)
-          + String(c.hostSaves).right(7))
+          + String(c.instructionTraps + c.registerTraps + c.hiddenTraps).right(6)
+          + String(c.hostSaves).right(6))
     }
     if vcpus.contains(where: { $0.identity.kind == .thread }) {
       page.paragraph(
