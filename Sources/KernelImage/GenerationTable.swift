@@ -106,7 +106,8 @@ struct GenerationRow {
           KeyInstruction.isKeyRead,
           functions: [
             "fixup_guest_exit", "__hyp_handle_ptrauth", "__kvm_vcpu_run", "__kvm_vcpu_run_vhe",
-            "kvm_vcpu_run_vhe", "__kvm_vcpu_run_nvhe",
+            "kvm_vcpu_run_vhe", "__kvm_vcpu_run_nvhe", "__kvm_nvhe_fixup_guest_exit",
+            "__kvm_nvhe___kvm_vcpu_run",
           ])),
       GenerationRow(
         "symbol kvm_hyp_handle_ptrauth", "n n n n n n y n", .symbol("kvm_hyp_handle_ptrauth")),
