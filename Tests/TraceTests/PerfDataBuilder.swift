@@ -1,0 +1,252 @@
+import Glibc
+
+@testable import Trace
+
+/// Builds a perf.data in memory, right or wrong.
+struct PerfDataBuilder {
+  struct Attribute {
+    var type: UInt32 = 2
+    var config: UInt64
+    var sampleType: UInt64
+    var readFormat: UInt64 = 0
+    /// `sample_id_all`.
+    var flags: UInt64 = 1 << 18
+    var ids: [UInt64] = []
+  }
+
+  enum Sample {
+    static let ip: UInt64 = 1
+    static let tid: UInt64 = 1 << 1
+    static let time: UInt64 = 1 << 2
+    static let read: UInt64 = 1 << 4
+    static let callchain: UInt64 = 1 << 5
+    static let id: UInt64 = 1 << 6
+    static let cpu: UInt64 = 1 << 7
+    static let period: UInt64 = 1 << 8
+    static let streamID: UInt64 = 1 << 9
+    static let raw: UInt64 = 1 << 10
+    static let identifier: UInt64 = 1 << 16
+    static let usual = ip | tid | time | cpu | period | raw
+  }
+
+  var attributeSize = 128
+  var attributes: [Attribute] = []
+  var records = ByteWriter()
+  var formats: [(system: String, text: String)] = [
+    ("kvm", Formats.entry), ("kvm", Formats.exit), ("ptrauth", Formats.probe),
+  ]
+  var hasFeatures = true
+
+  mutating func record(_ type: UInt32, misc: UInt16 = 0, _ body: [UInt8]) {
+    var record = ByteWriter()
+    record.add(type)
+    record.add(misc)
+    record.add(UInt16(8 + body.count))
+    record.add(body)
+    records.add(record.bytes)
+  }
+
+  mutating func finishRound() { record(RecordKind.finishedRound, []) }
+
+  /// A sample of `attribute` with the fields its sample type asks for.
+  mutating func sample(
+    _ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32 = 0, tid: UInt32 = 7,
+    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8]
+  ) {
+    record(
+      RecordKind.sample,
+      Self.sampleBody(
+        attribute, id: id, time: time, cpu: cpu, tid: tid, read: read, callchain: callchain,
+        raw: raw))
+  }
+
+  static func sampleBody(
+    _ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32 = 0, tid: UInt32 = 7,
+    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8]
+  ) -> [UInt8] {
+    let type = attribute.sampleType
+    var body = ByteWriter()
+    if type & Sample.identifier != 0 { body.add(id) }
+    if type & Sample.ip != 0 { body.add(UInt64(0xffff_8000_0000_0000)) }
+    if type & Sample.tid != 0 {
+      body.add(UInt32(5))
+      body.add(tid)
+    }
+    if type & Sample.time != 0 { body.add(time) }
+    if type & Sample.id != 0 { body.add(id) }
+    if type & Sample.streamID != 0 { body.add(UInt64(99)) }
+    if type & Sample.cpu != 0 {
+      body.add(cpu)
+      body.add(UInt32(0))
+    }
+    if type & Sample.period != 0 { body.add(UInt64(1)) }
+    body.add(read)
+    if type & Sample.callchain != 0 {
+      body.add(UInt64(callchain.count))
+      for address in callchain { body.add(address) }
+    }
+    if type & Sample.raw != 0 {
+      var padded = raw
+      while (4 + padded.count) % 8 != 0 { padded.append(0) }
+      body.add(UInt32(padded.count))
+      body.add(padded)
+    }
+    return body.bytes
+  }
+
+  /// The whole file.
+  func bytes() -> [UInt8] {
+    var file = ByteWriter()
+    file.add(Array("PERFILE2".utf8))
+    file.add(UInt64(104))
+    file.add(UInt64(attributeSize + 16))
+    for _ in 0..<11 { file.add(UInt64(0)) }
+    var idPlaces: [Int] = []
+    for attribute in attributes {
+      idPlaces.append(file.bytes.count)
+      for id in attribute.ids { file.add(id) }
+    }
+    file.set(UInt64(file.bytes.count), at: 24)
+    file.set(UInt64(attributes.count * (attributeSize + 16)), at: 32)
+    for (number, attribute) in attributes.enumerated() {
+      var attr = ByteWriter()
+      attr.add(attribute.type)
+      attr.add(UInt32(attributeSize))
+      attr.add(attribute.config)
+      attr.add(UInt64(1))
+      attr.add(attribute.sampleType)
+      attr.add(attribute.readFormat)
+      attr.add(attribute.flags)
+      while attr.bytes.count < attributeSize { attr.add(UInt8(0)) }
+      file.add(attr.bytes)
+      file.add(UInt64(idPlaces[number]))
+      file.add(UInt64(attribute.ids.count * 8))
+    }
+    file.set(UInt64(file.bytes.count), at: 40)
+    file.set(UInt64(records.bytes.count), at: 48)
+    file.add(records.bytes)
+    guard hasFeatures else { return file.bytes }
+    file.set(1 << 1 | 1 << 4, at: 72)
+    let table = file.bytes.count
+    for _ in 0..<4 { file.add(UInt64(0)) }
+    let sections = [tracingData(), release()]
+    for (number, section) in sections.enumerated() {
+      file.set(UInt64(file.bytes.count), at: table + number * 16)
+      file.set(UInt64(section.count), at: table + number * 16 + 8)
+      file.add(section)
+    }
+    return file.bytes
+  }
+
+  private func release() -> [UInt8] {
+    var section = ByteWriter()
+    section.add(UInt32(64))
+    section.text("6.1.0-built")
+    while section.bytes.count < 68 { section.add(UInt8(0)) }
+    return section.bytes
+  }
+
+  private func tracingData() -> [UInt8] {
+    var data = ByteWriter()
+    data.add([0x17, 0x08, 0x44])
+    data.add(Array("tracing".utf8))
+    data.text("0.6")
+    data.add([0, 8])
+    data.add(UInt32(4096))
+    data.text("header_page")
+    data.add(UInt64(0))
+    data.text("header_event")
+    data.add(UInt64(0))
+    data.add(UInt32(0))
+    data.add(UInt32(formats.count))
+    for format in formats {
+      data.text(format.system)
+      data.add(UInt32(1))
+      data.add(UInt64(format.text.utf8.count))
+      data.add(Array(format.text.utf8))
+    }
+    for _ in 0..<4 { data.add(UInt32(0)) }
+    return data.bytes
+  }
+}
+
+/// Format files as tracefs has them.
+enum Formats {
+  static let entryID: UInt16 = 55
+  static let exitID: UInt16 = 54
+  static let probeID: UInt16 = 1400
+
+  private static func text(_ name: String, _ id: UInt16, _ fields: [String]) -> String {
+    "name: \(name)\nID: \(id)\nformat:\n"
+      + "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
+      + "\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n"
+      + "\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n"
+      + "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
+      + fields.map { "\tfield:\($0)\n" }.joined() + "\nprint fmt: \"x\"\n"
+  }
+
+  static let entry = text(
+    "kvm_entry", entryID, ["unsigned long vcpu_pc;\toffset:8;\tsize:8;\tsigned:0;"])
+  static let exit = text(
+    "kvm_exit", exitID,
+    [
+      "int ret;\toffset:8;\tsize:4;\tsigned:1;",
+      "unsigned int esr_ec;\toffset:12;\tsize:4;\tsigned:0;",
+      "unsigned long vcpu_pc;\toffset:16;\tsize:8;\tsigned:0;",
+    ])
+  static let probe = text(
+    "p1", probeID,
+    [
+      "unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;",
+      "s16 vcpu_id;\toffset:16;\tsize:2;\tsigned:1;",
+      "u8 iflags;\toffset:18;\tsize:1;\tsigned:0;",
+      "s32 cpu;\toffset:19;\tsize:4;\tsigned:1;",
+      "u64 hcr_el2;\toffset:23;\tsize:8;\tsigned:0;",
+    ])
+
+  static func entryRaw(pc: UInt64, type: UInt16 = entryID) -> [UInt8] {
+    var raw = ByteWriter()
+    raw.add(type)
+    raw.add([0, 0])
+    raw.add(UInt32(7))
+    raw.add(pc)
+    return raw.bytes
+  }
+}
+
+/// A file that is there as long as the value.
+final class TemporaryFile {
+  let path: String
+
+  init(_ bytes: [UInt8]) {
+    var template = Array("/tmp/perfdata-test-XXXXXX".utf8CString)
+    let descriptor = unsafe mkstemp(&template)
+    path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+  }
+
+  deinit { _ = unsafe unlink(path) }
+}
+
+/// What reading a built file gives.
+struct Outcome {
+  var events: [Event] = []
+  var recording: Recording
+  var losses: Losses
+
+  init(_ bytes: [UInt8]) throws(TraceError) {
+    let file = TemporaryFile(bytes)
+    var reader = try PerfDataFile(path: file.path)
+    var events: [Event] = []
+    try reader.readEvents { event in events.append(copy event) }
+    self.events = events
+    recording = reader.recording
+    losses = reader.losses
+  }
+
+  /// Program counters of the kvm_entry events, in the order delivered.
+  var programCounters: [UInt64] {
+    events.compactMap { if case .entry(let pc) = $0.payload { pc } else { nil } }
+  }
+}
