@@ -62,7 +62,10 @@ struct PerfScriptTests {
     var different = 0
     var first: String?
     try file.readEvents { event in
-      if case .lost = event.payload { return }
+      switch event.payload {
+      case .lost, .fork: return
+      default: break
+      }
       guard index < lines.count else {
         index += 1
         return
@@ -82,6 +85,27 @@ struct PerfScriptTests {
     }
     #expect(index == lines.count)
     #expect(different == 0, "first: \(first ?? "")")
+  }
+
+  /// Threads created while recording; those that were there before have time 0.
+  @Test(arguments: Corpus.recordings)
+  func forksAreThoseOfPerfScript(path: String) throws {
+    let text =
+      Command.output("perf script --show-task-events --ns --guestkallsyms=/dev/null -i '\(path)'")
+      ?? ""
+    let expected = text.split(separator: "\n").compactMap { line -> Substring? in
+      guard let range = line.firstRange(of: "PERF_RECORD_FORK"),
+        !line.contains(" 0.000000000:")
+      else { return nil }
+      return line[range.upperBound...].prefix { $0 != ")" }
+    }
+    var forks: [String] = []
+    var file = try PerfDataFile(path: path)
+    try file.readEvents {
+      if case .fork(let child, let childPid) = $0.payload { forks.append("(\(childPid):\(child)") }
+    }
+    #expect(!forks.isEmpty)
+    #expect(forks == expected.map(String.init))
   }
 
   @Test(arguments: Corpus.recordings)
