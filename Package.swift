@@ -58,6 +58,7 @@ let package = Package(
     .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
     .testTarget(name: "ReplayTests", dependencies: ["Replay"], swiftSettings: settings),
     .testTarget(
-      name: "CommandTests", dependencies: ["ptrauth-trace", "Report"], swiftSettings: settings),
+      name: "CommandTests",
+      dependencies: ["ptrauth-trace", "Report", "Replay", "Ptrauth", "Trace", "Bytes", argumentParser], swiftSettings: settings),
   ]
 )

@@ -16,13 +16,14 @@ struct Capabilities {
   var hasEntryAndExit = false
   var hasSysRegTraps = false
 
-  init(_ events: [RecordedEvent]) {
+  /// - Parameter probesHaveNames: a kernel image tells which function a probe is on.
+  init(_ events: [RecordedEvent], probesHaveNames: Bool) {
     let kvm = Set(events.filter { $0.system == "kvm" }.map(\.name))
     hasEntryAndExit = kvm.contains("kvm_entry") && kvm.contains("kvm_exit")
     hasUserspaceExit = kvm.contains("kvm_userspace_exit")
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
-    for event in events where event.isProbe {
+    for event in events where event.isProbe && probesHaveNames {
       let fields = Set(event.fields)
       if fields.isSuperset(of: ["vcpu", "cpu"]) { hasLoadProbe = true }
       if fields.contains("hcr_el2") { samplesShadow = true }

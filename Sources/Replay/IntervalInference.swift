@@ -58,7 +58,7 @@ extension Replayer {
     }
     if let trap = run.trap {
       let follows = known.previousTrap.map { isAnotherUse($0, trap, run) } ?? false
-      if follows || generation?.trap != .reachesHost { known.lacksFeature = true }
+      if follows || (hidesTraps && !configuration.generationIsWeak) { known.lacksFeature = true }
       let isFirst = !known.trappedInInterval && !known.isTainted
       if known.lacksFeature || isFirst {
         flush(&known, index, as: zero)
@@ -71,7 +71,7 @@ extension Replayer {
       return say(line, index)
     }
     known.previousTrap = nil
-    if known.lacksFeature || (known.isWholeLifeSeen && !known.everTrapped && !hidesTraps) {
+    if known.lacksFeature || (known.isWholeLifeSeen && !known.everTrapped && showsEveryTrap) {
       line.atEntry = zero
       line.atExit = zero
       return say(line, index)
@@ -87,7 +87,10 @@ extension Replayer {
       && (capabilities.hasLoadProbe || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit))
   }
 
+  /// Traps of vCPUs with the feature do not reach the host.
   private var hidesTraps: Bool { generation?.trap != .reachesHost }
+
+  private var showsEveryTrap: Bool { !hidesTraps && !configuration.generationIsWeak }
 
   /// The second of two trapping runs in a row was not a retry of the first, and needs a bit that
   /// answering the first would have set.

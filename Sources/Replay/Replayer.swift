@@ -10,6 +10,8 @@ public struct Replayer {
   public struct Configuration {
     /// Nil: not known; only what every generation shares is judged.
     public var generation: Generation?
+    /// The generation is only guessed from a release: no claim may rest on it alone.
+    public var generationIsWeak = false
     /// CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
     public var kernelUsesPointerAuth: Bool?
     /// The shadow is known not to say what HCR_EL2 in the CPU holds (an earlier replay of the same
@@ -17,8 +19,9 @@ public struct Replayer {
     public var shadowIsNotLive = false
     /// The events that were recorded.
     public var recordedEvents: [RecordedEvent] = []
-    /// Run-time address of a probe -> the function it is in.
-    public var resolve: (UInt64) -> KernelFunction? = { _ in nil }
+    /// Run-time address of a probe -> the function it is in. Nil without a kernel image: probes
+    /// then mean nothing.
+    public var resolve: ((UInt64) -> KernelFunction?)?
     /// `perf record -z` of perf 6.1 can lose the end of a pCPU's buffer without a record of it.
     public var tailsMayBeMissing = false
 
@@ -50,7 +53,8 @@ public struct Replayer {
   /// - Parameter timeline: called for every line of the timeline, in the order things become known.
   public init(_ configuration: Configuration, timeline: ((TimelineEntry) -> Void)? = nil) {
     self.configuration = configuration
-    capabilities = Capabilities(configuration.recordedEvents)
+    capabilities = Capabilities(
+      configuration.recordedEvents, probesHaveNames: configuration.resolve != nil)
     emit = timeline
   }
 
@@ -104,7 +108,7 @@ public struct Replayer {
 
   mutating func function(at address: UInt64) -> KernelFunction? {
     if let known = functionCache[address] { return known }
-    let found = configuration.resolve(address)
+    let found = configuration.resolve?(address)
     functionCache[address] = .some(found)
     return found
   }

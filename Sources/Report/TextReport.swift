@@ -33,7 +33,9 @@ public enum TextReport {
       let hidden = analysis.notObservable.count(where: \.rule.isCorrectness)
       let all = Rule.all.count(where: \.isCorrectness)
       words =
-        page.style.green("CLEAN") + ": \(all - hidden) of \(all) correctness rules judged, none broken"
+        hidden == all
+        ? page.style.yellow("CLEAN") + ": but none of the \(all) correctness rules can be seen here"
+        : page.style.green("CLEAN") + ": \(all - hidden) of \(all) correctness rules judged, none broken"
         + (hidden == 0 ? "" : "; the others cannot be seen here")
     case .unusable:
       words = page.style.yellow("UNUSABLE") + ": no vCPU could be followed"
@@ -54,8 +56,8 @@ public enum TextReport {
         + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock))")
     page.paragraph(
       "kernel     ",
-      [facts.osRelease, facts.architecture].compactMap(\.self).joined(separator: " ")
-        + (kernel.path.map { "; \($0)" } ?? "; no vmlinux"))
+      ([[facts.osRelease, facts.architecture].compactMap(\.self).joined(separator: " ")]
+        .filter { !$0.isEmpty } + [kernel.path ?? "no vmlinux"]).joined(separator: "; "))
     page.paragraph("           ", kernel.match)
     if let generation = kernel.generation {
       page.paragraph(
@@ -180,6 +182,7 @@ public enum TextReport {
         "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")
     }
     let switches = vcpus.reduce(0) { $0 + $1.counters.keySwitches }
+    if switches == 0 { return }
     page.paragraph(
       "  ",
       "At least \(counted(switches, "pass", "passes")) switched keys "

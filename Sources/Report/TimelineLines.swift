@@ -8,8 +8,8 @@ public import Replay
 ///     run      vcpu, vcpu_id, tid, cpu, enter, exit (null: never seen), ret ("TRAP", "IRQ" ...), ec,
 ///              api and apk: [at the first pass's entry, at the last pass's exit], 0, 1 or null;
 ///              basis: [at entry, at exit], "observed", "implied" or "unknown"
-///     load,    vcpu, vcpu_id, tid, cpu, time, basis: "observed" (probe) or "implied" (sched_switch,
-///     put      kvm_userspace_exit)
+///     load,    vcpu, vcpu_id, tid, cpu, time, implied: no probe recorded it, sched_switch or
+///     put      kvm_userspace_exit prove it (time is then that of the event that does)
 ///     trap     vcpu, vcpu_id, tid, cpu, time, ec, register and write (null for EC 0x09),
 ///              answer: "enabled", "undef" or null
 ///     loss     cpu, time, tid, count
@@ -28,11 +28,11 @@ public struct TimelineLines {
       case .load(let identity, let at, let isImplied):
         json.field("type", "load")
         Self.place(identity, at, &json)
-        json.field("basis", isImplied ? "implied" : "observed")
+        json.field("implied", isImplied)
       case .put(let identity, let at, let isImplied):
         json.field("type", "put")
         Self.place(identity, at, &json)
-        json.field("basis", isImplied ? "implied" : "observed")
+        json.field("implied", isImplied)
       case .trap(let identity, let at, let trap, let answer):
         json.field("type", "trap")
         Self.place(identity, at, &json)

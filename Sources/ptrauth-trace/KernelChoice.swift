@@ -10,6 +10,7 @@ struct KernelChoice {
   /// Sentences for the user.
   private(set) var warnings: [String] = []
   private var basis: Basis
+  private let recordedID: String?
 
   private enum Basis {
     case none
@@ -22,6 +23,7 @@ struct KernelChoice {
   /// - Parameter explicit: `--vmlinux`; nil looks where perf and the distributions put it.
   init(explicit: String?, recording: Recording) throws(Problem) {
     basis = .none
+    recordedID = recording.kernelBuildID.map(hexadecimal)
     if let explicit {
       try take(explicit, recording)
     } else {
@@ -69,8 +71,7 @@ struct KernelChoice {
     guard let image = search.image else {
       let id = recording.kernelBuildID.map { "with build-id \(hexadecimal($0)) " } ?? ""
       warnings.append(
-        "no vmlinux \(id)was found: probes cannot be named, only kvm tracepoints count; pass it "
-          + "with -k")
+        "no vmlinux \(id)was found beside the recording or where build-ids lead; pass it with -k")
       return
     }
     binding = KernelBinding(image, recording)
@@ -83,26 +84,27 @@ struct KernelChoice {
   /// How the two belong together, in words. The probes' addresses are the second witness: they must
   /// fall on entries of functions.
   func check(_ probeAddresses: [UInt64]) throws(Problem) -> String {
-    guard let binding else { return "no vmlinux" }
+    guard let binding else { return "probes cannot be named; kvm tracepoints only" }
+    let id = binding.image.buildID.map { "build-id \(hexadecimal($0))" } ?? "no build-id"
     let entries = probeAddresses.count { binding.isFunctionEntry($0) }
     if entries * 2 < probeAddresses.count {
       throw Problem(
-        "\(binding.image.path) does not belong to this recording: \(probeAddresses.count - entries) "
-          + "of \(probeAddresses.count) probe addresses fall on no function of it; pass the recorded "
-          + "kernel's vmlinux with -k")
+        "\(binding.image.path) (\(id)) does not belong to this recording"
+          + (recordedID.map { " (build-id \($0))" } ?? "")
+          + ": \(probeAddresses.count - entries) of \(probeAddresses.count) probe addresses fall on "
+          + "no function of it; pass the recorded kernel's vmlinux with -k")
     }
     let probes =
       probeAddresses.isEmpty
       ? nil
       : "\(entries) of \(probeAddresses.count) probe addresses fall on functions of it"
-    let id = binding.image.buildID.map { "build-id \(hexadecimal($0))" } ?? "no build-id"
     switch basis {
     case .buildID: return "\(id), the same in the recording"
     case .mismatch:
       return "\(id), NOT the recording's" + (probes.map { "; \($0)" } ?? "")
     case .unverified(let why):
       return "\(id); \(why)" + (probes.map { ", but \($0)" } ?? ": not verified")
-    case .none: return "no vmlinux"
+    case .none: return id
     }
   }
 }

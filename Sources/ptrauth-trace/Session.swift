@@ -11,6 +11,7 @@ final class Session {
   private let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
+  private let generationIsWeak: Bool
   private var warnings: [String] = []
 
   /// - Parameters:
@@ -24,6 +25,7 @@ final class Session {
     let asked = named.flatMap { Generation(named: $0) }
     if let asked {
       generation = asked
+      generationIsWeak = false
       generationBasis = "--generation"
       if let marked, marked != asked {
         warnings.append(
@@ -32,12 +34,15 @@ final class Session {
       }
     } else if let marked {
       generation = marked
+      generationIsWeak = false
       generationBasis = kernel.binding?.image.path.lastComponent ?? "vmlinux"
     } else if let release = file.recording.osRelease, let weak = Generation(release: release) {
       generation = weak
+      generationIsWeak = true
       generationBasis = "the release \(release) alone (weak: trees carry backports)"
     } else {
       generation = nil
+      generationIsWeak = true
       generationBasis = "no vmlinux, no release; pass -k vmlinux or --generation"
     }
     warnings += kernel.warnings
@@ -50,6 +55,7 @@ final class Session {
   ) throws(Problem) -> Analysis {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
+    configuration.generationIsWeak = generationIsWeak
     configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.recordedEvents
