@@ -1,0 +1,122 @@
+import Testing
+
+@testable import Trace
+
+/// Files that others made: each is read as its authors' own decode says, or refused with a sentence.
+@Suite(.enabled(if: Corpus.isPresent, "needs ../shared"))
+struct FixtureTests {
+  private static func samples(_ file: borrowing PerfDataFile) -> UInt64 {
+    file.recording.recordedEvents.reduce(0) { $0 + $1.count }
+  }
+
+  static let decodedByTheirAuthors = Corpus.files("fixtures") { $0.hasSuffix(".pb_text.zst") }
+
+  @Test(arguments: decodedByTheirAuthors)
+  func samplesAreThoseOfTheDecode(text: String) throws {
+    let decode = try #require(Command.output("zstdcat '\(text)'"))
+    let expected = decode.split(separator: "\n").count { $0 == "  sample_event {" }
+    let lost = decode.split(separator: "\n").filter { $0.hasPrefix("    num_lost: ") }
+      .compactMap { UInt64($0.dropFirst(14)) }.reduce(0, +)
+    do throws(TraceError) {
+      var file = try PerfDataFile(path: String(text.dropLast(".pb_text.zst".count)))
+      try file.readEvents { _ in }
+      #expect(Self.samples(file) == UInt64(expected))
+      #expect(file.losses.samples == lost)
+    } catch {
+      #expect(text.contains("piped"))
+      #expect(error.code == .isPipeMode)
+    }
+  }
+
+  static let perfFiles = Corpus.files("fixtures") { path in
+    let name = path.split(separator: "/").last ?? ""
+    return
+      (name.contains("perf.data") || name.hasSuffix(".data") || path.contains("/perf/")
+      || name.contains(".data.")) && !name.hasSuffix(".zst") && !name.hasSuffix(".json")
+      && !path.contains("/trace-dat/") && !path.hasSuffix(".txt") && !path.hasSuffix(".md")
+  }
+
+  @Test(
+    .enabled(if: Corpus.hasPerf, "needs perf"),
+    arguments: perfFiles)
+  func samplesAreThoseOfPerfReportOrTheFileIsRefused(path: String) throws {
+    do throws(TraceError) {
+      var file = try PerfDataFile(path: path)
+      try file.readEvents { _ in }
+      let stats = Command.output("perf report --stats -f -i '\(path)'") ?? ""
+      // "           SAMPLE events:       1768  (46.6%)": the line of all events.
+      let counts = stats.split(separator: "\n").filter { $0.contains(" SAMPLE events:") }
+        .compactMap { $0.split(separator: " ").lazy.compactMap { UInt64($0) }.first }
+      if let all = counts.first { #expect(Self.samples(file) == all) }
+      #expect(Self.samples(file) > 0)
+    } catch {
+      let refusals: [TraceError.Code] = [
+        .isPipeMode, .isVersion1, .isNotPerfData, .isPartOfDirectory,
+      ]
+      #expect(refusals.contains(error.code))
+      #expect(!error.description.contains("\n"))
+    }
+  }
+
+  /// microsoft/LinuxTracepoints: every sched_switch with its values, in JSON lines.
+  @Test
+  func schedSwitchesAreThoseOfTheJSON() throws {
+    let folder = Corpus.root + "/fixtures/microsoft+LinuxTracepoints/TestOutput/"
+    let json = try #require(Command.output("cat '\(folder)perf.data.linux.json'"))
+    func number(_ line: Substring, _ key: String) -> Int64 {
+      guard let place = line.firstRange(of: "\"\(key)\":") else { return .min }
+      let value = line[place.upperBound...].drop { $0 == "\"" }
+      if value.hasPrefix("0x") {
+        return Int64(value.dropFirst(2).prefix { $0.isHexDigit }, radix: 16) ?? .min
+      }
+      return Int64(value.prefix { $0.isNumber || $0 == "-" }) ?? .min
+    }
+    var expected: [[Int64]] = []
+    for line in json.split(separator: "\n") where line.contains("\"n\":\"sched:sched_switch\"") {
+      expected.append(
+        ["cpu", "prev_pid", "prev_state", "next_pid"].map { number(line, $0) }
+          // A task without a number is 0xffffffff there.
+          + [Int64(Int32(truncatingIfNeeded: number(line, "tid")))])
+    }
+    var file = try PerfDataFile(path: folder + "perf.data")
+    var found: [[Int64]] = []
+    try file.readEvents { event in
+      guard case .schedSwitch(let prev, let state, let next) = event.payload else { return }
+      found.append([Int64(event.cpu), Int64(prev), state, Int64(next), Int64(event.tid)])
+    }
+    #expect(!expected.isEmpty)
+    #expect(found.count == expected.count)
+    #expect(Self.sorted(found) == Self.sorted(expected))
+  }
+
+  private static func sorted(_ rows: [[Int64]]) -> [[Int64]] {
+    rows.sorted { $0.lexicographicallyPrecedes($1) }
+  }
+
+  @Test
+  func aKilledRecordingIsCounted() throws {
+    var file = try PerfDataFile(
+      path: Corpus.root + "/fixtures/x86-edge-cases/perf/killed.perf.data")
+    var delivered = 0
+    try file.readEvents { _ in delivered += 1 }
+    #expect(Self.samples(file) == 10034)
+    #expect(delivered == 0)
+    #expect(file.recording.isIncomplete)
+    #expect(file.recording.warnings.contains { $0.contains("no event formats") })
+  }
+
+  @Test
+  func lossesAreThoseOfPerfReport() throws {
+    var file = try PerfDataFile(
+      path: Corpus.root + "/fixtures/x86-edge-cases/perf/lost.perf.data")
+    var delivered: UInt64 = 0
+    try file.readEvents { event in
+      if case .lost(let count) = event.payload { delivered += count }
+    }
+    // perf report --stats: LOST_SAMPLES events 10579 + 2102 + 8.
+    #expect(file.losses.samples == 12689)
+    #expect(delivered == 12689)
+    #expect(file.losses.byCPU == [0: 390, 1: 12299])
+    #expect(file.losses.samplesByCPU == file.losses.byCPU)
+  }
+}
