@@ -99,6 +99,25 @@ struct HostileFileTests {
     }
   }
 
+  /// 300 events that all claim the ids to be the whole file.
+  @Test
+  func idsThatOverlapAreRefused() {
+    var file = PerfDataBuilder()
+    file.attributeSize = 64
+    file.attributes = Array(
+      repeating: PerfDataBuilder.Attribute(config: 1, sampleType: Sample.usual), count: 300)
+    var bytes = ByteWriter()
+    bytes.add(file.bytes())
+    for entry in 0..<300 {
+      bytes.set(0, at: 104 + entry * 80 + 64)
+      bytes.set(UInt64(bytes.bytes.count), at: 104 + entry * 80 + 72)
+    }
+    guard case .isCorrupt = read(bytes.bytes)?.code else {
+      Issue.record("the event table is accepted")
+      return
+    }
+  }
+
   @Test
   func aRecordOfNoSizeEndsTheData() throws {
     var file = PerfDataBuilder()

@@ -100,7 +100,7 @@ struct PerfDataBuilder {
     file.add(Array("PERFILE2".utf8))
     file.add(UInt64(104))
     file.add(UInt64(attributeSize + 16))
-    for _ in 0..<11 { file.add(UInt64(0)) }
+    for _ in 0..<10 { file.add(UInt64(0)) }
     var idPlaces: [Int] = []
     for attribute in attributes {
       idPlaces.append(file.bytes.count)

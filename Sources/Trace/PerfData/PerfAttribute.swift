@@ -68,6 +68,8 @@ struct PerfAttribute: Equatable {
     var attributes: [PerfAttribute] = []
     let entrySize = Int(stride)
     var offset = 0
+    // Entries of a corrupt table may all claim the same ids: the file holds no more than its size.
+    var idBytesLeft = bytes.byteCount
     while let entry = table.slice(at: offset, count: entrySize) {
       let place = section.offset + UInt64(offset)
       offset += entrySize
@@ -75,13 +77,15 @@ struct PerfAttribute: Equatable {
         var attribute = PerfAttribute(attr), let idsOffset = entry.u64(at: entrySize - 16),
         let idsSize = entry.u64(at: entrySize - 8)
       else { continue }
-      guard let ids = bytes.slice(at: idsOffset, count: idsSize) else {
+      guard let ids = bytes.slice(at: idsOffset, count: idsSize), ids.byteCount <= idBytesLeft
+      else {
         throw TraceError(
           .isCorrupt(
             part: "event table",
             reason: "the ids of an event are said to lie at byte \(idsOffset) with \(idsSize) "
-              + "bytes, outside of the file"), offset: place)
+              + "bytes, which is more than the file has"), offset: place)
       }
+      idBytesLeft -= ids.byteCount
       for index in 0..<(ids.byteCount / 8) {
         if let id = ids.u64(at: index * 8) { attribute.ids.append(id) }
       }

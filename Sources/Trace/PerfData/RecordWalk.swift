@@ -128,6 +128,7 @@ struct RecordWalk {
         }
       }
       chunks.didParse(upTo: offset)
+      chunks.release(before: pass.oldestChunk)
     }
     return nil
   }
