@@ -14,7 +14,6 @@ let settings: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(
   name: "ArgumentParser", package: "swift-argument-parser")
-let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 
 let package = Package(
   name: "ptrauth-trace",
@@ -27,8 +26,7 @@ let package = Package(
     .library(name: "Report", targets: ["Report"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
   targets: [
     .systemLibrary(
@@ -40,16 +38,17 @@ let package = Package(
 
     .target(name: "Bytes", dependencies: ["CZstd", "CLzma"], swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
+    .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
-      name: "Trace", dependencies: ["Bytes", "CTraceEvent", heap], swiftSettings: settings),
-    .target(
-      name: "KernelImage", dependencies: ["Bytes", "CElfutils", "Ptrauth"],
-      swiftSettings: settings),
+      name: "KernelImage", dependencies: ["Bytes", "CElfutils"], swiftSettings: settings),
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
     .target(name: "Report", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
     .executableTarget(
-      name: "ptrauth-trace", dependencies: ["Report", "Replay", "Bytes", argumentParser],
+      name: "ptrauth-trace",
+      dependencies: [
+        "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes", argumentParser,
+      ],
       swiftSettings: settings),
 
     .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: settings),
@@ -59,6 +58,9 @@ let package = Package(
     .testTarget(name: "ReplayTests", dependencies: ["Replay"], swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
-      dependencies: ["ptrauth-trace", "Report", "Replay", "Ptrauth", "Trace", "Bytes", argumentParser], swiftSettings: settings),
+      dependencies: [
+        "ptrauth-trace", "Report", "Replay", "Trace", "Ptrauth", "Bytes", argumentParser,
+      ],
+      swiftSettings: settings),
   ]
 )

@@ -29,7 +29,8 @@ public final class ByteSink {
     while done < buffer.count {
       let offset = done
       let written = unsafe buffer.withUnsafeBytes { bytes in
-        unsafe Glibc.write(descriptor, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
+        unsafe Glibc.write(
+          descriptor, bytes.baseAddress?.advanced(by: offset), bytes.count - offset)
       }
       if written < 0 {
         if errno == EINTR { continue }
@@ -49,12 +50,6 @@ public struct ByteSinkError: Error, Sendable, CustomStringConvertible {
   /// errno.
   public var code: Int32
   public var description: String {
-    "\(path == "-" ? "standard output" : path): cannot be written: \(errorText(code))"
+    "\(path == "-" ? "standard output" : path): cannot be written: \(SystemMessage.text(code))"
   }
-}
-
-/// strerror(3).
-public func errorText(_ code: Int32) -> String {
-  guard let text = unsafe strerror(code) else { return "error \(code)" }
-  return unsafe String(cString: text)
 }

@@ -59,7 +59,7 @@ public enum Decompressor {
       if count >= 0 { return count }
       if errno == EINTR { continue }
       throw DecompressionError(
-        code: .readFailed, description: "reading failed: \(errorText(errno))")
+        code: .readFailed, description: "reading failed: \(SystemMessage.text(errno))")
     }
   }
 
@@ -80,13 +80,9 @@ public enum Decompressor {
         done += count
       } else if errno != EINTR {
         throw DecompressionError(
-          code: .writeFailed, description: "storing the unpacked bytes failed: \(errorText(errno))")
+          code: .writeFailed,
+          description: "storing the unpacked bytes failed: \(SystemMessage.text(errno))")
       }
     }
-  }
-
-  static func errorText(_ number: CInt) -> String {
-    guard let text = unsafe strerror(number) else { return "error \(number)" }
-    return unsafe String(cString: text)
   }
 }

@@ -43,11 +43,11 @@ struct KernelFile: ~Copyable {
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let descriptor = unsafe Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
-      throw KernelImageError(.unreadable, path, "cannot be opened: \(errorText(errno))")
+      throw KernelImageError(.unreadable, path, "cannot be opened: \(SystemMessage.text(errno))")
     }
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else {
-      let reason = errorText(errno)
+      let reason = SystemMessage.text(errno)
       close(descriptor)
       throw KernelImageError(.unreadable, path, "cannot be read: \(reason)")
     }
@@ -68,7 +68,7 @@ struct KernelFile: ~Copyable {
   ) throws(KernelImageError) -> (descriptor: CInt, size: UInt64) {
     let memory = unsafe anonymous_file("vmlinux")
     guard memory >= 0 else {
-      throw KernelImageError(.notUnpacked, path, "cannot be unpacked: \(errorText(errno))")
+      throw KernelImageError(.notUnpacked, path, "cannot be unpacked: \(SystemMessage.text(errno))")
     }
     do throws(DecompressionError) {
       try Decompressor.decompress(format, from: descriptor, to: memory, limit: unpackedLimit)
@@ -105,11 +105,6 @@ struct KernelFile: ~Copyable {
     throw KernelImageError(
       .notELF, path, "is not an ELF file (it starts with \(shown)); give a vmlinux")
   }
-}
-
-func errorText(_ number: CInt) -> String {
-  guard let text = unsafe strerror(number) else { return "error \(number)" }
-  return unsafe String(cString: text)
 }
 
 /// `value` in base 16, padded with zeros to `digits`.

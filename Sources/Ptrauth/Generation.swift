@@ -46,7 +46,8 @@ public struct Generation: Sendable, Hashable {
     hasHostContextPointer: true)
   /// v1 to about v6 as posted: C code, host keys saved on every entry.
   public static let g1 = Generation(
-    name: "v6", id: "G1", load: .clears, hostSave: .everyEntry, trap: .reachesHost, guardReads: .shadow,
+    name: "v6", id: "G1", load: .clears, hostSave: .everyEntry, trap: .reachesHost,
+    guardReads: .shadow,
     hasHostContextPointer: true)
   /// v7 7/10, 19 March 2019: the seed.
   public static let g2 = Generation(
@@ -62,11 +63,13 @@ public struct Generation: Sendable, Hashable {
     guardReads: .shadow, hasHostContextPointer: true)
   /// 29eb5a3c57f7: traps handled early. (5.8 itself still guards by the shadow; 5.9 reads HCR_EL2.)
   public static let g4 = Generation(
-    name: "5.8", id: "G4", load: .clears, hostSave: .hypTrap, trap: .handledAtHyp, guardReads: .live,
+    name: "5.8", id: "G4", load: .clears, hostSave: .hypTrap, trap: .handledAtHyp,
+    guardReads: .live,
     hasHostContextPointer: false)
   /// 8fb2046180a0: per-EC handlers; the same semantics.
   public static let g5 = Generation(
-    name: "5.16", id: "G5", load: .clears, hostSave: .hypTrap, trap: .handledAtHyp, guardReads: .live,
+    name: "5.16", id: "G5", load: .clears, hostSave: .hypTrap, trap: .handledAtHyp,
+    guardReads: .live,
     hasHostContextPointer: false)
   /// 814ad8f96e92: no trapping, bits set and host keys saved at every load.
   public static let g6 = Generation(

@@ -2,8 +2,9 @@ extension Generation {
   /// The generation with this name or id ("5.8", "G4"); also any kernel release that falls
   /// between two of them ("5.15", "6.1.0-18-arm64").
   public init?(named text: String) {
-    if let exact = Self.all.first(where: { $0.name == text || $0.id.lowercased() == text.lowercased() })
-    {
+    if let exact = Self.all.first(where: {
+      $0.name == text || $0.id.lowercased() == text.lowercased()
+    }) {
       self = exact
       return
     }

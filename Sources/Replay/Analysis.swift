@@ -96,12 +96,15 @@ extension Replayer {
         Analysis.VCPU(
           identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
           counters: $0.counters)
-      }.sorted { ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid) },
+      }.sorted {
+        ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
+      },
       cpus: cpus.sorted { $0.key < $1.key }.map {
         Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
       },
       notObservable: notObservable(), firstTime: firstTime ?? 0, lastTime: lastTime,
-      eventCount: eventCount, lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+      eventCount: eventCount,
+      lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
       sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, isIncomplete: isIncomplete)

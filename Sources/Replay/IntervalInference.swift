@@ -84,7 +84,8 @@ extension Replayer {
   /// Load intervals can be told apart, and the generation says what a trap means.
   private var canInfer: Bool {
     generation != nil && !capabilities.samplesShadow
-      && (capabilities.hasLoadProbe || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit))
+      && (capabilities.hasLoadProbe
+        || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit))
   }
 
   /// Traps of vCPUs with the feature do not reach the host.

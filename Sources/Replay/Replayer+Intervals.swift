@@ -112,7 +112,8 @@ extension Replayer {
   /// At a kvm_entry without load probes: a load lies before it if the thread was put since.
   mutating func implyLoad(_ index: Int, _ at: Moment, _ pid: Int32) {
     guard !capabilities.hasLoadProbe else { return }
-    if vcpus[index].state.loadedOn == nil, vcpus[index].isPut || threads[at.tid]?.isInKVMRun == false
+    if vcpus[index].state.loadedOn == nil,
+      vcpus[index].isPut || threads[at.tid]?.isInKVMRun == false
     {
       load(index, at, pid, isImplied: true)
     }

@@ -53,7 +53,8 @@ extension Replayer {
               Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
               Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
               Evidence(
-                at, function.rawValue, "host_ctxt=\(hex(context)), slots still zero: \(words(unwritten))"),
+                at, function.rawValue,
+                "host_ctxt=\(hex(context)), slots still zero: \(words(unwritten))"),
             ]
           )
         }

@@ -68,7 +68,8 @@ extension Replayer {
 
   /// After a load that clears, the model expects 0; no trap was in flight that could have set it.
   private mutating func judgeLoad(_ run: OpenRun, _ sample: EnableBits) {
-    guard let generation, generation.load == .clears, !configuration.generationIsWeak, vcpus[run.vcpu].state.feature == .both,
+    guard let generation, generation.load == .clears, !configuration.generationIsWeak,
+      vcpus[run.vcpu].state.feature == .both,
       run.expected == .clear, let load = run.clearedBy, sample.switchesKeys == .set,
       let exit = run.exit
     else { return }

@@ -1,5 +1,5 @@
-public import Replay
 public import Ptrauth
+public import Replay
 
 /// Everything a report shows. Reports know neither recordings nor kernels: who builds the document
 /// states their facts here.

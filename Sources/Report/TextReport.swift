@@ -35,8 +35,9 @@ public enum TextReport {
       words =
         hidden == all
         ? page.style.yellow("CLEAN") + ": but none of the \(all) correctness rules can be seen here"
-        : page.style.green("CLEAN") + ": \(all - hidden) of \(all) correctness rules judged, none broken"
-        + (hidden == 0 ? "" : "; the others cannot be seen here")
+        : page.style.green("CLEAN")
+          + ": \(all - hidden) of \(all) correctness rules judged, none broken"
+          + (hidden == 0 ? "" : "; the others cannot be seen here")
     case .unusable:
       words = page.style.yellow("UNUSABLE") + ": no vCPU could be followed"
     }
@@ -74,7 +75,9 @@ public enum TextReport {
           "\(mark.outcome.padded(9)) \(mark.description)"
             + (mark.isConsistent ? "" : "  <- does not fit"))
       }
-      for event in facts.events { page.line("             \(String(event.count).right(9)) \(event.name)") }
+      for event in facts.events {
+        page.line("             \(String(event.count).right(9)) \(event.name)")
+      }
     }
     losses(document, &page)
     for warning in facts.warnings { page.paragraph("warning    ", warning) }

@@ -47,7 +47,9 @@ struct Analyze: ParsableCommand {
   var output = "-"
 
   @Option(
-    help: "Exit with 1 for findings of this severity or above: info, low, medium, high, critical, none.")
+    help:
+      "Exit with 1 for findings of this severity or above: info, low, medium, high, critical, none."
+  )
   var failOn = FailOn.medium
 
   @Option(help: "auto, always or never.")

@@ -81,7 +81,8 @@ final class Session {
     facts.isIncomplete = recording.isIncomplete
     facts.warnings = recording.warnings + warnings
     var kernelFacts = KernelFacts(
-      match: try kernel.check(analysis.probeAddresses), generation: generation, generationBasis: generationBasis)
+      match: try kernel.check(analysis.probeAddresses), generation: generation,
+      generationBasis: generationBasis)
     if let image = kernel.binding?.image {
       kernelFacts.path = image.path
       kernelFacts.buildID = image.buildID.map(hexadecimal)

@@ -35,7 +35,8 @@ struct AnalyzeTests {
   }
 
   @Test(arguments: [
-    ["--generation", "nine", "x"], ["--format", "xml", "x"], ["--fail-on", "bad", "x"], ["a", "-i", "b"],
+    ["--generation", "nine", "x"], ["--format", "xml", "x"], ["--fail-on", "bad", "x"],
+    ["a", "-i", "b"],
     ["--nonsense"],
   ])
   func usageErrors(arguments: [String]) {
@@ -92,7 +93,8 @@ struct AnalyzeTests {
     try sink.flush()
     defer { unsafe unlink(path) }
     let report = try JSONDecoder().decode(
-      ReportShape.self, from: Data(try run([path, "--format", "json", "--generation", "v7"]).output))
+      ReportShape.self,
+      from: Data(try run([path, "--format", "json", "--generation", "v7"]).output))
     #expect(report.verdict == "clean")
     #expect(report.kernel.generation == "v7" && report.kernel.generationBasis == "--generation")
     #expect(report.vcpus.allSatisfy { $0.identity == "thread (weak)" && $0.vcpu == nil })
@@ -114,7 +116,8 @@ struct AnalyzeTests {
     #expect(finding.evidence.count == 3)
     #expect(finding.evidence.map(\.time) == finding.evidence.map(\.time).sorted())
     #expect(finding.source == "kvm_arm_vcpu_ptrauth_trap (arch/arm64/kvm/handle_exit.c:193)")
-    #expect(report.vcpus.count == 4 && report.vcpus.allSatisfy { $0.vcpu?.hasPrefix("0xffff") == true })
+    #expect(
+      report.vcpus.count == 4 && report.vcpus.allSatisfy { $0.vcpu?.hasPrefix("0xffff") == true })
     #expect(report.vcpus.map(\.counters.runs).reduce(0, +) == 2714)
   }
 
@@ -154,12 +157,16 @@ struct AnalyzeTests {
     try file.readEvents { values.formUnion(keyValues($0.payload)) }
     #expect(values.count > 100)
     for format in ["text", "json", "jsonl"] {
-      let output = String(decoding: try run([faulty, "-v", "--format", format]).output, as: UTF8.self)
+      let output = String(
+        decoding: try run([faulty, "-v", "--format", format]).output, as: UTF8.self)
       let words = Set(
-        output.split { !$0.isHexDigit && $0 != "x" }.map { $0.hasPrefix("0x") ? $0.dropFirst(2) : $0 })
+        output.split { !$0.isHexDigit && $0 != "x" }.map {
+          $0.hasPrefix("0x") ? $0.dropFirst(2) : $0
+        })
       for value in values {
         let hexadecimal = String(value, radix: 16)
-        #expect(!words.contains(Substring(hexadecimal)) && !words.contains(Substring(String(value))))
+        #expect(
+          !words.contains(Substring(hexadecimal)) && !words.contains(Substring(String(value))))
       }
     }
   }
@@ -201,7 +208,6 @@ private struct ReportShape: Decodable {
       var loads: Int
     }
     var vcpu: String?
-    var vcpu_id: Int?
     var tid: Int
     var identity: String
     var counters: Counters

@@ -91,7 +91,8 @@ struct RecordingTests {
     let counted = vcpus.reduce(0) { $0 + $1.loads }
     if corpus.hasProbes {
       #expect(counted == loads)
-      #expect(vcpus.reduce(0) { $0 + $1.instructionTraps + $1.registerTraps + $1.hiddenTraps } <= traps)
+      #expect(
+        vcpus.reduce(0) { $0 + $1.instructionTraps + $1.registerTraps + $1.hiddenTraps } <= traps)
     } else {
       #expect(counted <= loads)
     }

@@ -35,7 +35,10 @@ struct TimelineScore {
     let begin = runs.map(\.enter).min() ?? 0
     let end = runs.map(\.enter).max() ?? 0
     truthInside = truth.runs.values.reduce(0) { sum, list in
-      sum + list.count { $0.time + offset >= Int64(begin) - 200_000 && $0.time + offset <= Int64(end) + 200_000 }
+      sum
+        + list.count {
+          $0.time + offset >= Int64(begin) - 200_000 && $0.time + offset <= Int64(end) + 200_000
+        }
     }
   }
 

@@ -1,9 +1,9 @@
 import KernelImage
 import Testing
 
-@Suite("Symbols", .enabled(if: RecordedKernel.isPresent, RecordedKernel.missing))
+@Suite("Symbols")
 struct SymbolTests {
-  @Test("functions are those of nm", arguments: RecordedKernel.allCases)
+  @Test("functions are those of nm", arguments: RecordedKernel.present)
   func functions(kernel: RecordedKernel) throws {
     let image = try kernel.open()
     let table = try NmOracle(path: kernel.plainPath())
@@ -24,7 +24,7 @@ struct SymbolTests {
     }
   }
 
-  @Test("addresses by name are those of nm", arguments: RecordedKernel.allCases)
+  @Test("addresses by name are those of nm", arguments: RecordedKernel.present)
   func addresses(kernel: RecordedKernel) throws {
     let image = try kernel.open()
     let table = try NmOracle(path: kernel.plainPath())
@@ -42,7 +42,7 @@ struct SymbolTests {
     #expect(image.addresses(of: "no_such_symbol").isEmpty && image.addresses(of: "").isEmpty)
   }
 
-  @Test("interior labels split no function", arguments: RecordedKernel.allCases)
+  @Test("interior labels split no function", arguments: RecordedKernel.present)
   func labels(kernel: RecordedKernel) throws {
     let image = try kernel.open()
     let table = try NmOracle(path: kernel.plainPath())
@@ -69,7 +69,7 @@ struct SymbolTests {
     #expect(image.label(at: 0) == nil && image.label(at: .max) == nil)
   }
 
-  @Test("source lines are those of eu-addr2line", arguments: RecordedKernel.allCases)
+  @Test("source lines are those of eu-addr2line", arguments: RecordedKernel.present)
   func sourceLines(kernel: RecordedKernel) throws {
     let image = try kernel.open()
     let names = [
@@ -105,7 +105,7 @@ struct SymbolTests {
     #expect(image.sourceLocation(of: enter)?.file == "arch/arm64/kvm/hyp/entry.S")
   }
 
-  @Test("code is what objdump shows", arguments: RecordedKernel.allCases)
+  @Test("code is what objdump shows", arguments: RecordedKernel.present)
   func code(kernel: RecordedKernel) throws {
     let image = try kernel.open()
     let start = try #require(image.addresses(of: "__guest_enter").first)

@@ -22,8 +22,12 @@ struct RuleTests {
     let (analysis, timeline) = script.replay()
     #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
     #expect(analysis.verdict == .clean)
-    #expect(timeline.runs.map(\.atEntry.bits) == [.clear, .set, .set, .clear, .set, .set, .clear, .set, .set])
-    #expect(timeline.runs.allSatisfy { $0.atEntry.basis == .observed && $0.atExit.basis == .observed })
+    #expect(
+      timeline.runs.map(\.atEntry.bits) == [
+        .clear, .set, .set, .clear, .set, .set, .clear, .set, .set,
+      ])
+    #expect(
+      timeline.runs.allSatisfy { $0.atEntry.basis == .observed && $0.atExit.basis == .observed })
     let counters = analysis.vcpus[0].counters
     #expect(counters.loads == 3 && counters.runs == 9 && counters.instructionTraps == 3)
     #expect(counters.hostSaves == 3 && counters.keySwitches == 6)

@@ -15,8 +15,15 @@ enum Corpus {
     return listing.split(separator: "\n").map(String.init).filter(fits).sorted()
   }
 
+  private static let traces =
+    String(#filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }) + "/traces"
+
+  /// Those of traces/, and those kept beside the package where it is there.
   static var recordings: [String] {
-    files("recordings") { $0.hasSuffix("/perf.data") }
+    let own = ["deb-6.1-good", "v7-good", "v7-trap-skips-host-save"].map {
+      "\(traces)/\($0)/perf.data"
+    }
+    return own + files("recordings") { $0.hasSuffix("/perf.data") }
   }
 }
 

@@ -98,7 +98,11 @@ struct FixtureTests {
     var file = try PerfDataFile(
       path: Corpus.root + "/fixtures/x86-edge-cases/perf/killed.perf.data")
     var delivered = 0
-    try file.readEvents { _ in delivered += 1 }
+    try file.readEvents {
+      // Forks need no format.
+      if case .fork = $0.payload { return }
+      delivered += 1
+    }
     #expect(Self.samples(file) == 10034)
     #expect(delivered == 0)
     #expect(file.recording.isIncomplete)

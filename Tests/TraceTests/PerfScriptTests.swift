@@ -13,8 +13,9 @@ private struct Line {
 }
 
 /// `perf script` is the oracle: the same events, in the same order, with the same values.
-@Suite(.enabled(if: Corpus.isPresent && Corpus.hasPerf, "needs ../shared and perf"))
 struct PerfScriptTests {
+  @Test func perfIsInstalled() { #expect(Corpus.hasPerf, "install linux-perf") }
+
   /// Parses "  89/94 [003]     5.768588000:  kvm:kvm_entry: PC: 0x...".
   private static func lines(_ path: String) -> [Line] {
     let text =
