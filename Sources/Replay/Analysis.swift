@@ -73,9 +73,7 @@ extension Replayer {
       flush(&known, index, as: nil)
       vcpus[index].inference = known
     }
-    let earliestEnd = cpus.values.map(\.lastTime).min() ?? 0
-    for finding in provisional.takeAll()
-    where !(configuration.tailsMayBeMissing && finding.end > earliestEnd) { commit(finding) }
+    for finding in provisional.takeAll() where !mayLackEvents(finding) { commit(finding) }
     judgeThrash()
     let findings = log.sorted()
     let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0
@@ -108,5 +106,15 @@ extension Replayer {
       sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, isIncomplete: isIncomplete)
+  }
+
+  /// A pCPU fell silent within the finding's window, and not because it went idle: the recorder may
+  /// have lost its end without a word.
+  private func mayLackEvents(_ finding: ProvisionalFindings.Pending) -> Bool {
+    if configuration.tailsMayBeMissing {
+      return cpus.values.contains { $0.lastTime < finding.end && !$0.isIdle }
+    }
+    guard let cpu = cpus[finding.from] else { return true }
+    return cpu.lastTime < finding.at.time && !cpu.isIdle
   }
 }

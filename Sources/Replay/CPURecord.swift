@@ -7,6 +7,8 @@ struct CPURecord {
   var lastTime: UInt64
   /// The event before the last one.
   var beforeLast: UInt64
+  /// The last sched_switch was to the idle task.
+  var isIdle = false
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
   /// Host saves seen here.

@@ -10,6 +10,8 @@ struct ProvisionalFindings {
   struct Pending {
     var rule: Rule
     var vcpu: Int
+    /// The pCPU the window begins on.
+    var from: Int32
     /// The window in which nothing may have been lost.
     var begin: UInt64
     var end: UInt64

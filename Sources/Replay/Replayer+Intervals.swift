@@ -75,6 +75,8 @@ extension Replayer {
       closeRun(prev)
       if let index = threads[prev]?.vcpu { broken(vcpu: index) }
     }
+    cpus[at.cpu]?.isIdle = next == 0
+    if threads[next] != nil { seen(next, on: at.cpu) }
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
       if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
@@ -94,6 +96,22 @@ extension Replayer {
       generation.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
       cpus[at.cpu] = cpu
     }
+  }
+
+  mutating func migrate(_ tid: Int32, _ from: Int32, _ to: Int32) {
+    guard let thread = threads[tid] else { return }
+    if let place = thread.place, place.cpu != from || !place.wasSeen {
+      threads[tid]?.skippedAPlace = true
+    }
+    threads[tid]?.place = (to, false)
+  }
+
+  /// The thread runs on `cpu`. Where sched_migrate_task is recorded, it said so before.
+  mutating func seen(_ tid: Int32, on cpu: Int32) {
+    if capabilities.hasMigrations, let place = threads[tid]?.place, place.cpu != cpu {
+      threads[tid]?.skippedAPlace = true
+    }
+    threads[tid]?.place = (cpu, true)
   }
 
   /// kvm_userspace_exit: KVM_RUN put the vCPU and returns to EL0.

@@ -71,7 +71,7 @@ extension Replayer {
     guard let generation, generation.load == .clears, !configuration.generationIsWeak,
       vcpus[run.vcpu].state.feature == .both,
       run.expected == .clear, let load = run.clearedBy, sample.switchesKeys == .set,
-      let exit = run.exit
+      let exit = run.exit, !run.followsSkippedPlace
     else { return }
     let moved = run.windowStart.map { $0.cpu != load.cpu } ?? false
     let evidence =
@@ -81,7 +81,8 @@ extension Replayer {
         Evidence(run.enter, "kvm_entry", "shadow \(words(sample)), no trap since the load"),
       ]
     var pending = ProvisionalFindings.Pending(
-      rule: .staleEnable, vcpu: run.vcpu, begin: (run.windowStart ?? load).time, end: exit.time,
+      rule: .staleEnable, vcpu: run.vcpu, from: run.windowStart?.cpu ?? load.cpu,
+      begin: (run.windowStart ?? load).time, end: exit.time,
       at: run.enter,
       statement: "the shadow still had \(words(sample)) after a load, with no trap since",
       evidence: evidence)
@@ -91,7 +92,8 @@ extension Replayer {
     {
       pending.consequences.append(
         ProvisionalFindings.Pending(
-          rule: .missedHostSave, vcpu: run.vcpu, begin: pending.begin, end: pending.end,
+          rule: .missedHostSave, vcpu: run.vcpu, from: pending.from, begin: pending.begin,
+          end: pending.end,
           at: run.enter,
           statement: "process \(vcpus[run.vcpu].pid) ran its guest with ptrauth enabled; the "
             + "host slots of pCPU \(run.cpu) were last saved by process \(saver)",

@@ -24,6 +24,8 @@ extension Replayer {
     run.entrySample = threads[at.tid]?.sampleBeforeEntry
     run.clearedBy = vcpus[index].clearedBy
     run.windowStart = vcpus[index].lastExit
+    run.followsSkippedPlace = threads[at.tid]?.skippedAPlace ?? false
+    threads[at.tid]?.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.isTainted = vcpus[index].loadWasTainted
     vcpus[index].loadedSinceEntry = false

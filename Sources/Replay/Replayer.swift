@@ -86,7 +86,7 @@ public struct Replayer {
     case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
     case .vcpuNumber(let number): nameNumber(at, number)
     case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
-    case .migrateTask: break
+    case .migrateTask(let tid, let from, let to): migrate(tid, from, to)
     case .fork, .lost: break
     }
   }
@@ -131,6 +131,12 @@ public struct Replayer {
     let index: Int
     if let known = pointerIndex[pointer] {
       index = known
+      if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
+        // The run began before its vCPU was named.
+        vcpus[run.vcpu].counters.runs -= min(1, vcpus[run.vcpu].counters.runs)
+        vcpus[index].counters.runs += 1
+        threads[at.tid]?.run?.vcpu = index
+      }
     } else if let own = threads[at.tid]?.vcpu, vcpus[own].identity.pointer == nil {
       // The thread's vCPU was seen before its pointer was.
       index = own
@@ -149,6 +155,7 @@ public struct Replayer {
     vcpus[index].tid = at.tid
     if pid >= 0 { vcpus[index].pid = pid }
     threads[at.tid]?.vcpu = index
+    seen(at.tid, on: at.cpu)
     return index
   }
 

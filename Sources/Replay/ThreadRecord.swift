@@ -13,6 +13,12 @@ struct ThreadRecord {
   var isInKVMRun: Bool?
   /// Switched out since the last run: a load lies in between if it was in KVM_RUN.
   var wasSwitchedOut = false
+  /// The pCPU it belongs to, by its last event there or by sched_migrate_task; and whether it was
+  /// seen there.
+  var place: (cpu: Int32, wasSeen: Bool)?
+  /// It was placed somewhere and not seen there, or seen where nothing placed it: events of a pCPU
+  /// may be missing.
+  var skippedAPlace = false
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 
@@ -50,6 +56,8 @@ struct OpenRun {
   var windowStart: Moment?
   /// A ptrauth trap could have been in flight over a load before this entry.
   var isTainted = false
+  /// Its thread may have run unseen since the last run.
+  var followsSkippedPlace = false
   var isFirstOfInterval = false
   /// Guest slots at the exit that still hold the reset value, by register index.
   var resetSlots: UInt16?

@@ -53,6 +53,20 @@ final class Session {
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
   ) throws(Problem) -> Analysis {
+    var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
+    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
+    return replayer.finish(
+      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+  }
+
+  /// Runs other events than the recording's own through the model.
+  func replay(_ events: [Event], timeline: ((TimelineEntry) -> Void)?) -> Analysis {
+    var replayer = Replayer(configuration(false), timeline: timeline)
+    for event in events { replayer.consume(event) }
+    return replayer.finish()
+  }
+
+  private func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
     configuration.generationIsWeak = generationIsWeak
@@ -60,10 +74,8 @@ final class Session {
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.recordedEvents
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
-    var replayer = Replayer(configuration, timeline: timeline)
-    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
-    return replayer.finish(
-      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+    configuration.tailsMayBeMissing = file.recording.commandLine.contains("-z")
+    return configuration
   }
 
   /// What the reports show of an analysis of this session.
