@@ -143,11 +143,7 @@ public struct Replayer {
       vcpus[own].identity.pointer = pointer
       pointerIndex[pointer] = own
     } else {
-      index = vcpus.count
-      vcpus.append(
-        VCPURecord(
-          identity: VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), tid: at.tid,
-          pid: pid))
+      index = add(VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), at.tid, pid)
       pointerIndex[pointer] = index
     }
     vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
@@ -162,18 +158,21 @@ public struct Replayer {
   /// The vCPU of the current thread; a new one by thread if nothing better is known.
   mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
     if let known = thread(at.tid, pid).vcpu { return known }
-    let index = vcpus.count
-    var record = VCPURecord(
-      identity: VCPUIdentity(thread: at.tid, kind: .thread), tid: at.tid, pid: pid)
-    if threads[at.tid]?.isBornHere ?? false {
+    let index = add(VCPUIdentity(thread: at.tid, kind: .thread), at.tid, pid)
+    threads[at.tid]?.vcpu = index
+    return index
+  }
+
+  private mutating func add(_ identity: VCPUIdentity, _ tid: Int32, _ pid: Int32) -> Int {
+    var record = VCPURecord(identity: identity, tid: tid, pid: pid)
+    if threads[tid]?.isBornHere ?? false {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
       record.inference.isWholeLifeSeen = true
       record.state.enableInFlight = false
       record.state.bits = .clear
     }
     vcpus.append(record)
-    threads[at.tid]?.vcpu = index
-    return index
+    return vcpus.count - 1
   }
 
   private mutating func nameNumber(_ at: Moment, _ number: Int32) {
