@@ -1,7 +1,7 @@
 import Ptrauth
 
-/// What the replay keeps of one pCPU.
-struct CPURecord {
+/// What the replay keeps of one pCPU. A class, as ``ThreadRecord`` is.
+final class CPURecord {
   var state = PCPUState()
   var firstTime: UInt64
   var lastTime: UInt64

@@ -9,7 +9,7 @@ extension Replayer {
       // Loaded twice without a put: events are missing.
       broken(vcpu: index)
     }
-    var cpu = cpus[at.cpu] ?? CPURecord(firstTime: at.time)
+    let cpu = cpu(at)
     let process = pid
     if let generation {
       let wasLeaningOnTrap = vcpus[index].state.enableInFlight
@@ -23,7 +23,6 @@ extension Replayer {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
     }
-    cpus[at.cpu] = cpu
     vcpus[index].clearedBy = at
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
@@ -92,9 +91,8 @@ extension Replayer {
         index, Moment(time: at.time, cpu: at.cpu, tid: next), thread.pid, isImplied: true)
       threads[next]?.wasSwitchedOut = false
     }
-    if let generation, var cpu = cpus[at.cpu] {
+    if let generation, let cpu = cpus[at.cpu] {
       generation.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
-      cpus[at.cpu] = cpu
     }
   }
 

@@ -150,7 +150,7 @@ extension Replayer {
     var switched = vcpus[index].state
     switched.bits = run.entrySample ?? run.exitSample ?? .unknown
     if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
-    if var cpu = cpus[run.cpu], !run.isOver {
+    if let cpu = cpus[run.cpu], !run.isOver {
       let process = vcpus[index].pid
       generation.guestEnter(switched, vcpu: index, &cpu.state, process: process)
       if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
@@ -158,7 +158,6 @@ extension Replayer {
         cpu.hostSaves += 1
       }
       generation.guestExit(switched, &cpu.state, process: process)
-      cpus[run.cpu] = cpu
     }
   }
 

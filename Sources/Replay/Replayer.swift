@@ -94,13 +94,9 @@ public struct Replayer {
   /// Remembers how far each pCPU's events have come; lets provisional findings stand.
   private mutating func note(_ at: Moment) {
     guard at.cpu >= 0 else { return }
-    if var cpu = cpus.removeValue(forKey: at.cpu) {
-      cpu.beforeLast = cpu.lastTime
-      cpu.lastTime = at.time
-      cpus[at.cpu] = cpu
-    } else {
-      cpus[at.cpu] = CPURecord(firstTime: at.time)
-    }
+    let cpu = cpu(at)
+    cpu.beforeLast = cpu.lastTime
+    cpu.lastTime = at.time
     guard !provisional.isEmpty else { return }
     let seenUntil = cpus.values.lazy.map(\.lastTime).min() ?? 0
     for finding in provisional.take(upTo: seenUntil) { commit(finding) }
@@ -113,11 +109,19 @@ public struct Replayer {
     return found
   }
 
+  /// The pCPU of an event.
+  mutating func cpu(_ at: Moment) -> CPURecord {
+    if let known = cpus[at.cpu] { return known }
+    let record = CPURecord(firstTime: at.time)
+    cpus[at.cpu] = record
+    return record
+  }
+
   // MARK: Identity
 
   mutating func thread(_ tid: Int32, _ pid: Int32) -> ThreadRecord {
     if let record = threads[tid] { return record }
-    var record = ThreadRecord(pid: pid)
+    let record = ThreadRecord(pid: pid)
     record.isBornHere = pid >= 0 && (threads[pid]?.isBornHere ?? false)
     threads[tid] = record
     return record
@@ -181,7 +185,7 @@ public struct Replayer {
   }
 
   private mutating func fork(_ child: Int32, _ childPid: Int32) {
-    var record = ThreadRecord(pid: childPid)
+    let record = ThreadRecord(pid: childPid)
     // A new process was born here; a new thread if its process was.
     record.isBornHere = child == childPid || (threads[childPid]?.isBornHere ?? false)
     threads[child] = record

@@ -1,8 +1,9 @@
 import Ptrauth
 import Trace
 
-/// What the replay keeps of one thread.
-struct ThreadRecord {
+/// What the replay keeps of one thread. A class: events change a field or two of it, several million
+/// times a second.
+final class ThreadRecord {
   var pid: Int32
   /// Index of the vCPU the thread runs or last ran.
   var vcpu: Int?
