@@ -15,8 +15,8 @@ enum KernelSymbols {
         position += 1
       }
       position += 1
-      guard line.suffix(6).elementsEqual("_stext".utf8) || line.suffix(6).elementsEqual(" _text".utf8)
-      else { continue }
+      let end = line.suffix(6)
+      guard end.elementsEqual("_stext".utf8) || end.elementsEqual(" _text".utf8) else { continue }
       let words = line.split(separator: UInt8(ascii: " "))
       guard words.count == 3,
         let address = UInt64(String(decoding: words[0], as: UTF8.self), radix: 16), address != 0

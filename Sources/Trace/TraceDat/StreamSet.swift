@@ -54,20 +54,6 @@ struct StreamSet {
     }
   }
 
-  /// Bytes that are said to be there and lie behind the end of the file.
-  func missing(fileSize: UInt64) -> UInt64 {
-    var sum: UInt64 = 0
-    for part in parts {
-      let (end, overflow) = part.data.offset.addingReportingOverflow(part.data.size)
-      if overflow {
-        sum.saturatingAdd(part.data.size)
-      } else if end > fileSize {
-        sum.saturatingAdd(min(part.data.size, end - fileSize))
-      }
-    }
-    return sum
-  }
-
   /// Streams at their beginning.
   func streams(_ file: RawSpan) -> [CPUStream] {
     parts.enumerated().map { number, part in

@@ -54,4 +54,18 @@ struct TraceBuffer {
       cpus.append(CPU(number: number, offset: try cursor.u64(), size: try cursor.u64()))
     }
   }
+
+  /// Bytes of its CPUs that lie behind the end of the file.
+  func missing(fileSize: UInt64) -> UInt64 {
+    var sum: UInt64 = 0
+    for cpu in cpus {
+      let (end, overflow) = cpu.offset.addingReportingOverflow(cpu.size)
+      if overflow {
+        sum.saturatingAdd(cpu.size)
+      } else if end > fileSize {
+        sum.saturatingAdd(min(cpu.size, end - fileSize))
+      }
+    }
+    return sum
+  }
 }

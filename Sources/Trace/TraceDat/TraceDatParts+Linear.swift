@@ -23,18 +23,20 @@ extension TraceDatParts {
     // Each instance has a table like that of the top instance, where its option says.
     var total = buffers[0].cpus.count
     for instance in options.buffers where total < Int(TimeSpans.cpuLimit) {
-      guard let place = Int(exactly: instance.offset), place < bytes.byteCount else {
+      do throws(ByteCursor.Truncation) {
+        var table = ByteCursor(bytes)
+        try table.skip(instance.offset)
+        guard try table.slice(10).copied() == Self.recordsMark else { continue }
+        var buffer = instance
+        try buffer.takeTable(&table, cpuCount: cpus)
+        total += buffer.cpus.count
+        buffers.append(buffer)
+      } catch {
+        isCut = true
         warnings.append(
-          "the instance \(instance.name) is said to lie at byte \(instance.offset), outside of the "
-            + "file; it is not read")
-        continue
+          "the file is cut: the table of the instance \(instance.name), at byte "
+            + "\(instance.offset), is missing")
       }
-      var buffer = instance
-      var table = ByteCursor(bytes, at: place)
-      guard try table.slice(10).copied() == Self.recordsMark else { continue }
-      try buffer.takeTable(&table, cpuCount: cpus)
-      total += buffer.cpus.count
-      buffers.append(buffer)
     }
   }
 

@@ -14,6 +14,8 @@ struct TraceDatParts {
   var cpuCount: Int?
   var kernelText: (symbol: String, address: UInt64)?
   var threadNames: [Int32: String] = [:]
+  /// A part that is not needed is missing.
+  var isCut = false
   var warnings: [String] = []
 
   init(_ bytes: RawSpan) throws(TraceError) {

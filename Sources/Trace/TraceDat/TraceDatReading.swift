@@ -54,9 +54,10 @@ struct TraceDatReading {
     recording.threadNames = parts.threadNames
     recording.guests = parts.options.guests
     recording.recordedEvents = MergePass(plan, times).recordedEvents
-    let missing = set.missing(fileSize: fileSize)
+    var missing: UInt64 = 0
+    for buffer in parts.buffers { missing.saturatingAdd(buffer.missing(fileSize: fileSize)) }
+    recording.isIncomplete = parts.isCut || missing > 0
     if missing > 0 {
-      recording.isIncomplete = true
       warnings.append("the file is cut: \(missing) bytes of its events are missing")
     }
     recording.warnings = warnings
