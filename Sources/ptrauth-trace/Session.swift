@@ -7,7 +7,7 @@ import Trace
 
 /// One recording with the kernel that was recorded, ready to be replayed.
 final class Session {
-  private var file: PerfDataFile
+  private let file: RecordingFile
   private let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
@@ -18,8 +18,8 @@ final class Session {
   ///   - vmlinux: `--vmlinux`; nil to look for one.
   ///   - generation: `--generation`, validated.
   init(recording path: String, vmlinux: String?, generation named: String?) throws(Problem) {
-    let file: PerfDataFile
-    do { file = try PerfDataFile(path: path) } catch { throw Problem("\(error)") }
+    let file: RecordingFile
+    do { file = try RecordingFile(path: path) } catch { throw Problem("\(error)") }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }
