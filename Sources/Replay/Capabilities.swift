@@ -23,7 +23,7 @@ struct Capabilities {
     hasUserspaceExit = kvm.contains("kvm_userspace_exit")
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
-    for event in events where event.isProbe && probesHaveNames {
+    for event in events where event.isProbe && (probesHaveNames || event.namesItsFunction) {
       let fields = Set(event.fields)
       if fields.isSuperset(of: ["vcpu", "cpu"]) { hasLoadProbe = true }
       if fields.contains("hcr_el2") { samplesShadow = true }

@@ -74,7 +74,7 @@ public struct PerfDataFile: ~Copyable {
 }
 
 extension TraceError.Code {
-  fileprivate init(_ failure: MappedFile.Failure) {
+  init(_ failure: MappedFile.Failure) {
     switch failure {
     case .isDirectory: self = .isDirectory
     case .isNotRegular: self = .isNotRegularFile
