@@ -94,17 +94,29 @@ struct LineHead: BitwiseCopyable {
     tid = last
     style = .perf
     guard start > 0, let before = line.u8(at: start &- 1) else { return true }
-    switch before {
-    case Character8.minus:
-      style = .task
-      return true
+    if before == Character8.minus {
+      // perf's task -1, which is exiting; names of tasks hardly end with a blank.
+      let isNegative =
+        last == 1
+        && (start == 1 || isBlank(line, start &- 2) || line.u8(at: start &- 2) == Character8.slash)
+      guard isNegative else {
+        style = .task
+        return true
+      }
+      tid = -1
+      start &-= 1
+    }
+    switch line.u8(at: start &- 1) {
     case Character8.slash:
       var place = start &- 1
-      guard let first = Self.numberBackward(line, &place), place == 0 || isBlank(line, place &- 1)
-      else { return false }
+      guard let first = Self.numberBackward(line, &place) else { return false }
+      if first == 1, line.u8(at: place &- 1) == Character8.minus {
+        return place == 1 || isBlank(line, place &- 2)
+      }
+      guard place == 0 || isBlank(line, place &- 1) else { return false }
       pid = first
       return true
-    default: return isBlank(line, start &- 1)
+    default: return start == 0 || isBlank(line, start &- 1)
     }
   }
 
