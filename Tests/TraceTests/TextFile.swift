@@ -85,6 +85,10 @@ extension Events {
     }
   }
 
+  var switchCount: UInt64 {
+    list.reduce(0) { if case .schedSwitch = $1.payload { $0 + 1 } else { $0 } }
+  }
+
   var counts: [String: UInt64] {
     recording.recordedEvents.reduce(into: [:]) { $0["\($1.system):\($1.name)"] = $1.count }
   }

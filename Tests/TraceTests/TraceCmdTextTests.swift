@@ -52,6 +52,7 @@ struct TraceCmdTextTests {
     let expected = try Events(perfData: Self.run + "/perf.data")
     #expect(events.recording.format == text.format)
     #expect(!events.recording.isIncomplete)
+    #expect(events.switchCount == events.counts["sched:sched_switch"])
     let mine = Self.byThread(events, text.lacks)
     let theirs = Self.byThread(expected, text.lacks)
     #expect(Set(mine.keys) == Set(theirs.keys))
@@ -63,6 +64,27 @@ struct TraceCmdTextTests {
     }
     for (name, count) in Self.unscheduled(expected) {
       #expect(Self.unscheduled(events)[name] == count, "\(name)")
+    }
+  }
+
+  /// libtraceevent's plugin prints other words than the fields are; it leaves out that a task was
+  /// preempted.
+  @Test
+  func schedulingIsThatOfTheRawFields() throws {
+    let plain = try Events(text: TextFile.of("trace-cmd report -t -i '\(Self.run)/trace.dat'"))
+    let raw = try Events(text: TextFile.of("trace-cmd report -t -R -i '\(Self.run)/trace.dat'"))
+    let pairs = zip(plain.list, raw.list).filter {
+      if case .schedSwitch = $0.0.payload { true } else { false }
+    }
+    #expect(pairs.count == 1727)
+    for (one, other) in pairs {
+      guard case .schedSwitch(let prev, let state, let next) = other.payload else {
+        Issue.record("not the same events")
+        return
+      }
+      var expected = other
+      expected.payload = .schedSwitch(prev: prev, prevState: state & 0xff, next: next)
+      #expect(one.words == expected.words)
     }
   }
 

@@ -43,7 +43,8 @@ enum SchedText {
   private static func task(_ line: RawSpan, before end: Int) -> Int32? {
     var bracket = end
     while let byte = line.u8(at: bracket &- 1), byte == Character8.space { bracket &-= 1 }
-    guard line.u8(at: bracket &- 1) == Character8.closeBracket else { return nil }
+    bracket &-= 1
+    guard line.u8(at: bracket) == Character8.closeBracket else { return nil }
     while let byte = line.u8(at: bracket), byte != Character8.openBracket { bracket &-= 1 }
     var colon = bracket &- 2
     while let byte = line.u8(at: colon), Character8.isDigit(byte) { colon &-= 1 }

@@ -50,7 +50,7 @@ struct TextPass {
         // The end of a line without one may be missing.
         guard !walk.isCut, let index = table.known(line, head), table.events[index].isDelivered
         else { break }
-        add(head, walk.start, UInt16(truncatingIfNeeded: index), raw: head.values)
+        add(head, walk, UInt16(truncatingIfNeeded: index), raw: head.values)
       case .record(let head): takeRecord(line, head, walk)
       case .lost(let cpu, let count): openLosses[cpu, default: 0].saturatingAdd(count)
       case .bufferStarted(let cpu): openLosses[cpu, default: 0].saturatingAdd(0)
@@ -75,12 +75,14 @@ struct TextPass {
     }
   }
 
+  /// The record's chunk is its line's number: all bytes are in the file.
   @inline(__always)
-  private mutating func add(_ head: LineHead, _ start: Int, _ source: UInt16, raw: Int) {
+  private mutating func add(_ head: LineHead, _ walk: LineWalk, _ source: UInt16, raw: Int) {
     waitingCount &+= 1
     sorter.add(
       PendingRecord(
-        time: head.time, offset: UInt64(start), chunk: 0, source: source,
+        time: head.time, offset: UInt64(walk.start),
+        chunk: UInt32(truncatingIfNeeded: walk.number), source: source,
         raw: UInt16(truncatingIfNeeded: raw)))
   }
 
@@ -105,7 +107,7 @@ struct TextPass {
       guard let count = line.decimal(&position) else { return }
       addLoss(head.time, head.cpu, count)
     } else if line.starts(with: Self.fork, at: head.nameStart), head.time > 0, !walk.isCut {
-      add(head, walk.start, PendingRecord.fork, raw: head.nameStart &+ Self.fork.bytes.count)
+      add(head, walk, PendingRecord.fork, raw: head.nameStart &+ Self.fork.bytes.count)
     }
   }
 
@@ -136,19 +138,20 @@ struct TextPass {
     _ line: RawSpan, _ record: PendingRecord, _ table: borrowing TextEventTable
   ) -> Event.Payload? {
     let values = Int(record.raw)
+    let number = Int(record.chunk)
     if record.source == PendingRecord.fork { return Self.fork(line, values) }
     let index = Int(record.source)
     if let layout = table.events[index].probe {
       guard let hit = hit(line, values, layout, index) else {
-        doubts.unreadValues.note(0)
+        doubts.unreadValues.note(number)
         return nil
       }
       return .probe(hit)
     }
     guard let kind = table.events[index].kind else { return nil }
-    if kind == .setupDebug { return setupDebug(line, values) }
+    if kind == .setupDebug { return setupDebug(line, values, number) }
     guard let payload = kind.payload(line, values) else {
-      doubts.unreadValues.note(0)
+      doubts.unreadValues.note(number)
       return nil
     }
     return payload
@@ -170,12 +173,14 @@ struct TextPass {
 
   /// The kernel hashes the pointers that it prints to 32 bits, or masks them while it has no
   /// randomness; a hash is an identity, but not the probes'.
-  private mutating func setupDebug(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  private mutating func setupDebug(
+    _ line: RawSpan, _ values: Int, _ number: Int
+  ) -> Event.Payload? {
     guard let payload = TextEventKind.setupDebug.payload(line, values) else {
       if line.position(behind: Self.masked, from: values) != nil {
-        doubts.maskedPointers.note(0)
+        doubts.maskedPointers.note(number)
       } else {
-        doubts.unreadValues.note(0)
+        doubts.unreadValues.note(number)
       }
       return nil
     }
