@@ -96,14 +96,19 @@ public enum TextReport {
     if !analysis.lostEvents.isEmpty {
       page.paragraph(
         "lost       ",
-        analysis.lostEvents.map { "\(counted($0.count, "event")) on pCPU \($0.cpu)" }
+        analysis.lostEvents.map {
+          let count = $0.count == 0 ? "uncounted events" : counted($0.count, "event")
+          return "\(count) on pCPU \($0.cpu)"
+        }
           .joined(separator: ", "))
     }
     if document.recording.lostSamples > 0 {
       page.paragraph(
         "lost       ",
-        "\(document.recording.lostSamples) in all, as the kernel counted by event "
-          + "(PERF_RECORD_LOST_SAMPLES)")
+        document.recording.format.hasPrefix("ftrace text")
+          ? "\(document.recording.lostSamples) overwritten before they were printed"
+          : "\(document.recording.lostSamples) in all, as the kernel counted by event "
+            + "(PERF_RECORD_LOST_SAMPLES)")
     }
     for tail in analysis.silentTails {
       page.paragraph(
