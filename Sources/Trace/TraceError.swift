@@ -101,8 +101,8 @@ extension TraceError.Code {
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
     case .isUnknownFormat:
-      "this is not a perf.data or trace.dat file (it starts like neither of them); "
-        + "record with `perf record` or `trace-cmd record`"
+      "this is neither perf.data nor trace.dat nor ftrace text; record with `perf record` or "
+        + "`trace-cmd record`"
     case .isNotTraceDat:
       "this is not a trace.dat file (it does not start with 17 08 44 \"tracing\")"
     case .traceDatVersion(let version):
