@@ -41,9 +41,8 @@ struct TraceDatTests {
     }
   }
 
-  @Test func timesAreExtendedAndAbsolute() throws {
-    // Above 2^59 an absolute time keeps the upper bits of the time before.
-    let high: UInt64 = 3 << 59
+  /// Every kind of time; 59 bits of an absolute one are stored, the others are those of the time before.
+  private static func times(from high: UInt64) -> (page: [UInt8], times: [UInt64]) {
     var page = PageBuilder(time: high + 5)
     page.entry(after: 0, pc: 1)
     page.timeExtend(0x1234_5678_9abc)
@@ -55,15 +54,77 @@ struct TraceDatTests {
     page.timeStamp(8)
     page.entry(after: 0, pc: 4)
     page.nothing()
-    var file = Builder()
-    file.add(0, [page.bytes()])
-    let expected: [UInt64] = [
+    let times = [
       high + 5, high + 5 + 0x1234_5678_9abc + 4, high + 0x0123_4567_89ab_cdef + 1,
-      (4 << 59) + 8,
+      high + (1 << 59) + 8,
     ]
+    return (page.bytes(), times)
+  }
+
+  @Test func timesAreExtendedAndAbsolute() throws {
+    let (page, times) = Self.times(from: 3 << 59)
+    var file = Builder()
+    file.add(0, [page])
     let outcome = try TraceDatOutcome(file.version7())
-    #expect(outcome.events.map(\.time) == expected)
+    #expect(outcome.events.map(\.time) == times)
     #expect(outcome.recording.warnings == [])
+  }
+
+  /// What is built here is what trace-cmd reads.
+  @Test(arguments: [6, 7], [8, 4])
+  func builtPagesAreReadByTraceCmdToo(version: Int, longSize: Int) throws {
+    var first = PageBuilder(time: 1000, missed: 12, longSize: longSize)
+    first.entry(after: 0, pc: 1)
+    first.timeExtend(0x1234_5678_9abc)
+    first.entry(after: 4, pc: 2)
+    first.padding(after: 3, size: 12)
+    first.timeStamp(0x0123_4567_89ab_cdef)
+    first.sizedEntry(after: 1, pc: 3)
+    var second = PageBuilder(time: 0x0123_4567_89ab_ffff, missed: nil, longSize: longSize)
+    second.entry(after: 0, pc: 4)
+    second.entry(after: 9, pc: 5)
+    var file = Builder()
+    file.longSize = longSize
+    file.options = [(8, [2, 0, 0, 0])]
+    file.add(0, [first.bytes(), second.bytes()])
+    file.add(1, [second.bytes()])
+    let bytes = version == 6 ? file.version6() : file.version7()
+    let whole = TemporaryFile(bytes)
+    let report = try #require(TraceCmdReport(whole.path))
+    let expected = report.lines.map { line in
+      switch line {
+      case .event(let hit): "\(hit.time) \(hit.cpu)"
+      case .dropped(let cpu, let count): "lost \(count ?? 1) \(cpu)"
+      }
+    }
+    let events = try TraceDatOutcome(bytes).events
+    let found = events.map { event in
+      if case .lost(let count) = event.payload { return "lost \(count) \(event.cpu)" }
+      return "\(event.time) \(event.cpu)"
+    }
+    #expect(found == expected)
+    #expect(events.count == 10)
+  }
+
+  /// The same recording as trace-cmd itself writes it in another version, or not compressed.
+  @Test(arguments: ["--file-version 6", "--compression none", "--compression zstd"])
+  func convertedFilesHoldTheSame(options: String) throws {
+    let path = try #require(Corpus.traceDats.first)
+    let target = TemporaryFile([])
+    // trace-cmd refuses a recording that it cannot open for writing.
+    let copy = TemporaryFile(try #require(Command.bytes(path)))
+    _ = try #require(
+      Command.output("trace-cmd convert \(options) -i '\(copy.path)' -o '\(target.path)'"))
+    func lines(_ path: String) throws -> [String] {
+      var file = try TraceDatFile(path: path)
+      var lines: [String] = []
+      try file.readEvents { lines.append("\($0.time) \($0.cpu) \($0.tid)") }
+      #expect(!file.recording.isIncomplete)
+      return lines
+    }
+    let converted = try lines(target.path)
+    #expect(try converted == lines(path))
+    #expect(converted.count > 15_000)
   }
 
   @Test(arguments: [8, 4])
