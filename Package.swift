@@ -60,7 +60,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Replay", "Trace", "Ptrauth", "Bytes", argumentParser,
+        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes",
+        argumentParser,
       ],
       swiftSettings: settings),
   ]

@@ -34,7 +34,9 @@ public struct Replayer {
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
   var log = FindingLog()
-  var provisional = ProvisionalFindings()
+  var staleEnables = StaleEnables()
+  /// The pCPU whose events lag behind all others'.
+  private var slowest: CPURecord?
   var hostContexts = HostContextMap()
   /// Functions whose probes were hit.
   var probesHit: Set<KernelFunction> = []
@@ -91,15 +93,16 @@ public struct Replayer {
     }
   }
 
-  /// Remembers how far each pCPU's events have come; lets provisional findings stand.
+  /// Remembers how far each pCPU's events have come; lets stale enables stand.
   private mutating func note(_ at: Moment) {
     guard at.cpu >= 0 else { return }
     let cpu = cpu(at)
     cpu.beforeLast = cpu.lastTime
     cpu.lastTime = at.time
-    guard !provisional.isEmpty else { return }
-    let seenUntil = cpus.values.lazy.map(\.lastTime).min() ?? 0
-    for finding in provisional.take(upTo: seenUntil) { commit(finding) }
+    // Only when the last of all pCPUs has moved on can more of them stand.
+    guard !staleEnables.isEmpty, slowest == nil || slowest === cpu else { return }
+    slowest = cpus.values.min { $0.lastTime < $1.lastTime }
+    for found in staleEnables.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
 
   mutating func function(at address: UInt64) -> KernelFunction? {

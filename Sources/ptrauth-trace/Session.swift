@@ -78,6 +78,17 @@ final class Session {
     return configuration
   }
 
+  private func whyUnusable(_ recording: Recording) -> String {
+    if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
+      return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
+    }
+    let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
+    if entries.isEmpty {
+      return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
+    }
+    return "kvm_entry was recorded and never hit: no guest ran meanwhile"
+  }
+
   /// What the reports show of an analysis of this session.
   func document(_ analysis: Analysis) throws(Problem) -> Document {
     let recording = file.recording
@@ -92,6 +103,7 @@ final class Session {
     facts.lostSamples = file.losses.samples
     facts.isIncomplete = recording.isIncomplete
     facts.warnings = recording.warnings + warnings
+    if analysis.verdict == .unusable { facts.warnings.append(whyUnusable(recording)) }
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,
       generationBasis: generationBasis)
