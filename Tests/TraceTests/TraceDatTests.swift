@@ -138,7 +138,7 @@ struct TraceDatTests {
     file.longSize = longSize
     file.add(0, [page(100, 0, pc: 1), page(200, 12, pc: 2), page(300, 5, pc: 0)])
     file.add(3, [page(150, nil, pc: 3), [UInt8](repeating: 0, count: 4096)])
-    var text = "CPU: 0\nentries: 5\noverrun: 12\ncommit overrun: 1\ndropped events: 7\n"
+    var text = "CPU: 0\nentries: 5\noverrun: 20\ncommit overrun: 0\ndropped events: 0\n"
     file.options = [(2, Array(text.utf8) + [0])]
     text = "CPU: 3\noverrun: 90\n"
     file.options += [(2, Array(text.utf8) + [0])]
@@ -150,6 +150,24 @@ struct TraceDatTests {
     // The pages of CPU 0 tell of 17; 3 more were counted. CPU 3's page does not say how many.
     #expect(outcome.losses.byCPU == [0: 20, 3: 90])
     #expect(outcome.losses.samples == 3 && outcome.losses.samplesByCPU == [0: 3])
+  }
+
+  /// A full buffer that may not be overwritten: no page tells where, but it was between two pages.
+  @Test func lossesWithoutAPlaceAreBetweenAllPages() throws {
+    var file = Builder()
+    file.add(0, [Self.page(100, 1, 2), Self.page(200, 3), Self.page(300, 4)])
+    file.add(1, [Self.page(150, 5)])
+    for text in [
+      "CPU: 0\noverrun: 0\ncommit overrun: 1\ndropped events: 7\n",
+      "CPU: 1\noverrun: 0\ncommit overrun: 0\ndropped events: 2\n",
+    ] { file.options.append((2, Array(text.utf8) + [0])) }
+    let outcome = try TraceDatOutcome(file.version7())
+    #expect(
+      outcome.lines == [
+        "100 0 1", "110 0 2", "150 1 5", "150 1 lost 2", "200 0 lost 8", "200 0 3",
+        "300 0 lost 0", "300 0 4",
+      ])
+    #expect(outcome.losses.byCPU == [0: 8, 1: 2] && outcome.losses.samples == 0)
   }
 
   @Test func aDamagedPageIsALossAndIsSaid() throws {
@@ -228,7 +246,8 @@ struct TraceDatTests {
     file.instances[0].cpus[0].pages = [[UInt8](repeating: 0, count: 4096)]
     outcome = try read()
     #expect(outcome.lines == ["110 0 2"])
-    #expect(outcome.recording.warnings.first?.hasSuffix("read instead: the instance guests") == true)
+    #expect(
+      outcome.recording.warnings.first?.hasSuffix("read instead: the instance guests") == true)
     file.instances[2].cpus[0].pages = [Self.page(105, 3)]
     outcome = try read()
     #expect(outcome.lines == ["105 0 3", "110 0 2"])
