@@ -105,10 +105,7 @@ public enum TextReport {
     if document.recording.lostSamples > 0 {
       page.paragraph(
         "lost       ",
-        document.recording.format.hasPrefix("ftrace text")
-          ? "\(document.recording.lostSamples) overwritten before they were printed"
-          : "\(document.recording.lostSamples) in all, as the kernel counted by event "
-            + "(PERF_RECORD_LOST_SAMPLES)")
+        "\(document.recording.lostSamples) in all, as the recorder counted without saying when")
     }
     for tail in analysis.silentTails {
       page.paragraph(

@@ -48,7 +48,8 @@ public struct Event: Sendable {
     /// A kprobe or kretprobe event, not yet named: its address decides what it is.
     case probe(ProbeHit)
     /// `count` events of this pCPU were lost between the previous event of the pCPU and this
-    /// time (PERF_RECORD_LOST and its kin); 0: how many is not said.
+    /// time (PERF_RECORD_LOST and its kin). 0: how many is not said, or those of an earlier loss of
+    /// this pCPU may have been here instead.
     case lost(count: UInt64)
   }
 }

@@ -66,7 +66,9 @@ struct TraceDatTests {
     var expected = perf.fired
     // A trace.dat does not say which process a thread belongs to, and whose keys a slot holds.
     let processes = Set(perf.analysis.vcpus.map(\.pid))
-    if processes.count > 1, expected.contains("stale-enable") { expected.remove("missed-host-save") }
+    if processes.count > 1, expected.contains("stale-enable") {
+      expected.remove("missed-host-save")
+    }
     #expect(trace.fired == expected)
     #expect(trace.analysis.vcpus.allSatisfy { $0.pid == -1 })
     #expect(Set(trace.analysis.vcpus.map(\.identity)) == Set(perf.analysis.vcpus.map(\.identity)))

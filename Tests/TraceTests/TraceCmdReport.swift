@@ -54,7 +54,8 @@ struct TraceCmdReport {
         bytes[digits.endIndex] == UInt8(ascii: "]")
       else { continue }
       let task = Substring(bytes[..<bracket]).utf8.reversed().drop { $0 == 32 }
-      let thread = Substring(decoding: task.prefix { $0 >= 48 && $0 <= 57 }.reversed(), as: UTF8.self)
+      let digitsOfTask = task.prefix { $0 >= 48 && $0 <= 57 }.reversed()
+      let thread = Substring(decoding: digitsOfTask, as: UTF8.self)
       let words = Substring(bytes[bytes.index(after: digits.endIndex)...]).split(
         separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
       guard let tid = Int32(thread), words.count >= 2, words[0].last == ":", words[1].last == ":",

@@ -136,6 +136,7 @@ struct TraceDatBuilder {
       option.add(UInt32(instance.cpus.count))
       for cpu in instance.cpus {
         let bytes = data(cpu)
+        file.pad(to: Int(pageSize))
         option.add(cpu.number)
         option.add(UInt64(file.bytes.count))
         option.add(UInt64(bytes.count))
@@ -219,6 +220,7 @@ struct TraceDatBuilder {
     file.add(Array(clock.utf8))
     for (place, cpu) in zip(places, instance.cpus) {
       let bytes = cpu.pages.flatMap(\.self)
+      file.pad(to: Int(pageSize))
       file.set(UInt64(file.bytes.count), at: place)
       file.set(UInt64(bytes.count), at: place + 8)
       file.add(bytes)

@@ -41,9 +41,8 @@ struct TraceDatTests {
     }
   }
 
-  @Test func timesAreExtendedAndAbsolute() throws {
-    // Above 2^59 an absolute time keeps the upper bits of the time before.
-    let high: UInt64 = 3 << 59
+  /// Every kind of time; 59 bits of an absolute one are stored, the others are those of the time before.
+  private static func times(from high: UInt64) -> (page: [UInt8], times: [UInt64]) {
     var page = PageBuilder(time: high + 5)
     page.entry(after: 0, pc: 1)
     page.timeExtend(0x1234_5678_9abc)
@@ -55,15 +54,77 @@ struct TraceDatTests {
     page.timeStamp(8)
     page.entry(after: 0, pc: 4)
     page.nothing()
-    var file = Builder()
-    file.add(0, [page.bytes()])
-    let expected: [UInt64] = [
+    let times = [
       high + 5, high + 5 + 0x1234_5678_9abc + 4, high + 0x0123_4567_89ab_cdef + 1,
-      (4 << 59) + 8,
+      high + (1 << 59) + 8,
     ]
+    return (page.bytes(), times)
+  }
+
+  @Test func timesAreExtendedAndAbsolute() throws {
+    let (page, times) = Self.times(from: 3 << 59)
+    var file = Builder()
+    file.add(0, [page])
     let outcome = try TraceDatOutcome(file.version7())
-    #expect(outcome.events.map(\.time) == expected)
+    #expect(outcome.events.map(\.time) == times)
     #expect(outcome.recording.warnings == [])
+  }
+
+  /// What is built here is what trace-cmd reads.
+  @Test(arguments: [6, 7], [8, 4])
+  func builtPagesAreReadByTraceCmdToo(version: Int, longSize: Int) throws {
+    var first = PageBuilder(time: 1000, missed: 12, longSize: longSize)
+    first.entry(after: 0, pc: 1)
+    first.timeExtend(0x1234_5678_9abc)
+    first.entry(after: 4, pc: 2)
+    first.padding(after: 3, size: 12)
+    first.timeStamp(0x0123_4567_89ab_cdef)
+    first.sizedEntry(after: 1, pc: 3)
+    var second = PageBuilder(time: 0x0123_4567_89ab_ffff, missed: nil, longSize: longSize)
+    second.entry(after: 0, pc: 4)
+    second.entry(after: 9, pc: 5)
+    var file = Builder()
+    file.longSize = longSize
+    file.options = [(8, [2, 0, 0, 0])]
+    file.add(0, [first.bytes(), second.bytes()])
+    file.add(1, [second.bytes()])
+    let bytes = version == 6 ? file.version6() : file.version7()
+    let whole = TemporaryFile(bytes)
+    let report = try #require(TraceCmdReport(whole.path))
+    let expected = report.lines.map { line in
+      switch line {
+      case .event(let hit): "\(hit.time) \(hit.cpu)"
+      case .dropped(let cpu, let count): "lost \(count ?? 1) \(cpu)"
+      }
+    }
+    let events = try TraceDatOutcome(bytes).events
+    let found = events.map { event in
+      if case .lost(let count) = event.payload { return "lost \(count) \(event.cpu)" }
+      return "\(event.time) \(event.cpu)"
+    }
+    #expect(found == expected)
+    #expect(events.count == 10)
+  }
+
+  /// The same recording as trace-cmd itself writes it in another version, or not compressed.
+  @Test(arguments: ["--file-version 6", "--compression none", "--compression zstd"])
+  func convertedFilesHoldTheSame(options: String) throws {
+    let path = try #require(Corpus.traceDats.first)
+    let target = TemporaryFile([])
+    // trace-cmd refuses a recording that it cannot open for writing.
+    let copy = TemporaryFile(try #require(Command.bytes(path)))
+    _ = try #require(
+      Command.output("trace-cmd convert \(options) -i '\(copy.path)' -o '\(target.path)'"))
+    func lines(_ path: String) throws -> [String] {
+      var file = try TraceDatFile(path: path)
+      var lines: [String] = []
+      try file.readEvents { lines.append("\($0.time) \($0.cpu) \($0.tid)") }
+      #expect(!file.recording.isIncomplete)
+      return lines
+    }
+    let converted = try lines(target.path)
+    #expect(try converted == lines(path))
+    #expect(converted.count > 15_000)
   }
 
   @Test(arguments: [8, 4])
@@ -77,7 +138,7 @@ struct TraceDatTests {
     file.longSize = longSize
     file.add(0, [page(100, 0, pc: 1), page(200, 12, pc: 2), page(300, 5, pc: 0)])
     file.add(3, [page(150, nil, pc: 3), [UInt8](repeating: 0, count: 4096)])
-    var text = "CPU: 0\nentries: 5\noverrun: 12\ncommit overrun: 1\ndropped events: 7\n"
+    var text = "CPU: 0\nentries: 5\noverrun: 20\ncommit overrun: 0\ndropped events: 0\n"
     file.options = [(2, Array(text.utf8) + [0])]
     text = "CPU: 3\noverrun: 90\n"
     file.options += [(2, Array(text.utf8) + [0])]
@@ -89,6 +150,24 @@ struct TraceDatTests {
     // The pages of CPU 0 tell of 17; 3 more were counted. CPU 3's page does not say how many.
     #expect(outcome.losses.byCPU == [0: 20, 3: 90])
     #expect(outcome.losses.samples == 3 && outcome.losses.samplesByCPU == [0: 3])
+  }
+
+  /// A full buffer that may not be overwritten: no page tells where, but it was between two pages.
+  @Test func lossesWithoutAPlaceAreBetweenAllPages() throws {
+    var file = Builder()
+    file.add(0, [Self.page(100, 1, 2), Self.page(200, 3), Self.page(300, 4)])
+    file.add(1, [Self.page(150, 5)])
+    for text in [
+      "CPU: 0\noverrun: 0\ncommit overrun: 1\ndropped events: 7\n",
+      "CPU: 1\noverrun: 0\ncommit overrun: 0\ndropped events: 2\n",
+    ] { file.options.append((2, Array(text.utf8) + [0])) }
+    let outcome = try TraceDatOutcome(file.version7())
+    #expect(
+      outcome.lines == [
+        "100 0 1", "110 0 2", "150 1 5", "150 1 lost 2", "200 0 lost 8", "200 0 3",
+        "300 0 lost 0", "300 0 4",
+      ])
+    #expect(outcome.losses.byCPU == [0: 8, 1: 2] && outcome.losses.samples == 0)
   }
 
   @Test func aDamagedPageIsALossAndIsSaid() throws {
@@ -167,7 +246,8 @@ struct TraceDatTests {
     file.instances[0].cpus[0].pages = [[UInt8](repeating: 0, count: 4096)]
     outcome = try read()
     #expect(outcome.lines == ["110 0 2"])
-    #expect(outcome.recording.warnings.first?.hasSuffix("read instead: the instance guests") == true)
+    #expect(
+      outcome.recording.warnings.first?.hasSuffix("read instead: the instance guests") == true)
     file.instances[2].cpus[0].pages = [Self.page(105, 3)]
     outcome = try read()
     #expect(outcome.lines == ["105 0 3", "110 0 2"])

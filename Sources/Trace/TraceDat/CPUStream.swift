@@ -30,6 +30,13 @@ struct CPUStream {
   /// Events lost before it: 0 none, `isCounted`: that many, otherwise at least that many.
   private(set) var lost: UInt64 = 0
   private(set) var isCounted = true
+  /// Events may have been lost before it, whatever ``lost`` says.
+  private(set) var isWall = false
+  /// Events were lost between two of the pages, and none says which: each beginning of a page but the
+  /// first is a wall, and the first of these walls stands for all that was lost.
+  private let isTorn: Bool
+  private var untold: UInt64
+  private var hasPages = false
   /// What is wrong with the data, as far as it was read.
   private(set) var damage: Damage?
 
@@ -52,11 +59,15 @@ struct CPUStream {
 
   enum Step { case event, lossAtEnd, end }
 
-  /// - Parameter number: of its slot.
+  /// - Parameters:
+  ///   - number: of its slot.
+  ///   - untold: events lost between its pages that no page tells of.
   init(
     _ data: TraceBuffer.CPU, number: Int, isCompressed: Bool, limit: Int, chunkLimit: Int,
-    pageSize: Int, layout: PageLayout, in file: RawSpan
+    pageSize: Int, layout: PageLayout, untold: UInt64, in file: RawSpan
   ) {
+    self.untold = untold
+    isTorn = untold > 0
     self.limit = limit
     self.chunkLimit = chunkLimit
     cpu = data.number
@@ -105,12 +116,14 @@ struct CPUStream {
   mutating func advance(_ file: RawSpan, _ slots: inout InflatedSlots) -> Step {
     lost = 0
     isCounted = true
+    isWall = false
     while true {
       if isInPage, nextInPage(file, slots) { return .event }
       if openPage(file, slots) { continue }
       guard openChunk(file, &slots) else { break }
     }
     size = 0
+    takeUntold()
     return lost > 0 ? .lossAtEnd : .end
   }
 
@@ -145,6 +158,11 @@ struct CPUStream {
       note("a page says that it holds more than a page")
       if cursor.time < last { cursor = PageCursor(at: last) }
     }
+    if isTorn, hasPages {
+      isWall = true
+      takeUntold()
+    }
+    hasPages = true
     if let count = cursor.missed {
       lose(count, isCounted: true)
     } else {
@@ -178,6 +196,11 @@ struct CPUStream {
     page = 0
     pagesEnd = slots.slot(slot).byteCount
     return true
+  }
+
+  private mutating func takeUntold() {
+    lost.saturatingAdd(untold)
+    untold = 0
   }
 
   private mutating func lose(_ count: UInt64, isCounted: Bool) {

@@ -32,7 +32,9 @@ struct MergePass {
     while let (time, number) = heap.first {
       if time < newest { doubts.late += 1 } else { newest = time }
       let cpu = Int32(truncatingIfNeeded: streams[number].cpu)
-      if streams[number].lost > 0 { deliverLoss(streams[number], cpu, body) }
+      if streams[number].lost > 0 || streams[number].isWall {
+        deliverLoss(streams[number], cpu, body)
+      }
       if streams[number].size > 0, let record = streams[number].record(file, slots) {
         take(record, time: times.time(time), cpu: cpu, body)
       }

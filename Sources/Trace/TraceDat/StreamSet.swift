@@ -9,6 +9,8 @@ struct StreamSet {
     var pageSize: Int
     /// Where the next CPU's data begins, or the file ends.
     var limit: UInt64
+    /// Events lost between its pages that no page tells of.
+    var untold: UInt64
   }
 
   private var parts: [Part] = []
@@ -29,7 +31,10 @@ struct StreamSet {
           offset: buffer.offset)
       }
       for cpu in buffer.cpus where cpu.size > 0 {
-        parts.append(Part(data: cpu, pageSize: pageSize, limit: fileSize))
+        let untold = whole.options.counters.untold[buffer.name]?[
+          Int32(truncatingIfNeeded: cpu.number)]
+        parts.append(
+          Part(data: cpu, pageSize: pageSize, limit: fileSize, untold: untold ?? 0))
       }
     }
     guard parts.count <= Int(TimeSpans.cpuLimit) else {
@@ -61,7 +66,7 @@ struct StreamSet {
         part.data, number: number, isCompressed: compression != nil,
         limit: Int(truncatingIfNeeded: min(part.limit, UInt64(file.byteCount))),
         chunkLimit: min(64 * part.pageSize, Self.budget / parts.count),
-        pageSize: part.pageSize, layout: layout, in: file)
+        pageSize: part.pageSize, layout: layout, untold: part.untold, in: file)
     }
   }
 

@@ -42,6 +42,11 @@ struct TraceDatReading {
         "the clock \(clock.name) counts \(unit), not nanoseconds: all times and durations are in "
           + "\(unit); record with `trace-cmd record -C mono` to have nanoseconds")
     }
+    if plan.recorded.contains(where: { $0.fields.contains("host_apiakeylo_el1") }) {
+      warnings.append(
+        "a trace.dat does not say which process a thread belongs to, so a host save that is missing "
+          + "only between two processes is not seen; record with perf to see it")
+    }
     let uname = parts.options.uname.split(separator: " ")
     if uname.count >= 4 {
       recording.osRelease = String(uname[uname.count - 2])
