@@ -34,9 +34,10 @@ let package = Package(
     .systemLibrary(
       name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
 
-    .target(name: "Bytes", dependencies: ["CZstd", "CLzma"], swiftSettings: settings),
+    .target(name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib"], swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
@@ -61,7 +62,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Replay", "Trace", "Ptrauth", "Bytes", argumentParser,
+        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes",
+        argumentParser,
       ],
       swiftSettings: settings),
   ]

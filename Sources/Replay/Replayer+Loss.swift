@@ -21,7 +21,7 @@ extension Replayer {
         threads[tid]?.run = run.afterWall
       }
     }
-    provisional.drop(from: begin, to: at.time)
+    staleEnables.drop(from: begin, to: at.time)
     // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }
     for tid in threads.keys {

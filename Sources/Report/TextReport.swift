@@ -110,6 +110,12 @@ public enum TextReport {
           : "\(document.recording.lostSamples) in all, as the kernel counted by event "
             + "(PERF_RECORD_LOST_SAMPLES)")
     }
+    for tail in analysis.silentTails {
+      page.paragraph(
+        "silent     ",
+        "pCPU \(tail.cpu) wrote nothing in the last \(duration(tail.nanoseconds)), though a task ran "
+          + "there")
+    }
     if analysis.sequenceBreaks > 0 {
       page.paragraph(
         "missing    ",

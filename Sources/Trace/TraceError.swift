@@ -1,3 +1,5 @@
+import Bytes
+
 /// Why a recording cannot be read: what is wrong, and where.
 public struct TraceError: Error, Sendable {
   public var code: Code
@@ -25,6 +27,17 @@ public struct TraceError: Error, Sendable {
     case isCorrupt(part: String, reason: String)
     /// The samples of `event` have no time.
     case hasNoTime(event: String)
+    /// Not a recording of any kind that is read here.
+    case isUnknownFormat
+    case isNotTraceDat
+    /// A trace.dat of that version.
+    case traceDatVersion(String)
+    /// A trace.dat whose parts are compressed so.
+    case compression(String)
+    /// A trace.dat of version 7 without its list of options: its writer was killed, or it is cut.
+    case isWithoutOptions
+    /// A trace.dat with the text of a latency tracer, or without any data.
+    case hasNoEvents
     /// Several events, samples without an id in the same place.
     case cannotTellEventsApart
     case isNotFtraceText
@@ -67,7 +80,8 @@ extension TraceError.Code {
     case .isNotPerfData:
       "this is not a perf.data file (it does not start with PERFILE2)"
     case .isBigEndian:
-      "this perf.data was written on a big-endian machine, which is not supported yet"
+      "this recording was written on a big-endian machine, which is not supported; "
+        + "print it as text there with `perf script` or `trace-cmd report`"
     case .isPipeMode:
       "this perf.data is a pipe-mode stream (`perf record -o -`), which is not supported yet; "
         + "record to a file with `perf record -o FILE`"
@@ -86,6 +100,23 @@ extension TraceError.Code {
     case .hasNoTime(let event):
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
+    case .isUnknownFormat:
+      "this is not a perf.data or trace.dat file (it starts like neither of them); "
+        + "record with `perf record` or `trace-cmd record`"
+    case .isNotTraceDat:
+      "this is not a trace.dat file (it does not start with 17 08 44 \"tracing\")"
+    case .traceDatVersion(let version):
+      "this is a trace.dat of version \(version); versions 6 and 7 can be read, see "
+        + "`trace-cmd convert --file-version 7`"
+    case .compression(let name):
+      "the recording is compressed with \(name), which is not supported; unpack it with "
+        + "`trace-cmd convert --compression none`"
+    case .isWithoutOptions:
+      "the list of options, which says where the events of a trace.dat of version 7 lie, is "
+        + "missing: the file is cut, or its recorder was killed; copy it again, or record again"
+    case .hasNoEvents:
+      "the recording holds no ring-buffer data, only text or nothing (a latency tracer's "
+        + "report?); record events with `trace-cmd record -e kvm`"
     case .cannotTellEventsApart:
       "several events were recorded with different sample layouts and without identifiers "
         + "(PERF_SAMPLE_IDENTIFIER), so samples cannot be told apart; record with a newer perf"
@@ -98,6 +129,17 @@ extension TraceError.Code {
         + "and print the trace again"
     case .isCompressedText:
       "this is the compressed output of atrace, which is not supported; record without -z"
+    }
+  }
+}
+
+extension TraceError.Code {
+  /// What kept a file from being mapped.
+  init(_ failure: MappedFile.Failure) {
+    switch failure {
+    case .isDirectory: self = .isDirectory
+    case .isNotRegular: self = .isNotRegularFile
+    case .system(let number): self = .cannotOpen(reason: SystemMessage.text(number))
     }
   }
 }

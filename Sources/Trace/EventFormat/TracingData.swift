@@ -38,17 +38,12 @@ struct TracingData {
       }
       guard let parser = FormatParser(longSize: longSize) else { return }
       for _ in 0..<(try cursor.u32()) { try cursor.skip(try cursor.u64()) }
-      for _ in 0..<(try cursor.u32()) {
-        let system = try cursor.terminatedText()
-        for _ in 0..<(try cursor.u32()) {
-          let text = try cursor.slice(try cursor.u64())
-          if let format = parser.parse(text, system: system) {
-            formats.append(format)
-          } else {
-            unreadable += 1
-          }
-        }
+      var list = EventFormatList()
+      defer {
+        formats = list.formats
+        unreadable = list.unreadable
       }
+      try list.takeSystems(&cursor, parser)
     } catch {
       throw Failure(
         offset: error.offset,

@@ -72,13 +72,3 @@ public struct PerfDataFile: ~Copyable {
     lastTimeByCPU = pass.span.lastByCPU
   }
 }
-
-extension TraceError.Code {
-  init(_ failure: MappedFile.Failure) {
-    switch failure {
-    case .isDirectory: self = .isDirectory
-    case .isNotRegular: self = .isNotRegularFile
-    case .system(let number): self = .cannotOpen(reason: SystemMessage.text(number))
-    }
-  }
-}
