@@ -63,7 +63,7 @@ extension RawSpan {
   }
 }
 
-extension Array<UInt8> {
+extension [UInt8] {
   /// The bytes, to be read in place.
   package func withRawSpan<Result>(_ body: (RawSpan) -> Result) -> Result {
     unsafe body(span.bytes)

@@ -100,7 +100,7 @@ public enum TextReport {
           let count = $0.count == 0 ? "uncounted events" : counted($0.count, "event")
           return "\(count) on pCPU \($0.cpu)"
         }
-          .joined(separator: ", "))
+        .joined(separator: ", "))
     }
     if document.recording.lostSamples > 0 {
       page.paragraph(

@@ -64,8 +64,10 @@ struct TextReplayTests {
 
   @Test(arguments: [
     // ftrace names the functions: no kernel image is needed.
-    ("zstdcat '\(Shared.run)/text/trace.txt.zst'", false), ("zstdcat '\(Shared.run)/text/trace.txt.zst'", true),
-    ("zstdcat '\(Shared.run)/text/report.txt.zst'", true), ("zstdcat '\(Shared.run)/text/script.txt.zst'", true),
+    ("zstdcat '\(Shared.run)/text/trace.txt.zst'", false),
+    ("zstdcat '\(Shared.run)/text/trace.txt.zst'", true),
+    ("zstdcat '\(Shared.run)/text/report.txt.zst'", true),
+    ("zstdcat '\(Shared.run)/text/script.txt.zst'", true),
     ("trace-cmd report -R -i '\(Shared.run)/trace.dat'", true),
   ])
   func runsAndFindingsAreThoseOfThePerfData(command: String, hasKernel: Bool) throws {

@@ -44,6 +44,16 @@ struct FtraceTextTests {
     #expect(events.recording.warnings.first?.contains("process ids are missing") == true)
   }
 
+  /// Without --guestkallsyms perf script hides most of what matters, and says nothing.
+  @Test
+  func eventsThatPerfScriptHidesAreMissed() throws {
+    let path = try #require(Corpus.recordings.first)
+    let hidden = try Events(text: TextFile.of("perf script -i '\(path)'"))
+    let shown = try Events(text: TextFile.of("\(Self.script) -i '\(path)'"))
+    #expect(hidden.recording.warnings.contains { $0.contains("--guestkallsyms=/dev/null") })
+    #expect(!shown.recording.warnings.contains { $0.contains("--guestkallsyms") })
+  }
+
   /// Carriage returns, a shuffle of neighbours, and a cut end change nothing else.
   @Test
   func carriageReturnsDisorderAndACutEnd() throws {

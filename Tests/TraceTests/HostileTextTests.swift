@@ -79,7 +79,8 @@ struct HostileTextTests {
   @Test
   func longLinesAndHugeNumbers() throws {
     let line = "bash-42 [003] d..2. 1.5: kvm_entry: PC: 0x10\n"
-    let long = "bash-42 [003] d..2. 1.5: kvm_entry: PC: 0x10" + String(repeating: " x", count: 70_000)
+    let long =
+      "bash-42 [003] d..2. 1.5: kvm_entry: PC: 0x10" + String(repeating: " x", count: 70_000)
     let events = try Events(text: TextFile(Array((line + long + "\n" + line).utf8)))
     #expect(events.list.count == 2)
     #expect(events.recording.warnings.contains { $0.contains("65535 bytes") })

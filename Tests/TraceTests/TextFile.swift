@@ -127,12 +127,13 @@ extension Event {
     case .lost(let count): return head + [11, count]
     case .probe(let hit):
       let fields = hit.fields
-      var words = head + [
-        12, hit.address, hit.isReturn ? 1 : 0, word(fields.vcpu), word(fields.cpu),
-        word(fields.vcpuID), word(fields.hcr), word(fields.features), word(fields.esr),
-        word(fields.exitCode), word(fields.cflags), word(fields.iflags), word(fields.sflags),
-        word(fields.hostContext), UInt64((hit.symbol ?? "").utf8.count),
-      ]
+      var words =
+        head + [
+          12, hit.address, hit.isReturn ? 1 : 0, word(fields.vcpu), word(fields.cpu),
+          word(fields.vcpuID), word(fields.hcr), word(fields.features), word(fields.esr),
+          word(fields.exitCode), word(fields.cflags), word(fields.iflags), word(fields.sflags),
+          word(fields.hostContext), UInt64((hit.symbol ?? "").utf8.count),
+        ]
       for keys in [fields.guestKeys, fields.hostKeys] {
         guard let keys else {
           words.append(0)

@@ -89,8 +89,8 @@ struct TraceCmdTextTests {
   }
 
   private static func unscheduled(_ events: Events) -> [String: UInt64] {
-    events.recording.recordedEvents.filter { $0.system != "sched" && $0.count > 0 }.reduce(into: [:])
-    { $0[$1.name] = $1.count }
+    events.recording.recordedEvents.filter { $0.system != "sched" && $0.count > 0 }.reduce(into: [:]
+    ) { $0[$1.name] = $1.count }
   }
 
   /// All KVM events and probe hits of each thread, in order, without their times and what the text

@@ -77,6 +77,13 @@ public struct FtraceTextFile: ~Copyable {
     recording.recordedEvents = scan.table.events.map(\.recorded)
     recording.isIncomplete = scan.isCut
     recording.warnings.append(label(scan))
+    let names = Set(recording.recordedEvents.lazy.filter { $0.system == "kvm" }.map(\.name))
+    if scan.form.kind == .script, !names.isEmpty, !names.contains("kvm_entry") {
+      // Between load and put the kernel marks events as the guest's (CONFIG_GUEST_PERF_EVENTS).
+      recording.warnings.append(
+        "no kvm_entry is in this text: perf script leaves the events between vCPU load and put "
+          + "out unless it is called with --guestkallsyms=/dev/null; print it again with that")
+    }
     if scan.isCut {
       recording.warnings.append(
         "the last line (\(scan.lineCount)) has no end: it is counted and not used, and more may "

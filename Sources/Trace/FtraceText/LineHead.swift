@@ -133,7 +133,10 @@ struct LineHead: BitwiseCopyable {
     if line.u8(at: position) == Character8.openParenthesis {
       // Kernels 4.13 to 4.17 have the tgid here.
       takeGroup(line, position)
-      while let byte = line.u8(at: position), byte != Character8.closeParenthesis {
+      let open = position
+      while let byte = line.u8(at: position), byte != Character8.closeParenthesis,
+        position &- open < 16
+      {
         position &+= 1
       }
       position &+= 1
@@ -141,12 +144,25 @@ struct LineHead: BitwiseCopyable {
     }
     hasFlags = false
     if takeTime(line, &position) { return true }
-    let end = line.wordEnd(from: position)
-    guard end > position, end &- position <= 24 else { return false }
-    position = end
+    guard skipFlags(line, &position) else { return false }
     line.skipBlanks(&position)
     hasFlags = true
     return takeTime(line, &position)
+  }
+
+  /// Over a word of at most 24 characters; false if there is none. (Bounded: a line is searched for
+  /// many places where flags could be.)
+  @inline(__always)
+  private func skipFlags(_ line: RawSpan, _ position: inout Int) -> Bool {
+    var end = position
+    while end &- position <= 24, let byte = line.u8(at: end), byte != Character8.space,
+      byte != Character8.tab
+    {
+      end &+= 1
+    }
+    guard end > position, end &- position <= 24 else { return false }
+    position = end
+    return true
   }
 
   /// "(  28285)" or "(-----)".
@@ -167,10 +183,8 @@ struct LineHead: BitwiseCopyable {
     guard let cpu = line.decimal(&position), cpu < UInt64(TimeSpans.cpuLimit) else { return false }
     tid = task
     self.cpu = Int32(cpu)
-    let flags = position
-    position = line.wordEnd(from: position)
-    guard position &- flags <= 24, position < line.byteCount else { return false }
-    hasFlags = position > flags
+    hasFlags = skipFlags(line, &position)
+    guard isBlank(line, position) else { return false }
     line.skipBlanks(&position)
     return takeTime(line, &position)
   }

@@ -52,18 +52,21 @@ struct TextEventTable {
   /// More events than any kernel has turned on at once; the rest of a hostile file is not read.
   static let limit = 4096
   static let labelLimit = 200
+  /// Names of a hostile file may all fall on one slot; those further away are not read.
+  private static let reach = 64
 
   /// Index of the event named in `line`, nil when it is new and there are too many.
   @inline(__always)
   mutating func index(_ line: RawSpan, _ head: LineHead) -> Int? {
     var slot = Self.hash(line, head)
-    while true {
+    let end = slot &+ Self.reach
+    while slot < end {
       let entry = slots[slot & (slots.count &- 1)]
       if entry == 0 { break }
       if isLabel(Int(entry) &- 1, line, head) { return Int(entry) &- 1 }
       slot &+= 1
     }
-    guard events.count < Self.limit, head.nameEnd &- head.nameStart <= Self.labelLimit else {
+    guard slot < end, events.count < Self.limit, head.nameEnd &- head.nameStart <= Self.labelLimit else {
       return nil
     }
     events.append(TextEvent(line, head))
@@ -75,12 +78,14 @@ struct TextEventTable {
   @inline(__always)
   func known(_ line: RawSpan, _ head: LineHead) -> Int? {
     var slot = Self.hash(line, head)
-    while true {
+    let end = slot &+ Self.reach
+    while slot < end {
       let entry = slots[slot & (slots.count &- 1)]
       if entry == 0 { return nil }
       if isLabel(Int(entry) &- 1, line, head) { return Int(entry) &- 1 }
       slot &+= 1
     }
+    return nil
   }
 
   mutating func count(_ index: Int) { events[index].count &+= 1 }
