@@ -34,9 +34,12 @@ let package = Package(
     .systemLibrary(
       name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+    .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CLinux"),
 
-    .target(name: "Bytes", dependencies: ["CZstd", "CLzma"], swiftSettings: settings),
+    .target(
+      name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib", "CLinux"], swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(

@@ -8,6 +8,9 @@ struct EventFormat {
   /// The fields other than the common ones, in record order.
   var fields: [Field] = []
 
+  /// The numbers of its raw records are big-endian.
+  var isBigEndian: Bool = false
+
   struct Field {
     var name: String
     /// Offset in the raw record, in bytes.

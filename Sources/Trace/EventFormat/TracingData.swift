@@ -29,9 +29,10 @@ struct TracingData {
       let isBigEndian = try cursor.u8() != 0
       let longSize = Int(try cursor.u8())
       try cursor.skip(4)
-      guard !isBigEndian, longSize == 8 || longSize == 4 else {
+      guard longSize == 8 || longSize == 4 else {
         throw ByteCursor.Truncation(offset: cursor.previous, needed: 0)
       }
+      cursor.isSwapped = isBigEndian
       for _ in 0..<2 {
         _ = try cursor.terminatedText()
         try cursor.skip(try cursor.u64())
@@ -42,7 +43,8 @@ struct TracingData {
         let system = try cursor.terminatedText()
         for _ in 0..<(try cursor.u32()) {
           let text = try cursor.slice(try cursor.u64())
-          if let format = parser.parse(text, system: system) {
+          if var format = parser.parse(text, system: system) {
+            format.isBigEndian = isBigEndian
             formats.append(format)
           } else {
             unreadable += 1
