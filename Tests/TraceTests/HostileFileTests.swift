@@ -7,7 +7,7 @@ struct HostileFileTests {
   typealias Sample = PerfDataBuilder.Sample
 
   /// A small file with something of everything.
-  private static let whole: [UInt8] = {
+  static let whole: [UInt8] = {
     var file = PerfDataBuilder()
     let entry = PerfDataBuilder.Attribute(
       config: UInt64(Formats.entryID),

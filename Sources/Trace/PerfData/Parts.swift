@@ -8,6 +8,8 @@ struct Parts {
   var recording: Recording
   /// The event formats that the recording itself has.
   var formats: [EventFormat]
+  /// What came before the first event of a stream, which does not come again.
+  var sideBand = SideBand()
   /// Nothing is in order before the end.
   var isBackward: Bool
 
@@ -82,6 +84,7 @@ struct Parts {
     recording = Self.recording(
       path, "pipe mode", head.attributes, head.features, plan, isSwapped)
     recording.byteCount = UInt64(records?.upperBound ?? 0)
+    sideBand = head.sideBand
     recording.kernelText = head.sideBand.kernelText
     recording.kernelBuildID = head.features.kernelBuildID ?? head.sideBand.kernelBuildID
   }

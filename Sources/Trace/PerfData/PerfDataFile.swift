@@ -84,7 +84,9 @@ public struct PerfDataFile: ~Copyable {
   ///
   /// A stream can be read once; then this throws.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    var pass = ReadPass(parts.plan, rounds: parts.isBackward || names.count > 1 ? .ignored : .count)
+    let hasRounds = !parts.isBackward && names.count <= 1
+    var pass = ReadPass(
+      parts.plan, rounds: hasRounds ? .count : .ignored, sideBand: parts.sideBand)
     var result = parts.recording
     result.format = recording.format
     if !canReread {

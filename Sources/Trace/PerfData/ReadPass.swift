@@ -18,7 +18,7 @@ struct ReadPass {
   /// Samples by source.
   private(set) var counts: [UInt64]
   private(set) var losses = Losses()
-  private(set) var sideBand = SideBand()
+  private(set) var sideBand: SideBand
   private(set) var span = TimeSpans()
   private(set) var doubts = Doubts()
   private var sorter = RoundSorter()
@@ -28,7 +28,8 @@ struct ReadPass {
 
   typealias Body = (borrowing Event) -> Void
 
-  init(_ plan: SamplePlan, rounds: Rounds = .count) {
+  init(_ plan: SamplePlan, rounds: Rounds = .count, sideBand: SideBand = SideBand()) {
+    self.sideBand = sideBand
     self.plan = plan
     self.rounds = rounds
     counts = Array(repeating: 0, count: plan.sources.count)
