@@ -36,8 +36,10 @@ let package = Package(
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
+    .systemLibrary(name: "CLinux"),
 
-    .target(name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib"], swiftSettings: settings),
+    .target(
+      name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib", "CLinux"], swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(

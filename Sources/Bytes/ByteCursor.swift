@@ -1,4 +1,5 @@
-/// Reads values one after another from borrowed bytes, little-endian, never past their end.
+/// Reads values one after another from borrowed bytes, little-endian unless told otherwise, never past
+/// their end.
 ///
 /// A failed read does not advance, so ``offset`` names the place of the missing value.
 package struct ByteCursor: ~Escapable {
@@ -7,6 +8,8 @@ package struct ByteCursor: ~Escapable {
   package private(set) var offset: Int
   /// Position of the last value read, for complaints about that value.
   package private(set) var previous: Int
+  /// The values are big-endian.
+  package var isSwapped: Bool
 
   /// The bytes end before the value does.
   package struct Truncation: Error, Equatable {
@@ -22,8 +25,9 @@ package struct ByteCursor: ~Escapable {
   }
 
   @_lifetime(copy bytes)
-  package init(_ bytes: RawSpan, at offset: Int = 0) {
+  package init(_ bytes: RawSpan, at offset: Int = 0, isSwapped: Bool = false) {
     self.bytes = bytes
+    self.isSwapped = isSwapped
     self.offset = offset
     previous = offset
   }
@@ -37,19 +41,25 @@ package struct ByteCursor: ~Escapable {
   }
 
   package mutating func u16() throws(Truncation) -> UInt16 {
-    guard let value = bytes.u16(at: offset) else { throw Truncation(offset: offset, needed: 2) }
+    guard let value = bytes.u16(at: offset, swapped: isSwapped) else {
+      throw Truncation(offset: offset, needed: 2)
+    }
     advance(2)
     return value
   }
 
   package mutating func u32() throws(Truncation) -> UInt32 {
-    guard let value = bytes.u32(at: offset) else { throw Truncation(offset: offset, needed: 4) }
+    guard let value = bytes.u32(at: offset, swapped: isSwapped) else {
+      throw Truncation(offset: offset, needed: 4)
+    }
     advance(4)
     return value
   }
 
   package mutating func u64() throws(Truncation) -> UInt64 {
-    guard let value = bytes.u64(at: offset) else { throw Truncation(offset: offset, needed: 8) }
+    guard let value = bytes.u64(at: offset, swapped: isSwapped) else {
+      throw Truncation(offset: offset, needed: 8)
+    }
     advance(8)
     return value
   }

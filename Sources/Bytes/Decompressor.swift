@@ -44,9 +44,7 @@ public enum Decompressor {
     switch format {
     case .xz: try decompressXz(from: input, to: output, limit: limit)
     case .zstd: try decompressZstd(from: input, to: output, limit: limit)
-    case .gzip:
-      throw DecompressionError(
-        code: .unsupported, description: "gzip is not read here; unpack the file with gunzip first")
+    case .gzip: try decompressGzip(from: input, to: output, limit: limit)
     }
   }
 

@@ -1,6 +1,7 @@
+private import CLinux
 import Glibc
 
-/// A regular file mapped read-only for as long as the value lives.
+/// A regular file, or several in a row, mapped read-only for as long as the value lives.
 ///
 /// A file that another process shortens while it is mapped raises SIGBUS on access: recordings are
 /// mapped once they are complete.
@@ -8,6 +9,10 @@ import Glibc
   private let base: UnsafeRawPointer?
   /// Size in bytes, as it was when the file was opened.
   public let byteCount: Int
+  /// Where each file lies in ``bytes``: the whole, unless several were mapped.
+  package let parts: [Range<Int>]
+  /// How the file on disk is compressed; ``bytes`` are the unpacked ones.
+  package let compression: CompressionFormat?
 
   /// Why a file could not be mapped.
   public enum Failure: Error, Equatable {
@@ -17,29 +22,92 @@ import Glibc
     case isDirectory
     /// The path names a pipe, a socket or a device.
     case isNotRegular
+    /// The file is compressed and could not be unpacked.
+    case unpacking(DecompressionError)
   }
 
-  /// Maps the whole of the file at `path`.
-  public init(path: String) throws(Failure) {
-    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw .system(errno) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0 else { throw .system(errno) }
-    if status.st_mode & S_IFMT == S_IFDIR { throw .isDirectory }
-    guard status.st_mode & S_IFMT == S_IFREG else { throw .isNotRegular }
-    let size = Int(status.st_size)
+  /// Maps the whole of the file at `path`; "-" is standard input, which must be a regular file.
+  ///
+  /// - Parameter unpackedLimit: a compressed file is unpacked to memory, if it has no more bytes than
+  ///   this then; 0: it is mapped as it is.
+  public init(path: String, unpackedLimit: UInt64 = 0) throws(Failure) {
+    var file = try OpenFile(path)
+    var found: CompressionFormat?
+    if unpackedLimit > 0 {
+      var head = [UInt8](repeating: 0, count: 8)
+      let count = unsafe pread(file.descriptor, &head, head.count, 0)
+      found = CompressionFormat(head: Array(head.prefix(max(0, count))))
+    }
+    if let found { file = try OpenFile(unpacking: file, found, limit: unpackedLimit) }
     var start: UnsafeRawPointer?
-    if size > 0 {
-      let mapping = unsafe mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
+    if file.byteCount > 0 {
+      let mapping = unsafe mmap(nil, file.byteCount, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
       guard let mapping = unsafe mapping, unsafe mapping != MAP_FAILED else {
         throw .system(errno)
       }
-      unsafe madvise(mapping, size, MADV_SEQUENTIAL)
+      unsafe madvise(mapping, file.byteCount, MADV_SEQUENTIAL)
       unsafe start = UnsafeRawPointer(mapping)
     }
     unsafe base = start
-    byteCount = size
+    byteCount = file.byteCount
+    parts = [0..<file.byteCount]
+    compression = found
+  }
+
+  /// No bytes at all.
+  package init() {
+    unsafe base = nil
+    byteCount = 0
+    parts = []
+    compression = nil
+  }
+
+  /// Maps the files at `paths` one behind another, each at the start of a page; between them are zeros.
+  package init(paths: [String]) throws(Failure) {
+    let page = max(4096, Int(sysconf(Int32(_SC_PAGESIZE))))
+    var places: [Range<Int>] = []
+    var total = 0
+    for path in paths {
+      let size = try OpenFile(path).byteCount
+      let (end, overflow) = total.addingReportingOverflow(size)
+      guard !overflow, end < Int.max - page else { throw .system(EFBIG) }
+      places.append(total..<end)
+      total = (end + page - 1) / page * page
+    }
+    guard total > 0 else {
+      unsafe base = nil
+      byteCount = 0
+      parts = places
+      compression = nil
+      return
+    }
+    // The address space of all first, then each file in its place.
+    let reserved = unsafe mmap(
+      nil, total, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
+    guard let reserved = unsafe reserved, unsafe reserved != MAP_FAILED else {
+      throw .system(errno)
+    }
+    for (path, place) in zip(paths, places) where !place.isEmpty {
+      var number: Int32 = 0
+      do throws(Failure) {
+        let file = try OpenFile(path)
+        let mapping = unsafe mmap(
+          reserved + place.lowerBound, min(place.count, file.byteCount), PROT_READ,
+          MAP_PRIVATE | MAP_FIXED, file.descriptor, 0)
+        if unsafe mapping == MAP_FAILED { number = errno }
+      } catch {
+        unsafe munmap(reserved, total)
+        throw error
+      }
+      guard number == 0 else {
+        unsafe munmap(reserved, total)
+        throw .system(number)
+      }
+    }
+    unsafe base = UnsafeRawPointer(reserved)
+    byteCount = total
+    parts = places
+    compression = nil
   }
 
   deinit {
@@ -57,4 +125,52 @@ import Glibc
       return unsafe _overrideLifetime(span, borrowing: self)
     }
   }
+}
+
+/// A regular file that is open for reading.
+private struct OpenFile: ~Copyable {
+  let descriptor: CInt
+  let byteCount: Int
+
+  init(_ path: String) throws(MappedFile.Failure) {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer.
+    let opened =
+      unsafe path == "-"
+      ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    var status = stat()
+    var problem: MappedFile.Failure?
+    if unsafe opened < 0 || fstat(opened, &status) != 0 {
+      problem = .system(errno)
+    } else if status.st_mode & S_IFMT == S_IFDIR {
+      problem = .isDirectory
+    } else if status.st_mode & S_IFMT != S_IFREG {
+      problem = .isNotRegular
+    }
+    descriptor = opened
+    byteCount = Int(status.st_size)
+    if let problem { throw problem }
+  }
+
+  /// An unnamed file in memory with the unpacked bytes of `packed`.
+  init(
+    unpacking packed: borrowing OpenFile, _ format: CompressionFormat, limit: UInt64
+  ) throws(MappedFile.Failure) {
+    let memory = unsafe unnamed_memory_file("recording")
+    var problem: MappedFile.Failure?
+    if memory < 0 {
+      problem = .system(errno)
+    } else {
+      lseek(packed.descriptor, 0, SEEK_SET)
+      do throws(DecompressionError) {
+        try Decompressor.decompress(format, from: packed.descriptor, to: memory, limit: limit)
+      } catch {
+        problem = .unpacking(error)
+      }
+    }
+    descriptor = memory
+    byteCount = max(0, Int(lseek(memory, 0, SEEK_END)))
+    if let problem { throw problem }
+  }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
 }

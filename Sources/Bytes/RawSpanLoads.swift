@@ -1,3 +1,11 @@
+extension [UInt8] {
+  /// The bytes, borrowed.
+  package var rawBytes: RawSpan {
+    @_lifetime(borrow self)
+    get { unsafe _overrideLifetime(span.bytes, borrowing: self) }
+  }
+}
+
 /// Bounds-checked little-endian loads at any alignment. An offset outside of the bytes, negative or
 /// too large, gives nil, never a trap: offsets are taken from hostile files.
 extension RawSpan {
@@ -26,6 +34,19 @@ extension RawSpan {
     guard offset >= 0, byteCount >= 8, offset <= byteCount &- 8 else { return nil }
     return unsafe UInt64(
       littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+  }
+
+  /// The loads for headers of files that may be of either byte order; `swapped`: big-endian.
+  package func u16(at offset: Int, swapped: Bool) -> UInt16? {
+    swapped ? u16(at: offset)?.byteSwapped : u16(at: offset)
+  }
+
+  package func u32(at offset: Int, swapped: Bool) -> UInt32? {
+    swapped ? u32(at: offset)?.byteSwapped : u32(at: offset)
+  }
+
+  package func u64(at offset: Int, swapped: Bool) -> UInt64? {
+    swapped ? u64(at: offset)?.byteSwapped : u64(at: offset)
   }
 
   /// `count` bytes from `offset`, nil when they are not all there.

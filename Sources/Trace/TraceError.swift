@@ -16,10 +16,16 @@ public struct TraceError: Error, Sendable {
     case isNotRegularFile
     case isEmpty
     case isNotPerfData
-    case isBigEndian
-    case isPipeMode
+    /// A recording in file mode comes through a pipe.
+    case isFileInStream
+    /// A packed recording comes through a pipe.
+    case isPackedStream(String)
+    case isTerminal
+    case isSwappedDirectory
+    case cannotUnpack(reason: String)
+    /// A second pass over a stream.
+    case cannotReread
     case isVersion1
-    case isPartOfDirectory
     case headerSize(UInt64)
     /// `part` should have `needed` bytes and the file ends before.
     case isCut(part: String, needed: UInt64)
@@ -27,6 +33,8 @@ public struct TraceError: Error, Sendable {
     case isCorrupt(part: String, reason: String)
     /// The samples of `event` have no time.
     case hasNoTime(event: String)
+    /// A trace.dat of the other byte order.
+    case isBigEndian
     /// Not a recording of any kind that is read here.
     case isUnknownFormat
     case isNotTraceDat
@@ -45,6 +53,10 @@ public struct TraceError: Error, Sendable {
     case textOption(String)
     /// Output of `atrace -z`.
     case isCompressedText
+    /// A stream that describes no events.
+    case streamHasNoEvents
+    /// Event formats were asked for from where there are none.
+    case hasNoFormats(reason: String)
   }
 
   public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
@@ -71,8 +83,8 @@ extension TraceError.Code {
     case .cannotOpen(let reason):
       "cannot open the recording: \(reason)"
     case .isDirectory:
-      "this is a directory; recordings of `perf record --threads` (directory mode) are not "
-        + "supported yet, record without --threads"
+      "this directory is no recording: it has no file `data`; give a perf.data, or the directory that "
+        + "`perf record --threads` made"
     case .isNotRegularFile:
       "this is not a regular file; save the stream to a file first"
     case .isEmpty:
@@ -81,16 +93,25 @@ extension TraceError.Code {
       "this is not a perf.data file (it does not start with PERFILE2)"
     case .isBigEndian:
       "this recording was written on a big-endian machine, which is not supported; "
-        + "print it as text there with `perf script` or `trace-cmd report`"
-    case .isPipeMode:
-      "this perf.data is a pipe-mode stream (`perf record -o -`), which is not supported yet; "
-        + "record to a file with `perf record -o FILE`"
+        + "print it as text there with `trace-cmd report`"
+    case .isFileInStream:
+      "this is a perf.data in file mode, which cannot be read from a pipe: its header points "
+        + "forwards and backwards; give its path"
+    case .isPackedStream(let format):
+      "this is \(format) data, which is unpacked from files only; unpack it in the pipe, or give its "
+        + "path"
+    case .isTerminal:
+      "standard input is a terminal; pipe a recording into it (`perf record -o - ... |`)"
+    case .isSwappedDirectory:
+      "this directory-mode recording was written on a big-endian machine, which is not supported; "
+        + "convert it with `perf inject -i DIR -o FILE`"
+    case .cannotUnpack(let reason):
+      "the recording cannot be unpacked: \(reason); unpack it by hand, or copy it again"
+    case .cannotReread:
+      "the stream has been read and cannot be read again; save it to a file first"
     case .isVersion1:
       "this is a perf.data of version 1 (PERFFILE, before Linux 2.6.32), which is not supported; "
         + "record again with a newer perf"
-    case .isPartOfDirectory:
-      "this is the main file of a directory-mode recording (`perf record --threads`), which is "
-        + "not supported yet; record without --threads"
     case .headerSize(let size):
       "the header says it has \(size) bytes; 104 (a file) or 16 (a stream) are possible"
     case .isCut(let part, let needed):
@@ -129,6 +150,10 @@ extension TraceError.Code {
         + "and print the trace again"
     case .isCompressedText:
       "this is the compressed output of atrace, which is not supported; record without -z"
+    case .streamHasNoEvents:
+      "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
+    case .hasNoFormats(let reason):
+      "no event formats can be taken from here: \(reason)"
     }
   }
 }
@@ -140,6 +165,7 @@ extension TraceError.Code {
     case .isDirectory: self = .isDirectory
     case .isNotRegular: self = .isNotRegularFile
     case .system(let number): self = .cannotOpen(reason: SystemMessage.text(number))
+    case .unpacking(let error): self = .cannotUnpack(reason: error.description)
     }
   }
 }

@@ -7,7 +7,7 @@ struct HostileFileTests {
   typealias Sample = PerfDataBuilder.Sample
 
   /// A small file with something of everything.
-  private static let whole: [UInt8] = {
+  static let whole: [UInt8] = {
     var file = PerfDataBuilder()
     let entry = PerfDataBuilder.Attribute(
       config: UInt64(Formats.entryID),
@@ -151,8 +151,9 @@ struct HostileFileTests {
     #expect(read(Array("hello, this is text\n".utf8))?.code == .isNotPerfData)
     #expect(read(Array("PERF".utf8))?.code == .isNotPerfData)
     #expect(read(Array("PERFFILE".utf8))?.code == .isVersion1)
-    #expect(read(Array("2ELIFREP".utf8))?.code == .isBigEndian)
-    #expect(read(Array("PERFILE2".utf8) + [16, 0, 0, 0, 0, 0, 0, 0])?.code == .isPipeMode)
+    #expect(read(Array("2ELIFREP".utf8))?.code == .isCut(part: "header", needed: 16))
+    #expect(read(Array("PERFILE2".utf8) + [16, 0, 0, 0, 0, 0, 0, 0])?.code == .hasNoEvents)
+    #expect(read(Array("2ELIFREP".utf8) + [0, 0, 0, 0, 0, 0, 0, 16])?.code == .hasNoEvents)
     #expect(read(Array("PERFILE2".utf8) + [17, 0, 0, 0, 0, 0, 0, 0])?.code == .headerSize(17))
     #expect {
       _ = try PerfDataFile(path: "/tmp")

@@ -88,6 +88,24 @@ struct OrderTests {
     #expect(late == (outcome.programCounters == all.sorted()), "seed \(seed)")
   }
 
+  /// perf record --overwrite: each buffer newest first, and a round means nothing.
+  @Test
+  func overwrittenBuffersAreTurnedRound() throws {
+    var file = PerfDataBuilder()
+    var backward = attribute
+    backward.flags |= 1 << 27
+    file.attributes = [backward]
+    add([90, 60, 30, 10], cpu: 0, to: &file)
+    file.finishRound()
+    add([80, 70, 20], cpu: 1, to: &file)
+    file.finishRound()
+    file.finishRound()
+    add([5], cpu: 2, to: &file)
+    let outcome = try Outcome(file.bytes())
+    #expect(outcome.programCounters == [5, 10, 20, 30, 60, 70, 80, 90])
+    #expect(outcome.recording.warnings == [])
+  }
+
   @Test
   func aLossIsAnEventOfItsCPU() throws {
     var file = builder()

@@ -227,6 +227,12 @@ final class TemporaryFile {
   }
 
   deinit { _ = unsafe unlink(path) }
+
+  /// A path where nothing is.
+  static func freePath() -> String {
+    let path = TemporaryFile([]).path
+    return path + "-free"
+  }
 }
 
 /// What reading a built file gives.

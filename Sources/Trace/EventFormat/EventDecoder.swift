@@ -45,7 +45,7 @@ struct EventDecoder {
           + "its events are counted and not used"
         return nil
       }
-      guard let number = NumberField(field) else {
+      guard let number = NumberField(field, isSwapped: format.isBigEndian) else {
         complaint =
           "field \(name) of \(format.system):\(format.name) is not a number (\(field.size) bytes "
           + "at offset \(field.offset)); its events are counted and not used"

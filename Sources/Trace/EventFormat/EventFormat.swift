@@ -10,6 +10,9 @@ struct EventFormat {
   /// The fields that all events of the recording begin with: `common_type`, `common_pid` ...
   var commonFields: [Field] = []
 
+  /// The numbers of its raw records are big-endian.
+  var isBigEndian: Bool = false
+
   struct Field {
     var name: String
     /// Offset in the raw record, in bytes.

@@ -7,6 +7,8 @@ struct NumberField: BitwiseCopyable {
   /// 1, 2, 4 or 8 bytes; 0: the record does not have the field.
   let size: UInt8
   let isSigned: Bool
+  /// Big-endian.
+  let isSwapped: Bool
 
   static let absent = NumberField()
 
@@ -14,16 +16,18 @@ struct NumberField: BitwiseCopyable {
     offset = 0
     size = 0
     isSigned = false
+    isSwapped = false
   }
 
   /// nil when the field is not one number of a size that numbers have.
-  init?(_ field: EventFormat.Field) {
+  init?(_ field: EventFormat.Field, isSwapped: Bool = false) {
     guard field.isScalar, [1, 2, 4, 8].contains(field.size),
       let offset = UInt16(exactly: field.offset)
     else { return nil }
     self.offset = offset
     size = UInt8(field.size)
     isSigned = field.isSigned
+    self.isSwapped = isSwapped
   }
 
   var isPresent: Bool { size != 0 }
@@ -33,13 +37,17 @@ struct NumberField: BitwiseCopyable {
   func read(_ raw: RawSpan) -> UInt64? {
     let offset = Int(offset)
     switch size {
-    case 8: return raw.u64(at: offset)
+    case 8:
+      guard let value = raw.u64(at: offset) else { return nil }
+      return isSwapped ? value.byteSwapped : value
     case 4:
-      guard let value = raw.u32(at: offset) else { return nil }
+      guard var value = raw.u32(at: offset) else { return nil }
+      if isSwapped { value = value.byteSwapped }
       return isSigned
         ? UInt64(bitPattern: Int64(Int32(bitPattern: value))) : UInt64(value)
     case 2:
-      guard let value = raw.u16(at: offset) else { return nil }
+      guard var value = raw.u16(at: offset) else { return nil }
+      if isSwapped { value = value.byteSwapped }
       return isSigned
         ? UInt64(bitPattern: Int64(Int16(bitPattern: value))) : UInt64(value)
     case 1:

@@ -22,10 +22,14 @@ struct ProbeDecoder {
   /// cannot be what the name says.
   init?(_ format: EventFormat, complaints: inout [String]) {
     let label = "\(format.system):\(format.name)"
-    if let field = format.field("__probe_func"), let number = NumberField(field) {
+    if let field = format.field("__probe_func"),
+      let number = NumberField(field, isSwapped: format.isBigEndian)
+    {
       address = number
       isReturn = true
-    } else if let field = format.field("__probe_ip"), let number = NumberField(field) {
+    } else if let field = format.field("__probe_ip"),
+      let number = NumberField(field, isSwapped: format.isBigEndian)
+    {
       address = number
       isReturn = false
     } else {
@@ -36,7 +40,9 @@ struct ProbeDecoder {
     }
     for (index, name) in Self.names.enumerated() {
       guard let field = format.field(name) else { continue }
-      guard let number = NumberField(field), Self.sizes[index].contains(number.size) else {
+      guard let number = NumberField(field, isSwapped: format.isBigEndian),
+        Self.sizes[index].contains(number.size)
+      else {
         complaints.append(
           "field \(name) of \(label) has \(field.size) bytes, which cannot be; it is not used")
         continue
@@ -80,7 +86,8 @@ struct KeyFields: BitwiseCopyable {
       for (half, suffix) in ["lo", "hi"].enumerated() {
         guard let field = format.field("\(prefix)\(key)key\(suffix)_el1") else { continue }
         found += 1
-        guard let number = NumberField(field), number.size == 8 else {
+        guard let number = NumberField(field, isSwapped: format.isBigEndian), number.size == 8
+        else {
           complaints.append(
             "field \(field.name) of \(format.system):\(format.name) has \(field.size) bytes, and "
               + "a key register has 8; its key set is not used")

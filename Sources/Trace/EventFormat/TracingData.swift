@@ -29,9 +29,10 @@ struct TracingData {
       let isBigEndian = try cursor.u8() != 0
       let longSize = Int(try cursor.u8())
       try cursor.skip(4)
-      guard !isBigEndian, longSize == 8 || longSize == 4 else {
+      guard longSize == 8 || longSize == 4 else {
         throw ByteCursor.Truncation(offset: cursor.previous, needed: 0)
       }
+      cursor.isSwapped = isBigEndian
       for _ in 0..<2 {
         _ = try cursor.terminatedText()
         try cursor.skip(try cursor.u64())
@@ -39,6 +40,7 @@ struct TracingData {
       guard let parser = FormatParser(longSize: longSize) else { return }
       for _ in 0..<(try cursor.u32()) { try cursor.skip(try cursor.u64()) }
       var list = EventFormatList()
+      list.isBigEndian = isBigEndian
       defer {
         formats = list.formats
         unreadable = list.unreadable

@@ -4,9 +4,10 @@ import Bytes
 /// header (8 bytes), s32 pid, u8 build_id[24], file name.
 enum BuildIDTable {
   /// The build-id of the recorded kernel itself, nil when the table does not have it.
-  static func kernel(in table: RawSpan) -> [UInt8]? {
+  static func kernel(in table: RawSpan, isSwapped: Bool) -> [UInt8]? {
     var offset = 0
-    while let misc = table.u16(at: offset + 4), let size = table.u16(at: offset + 6),
+    while let misc = table.u16(at: offset + 4, swapped: isSwapped),
+      let size = table.u16(at: offset + 6, swapped: isSwapped),
       let entry = table.slice(at: offset, count: Int(size)), size > 36
     {
       offset += Int(size)

@@ -11,10 +11,15 @@ struct FeatureSections {
   var commandLine: [String] = []
   /// Names of events by id, from EVENT_DESC.
   var names: [UInt64: String] = [:]
+  /// Names of events by attr.config, from HEADER_EVENT_TYPE of old streams.
+  var namesByConfig: [UInt64: String] = [:]
   var isDirectoryMode = false
   /// The file ends inside of the sections or their table.
   var isCut = false
   var warnings: [String] = []
+
+  /// HEADER_DIR_FORMAT.
+  static let directoryFormat = 24
 
   private enum Bit {
     static let tracingData = 1
@@ -24,18 +29,18 @@ struct FeatureSections {
     static let cpus = 7
     static let commandLine = 11
     static let eventDescription = 12
-    static let directoryFormat = 24
   }
 
   /// A file without sections: its writer was killed, or it is cut.
   init() {}
 
   /// `end`: where the data ends and the table of sections begins, in bytes.
-  init(_ header: PerfHeader, in bytes: RawSpan, after end: UInt64) {
+  init(_ header: PerfHeader, in bytes: RawSpan, after end: UInt64, isSwapped: Bool) {
     var entry = end
     for bit in 0..<256 where header.hasFeature(bit) {
-      guard let place = Int(exactly: entry), let offset = bytes.u64(at: place),
-        let size = bytes.u64(at: place + 8)
+      guard let place = Int(exactly: entry),
+        let offset = bytes.u64(at: place, swapped: isSwapped),
+        let size = bytes.u64(at: place + 8, swapped: isSwapped)
       else {
         isCut = true
         warnings.append(
@@ -50,36 +55,43 @@ struct FeatureSections {
             + "the file; it is ignored")
         continue
       }
-      do throws(ByteCursor.Truncation) {
-        try read(bit, section, at: offset)
-      } catch {
-        warnings.append(
-          "feature section \(bit) at byte \(offset) ends too early, at its byte \(error.offset)")
-      }
+      take(bit, section, at: offset, isSwapped: isSwapped)
     }
   }
 
-  private mutating func read(_ bit: Int, _ section: RawSpan, at offset: UInt64)
-    throws(ByteCursor.Truncation)
-  {
-    var cursor = ByteCursor(section)
+  /// Reads the section of feature `bit`, which lies at byte `offset` of the input.
+  mutating func take(_ bit: Int, _ section: RawSpan, at offset: UInt64, isSwapped: Bool) {
+    do throws(ByteCursor.Truncation) {
+      try read(bit, section, at: offset, isSwapped)
+    } catch {
+      warnings.append(
+        "feature section \(bit) at byte \(offset) ends too early, at its byte \(error.offset)")
+    }
+  }
+
+  private mutating func read(
+    _ bit: Int, _ section: RawSpan, at offset: UInt64, _ isSwapped: Bool
+  ) throws(ByteCursor.Truncation) {
+    var cursor = ByteCursor(section, isSwapped: isSwapped)
     switch bit {
     case Bit.tracingData: readTracingData(section, at: offset)
-    case Bit.buildID: kernelBuildID = BuildIDTable.kernel(in: section)
+    case Bit.buildID: kernelBuildID = BuildIDTable.kernel(in: section, isSwapped: isSwapped)
     case Bit.osRelease: osRelease = try Self.text(&cursor)
     case Bit.architecture: architecture = try Self.text(&cursor)
     case Bit.cpus:
       _ = try cursor.u32()
       cpusOnline = Int(try cursor.u32())
     case Bit.commandLine:
+      commandLine = []
       for _ in 0..<(try cursor.u32()) { commandLine.append(try Self.text(&cursor)) }
     case Bit.eventDescription: try readNames(&cursor)
-    case Bit.directoryFormat: isDirectoryMode = true
+    case Self.directoryFormat: isDirectoryMode = true
     default: break
     }
   }
 
-  private mutating func readTracingData(_ section: RawSpan, at offset: UInt64) {
+  /// `section`: tracing data, which lies at byte `offset` of the input.
+  mutating func readTracingData(_ section: RawSpan, at offset: UInt64) {
     do throws(TracingData.Failure) {
       let data = try TracingData(section)
       if data.unreadable > 0 {

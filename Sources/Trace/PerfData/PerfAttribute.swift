@@ -20,18 +20,32 @@ struct PerfAttribute: Equatable {
   static let tracepoint: UInt32 = 2
 
   /// `attr` up to the end of its entry; shorter ones are legal.
-  init?(_ attr: RawSpan) {
-    guard let type = attr.u32(at: 0), let config = attr.u64(at: 8),
-      let sampleType = attr.u64(at: 24), let readFormat = attr.u64(at: 32),
-      let flags = attr.u64(at: 40)
+  init?(_ attr: RawSpan, isSwapped: Bool) {
+    guard let type = attr.u32(at: 0, swapped: isSwapped),
+      let config = attr.u64(at: 8, swapped: isSwapped),
+      let sampleType = attr.u64(at: 24, swapped: isSwapped),
+      let readFormat = attr.u64(at: 32, swapped: isSwapped), let flags = attr.u64(at: 40)
     else { return nil }
     self.type = type
     self.config = config
     self.sampleType = sampleType
     self.readFormat = readFormat
-    self.flags = flags
-    clockID = attr.u32(at: 92).map { Int32(bitPattern: $0) } ?? 0
+    self.flags = isSwapped ? Self.turned(flags) : flags
+    clockID = attr.u32(at: 92, swapped: isSwapped).map { Int32(bitPattern: $0) } ?? 0
   }
+
+  /// Bit fields begin with the highest bit of the first byte on big-endian machines, with the lowest
+  /// on little-endian ones: the bytes keep their place, their bits turn round.
+  private static func turned(_ flags: UInt64) -> UInt64 {
+    var result: UInt64 = 0
+    for bit in 0..<64 as Range<UInt64> where flags & 1 << bit != 0 {
+      result |= 1 << ((bit & ~7) | (7 - bit & 7))
+    }
+    return result
+  }
+
+  /// `write_backward`: the ring buffer was overwritten, its records lie newest first.
+  var isBackward: Bool { flags & 1 << 27 != 0 }
 
   /// `sample_id_all`: records other than samples end with the sample's id fields.
   var hasSampleIDs: Bool { flags & 1 << 18 != 0 }
@@ -52,8 +66,16 @@ struct PerfAttribute: Equatable {
     }
   }
 
+  mutating func addIDs(_ bytes: RawSpan, isSwapped: Bool) {
+    for index in 0..<(bytes.byteCount / 8) {
+      if let id = bytes.u64(at: index * 8, swapped: isSwapped) { ids.append(id) }
+    }
+  }
+
   /// The attr table of a file. Entry: attr, then offset and size of its ids.
-  static func table(_ header: PerfHeader, in bytes: RawSpan) throws(TraceError) -> [PerfAttribute] {
+  static func table(
+    _ header: PerfHeader, in bytes: RawSpan, isSwapped: Bool
+  ) throws(TraceError) -> [PerfAttribute] {
     let stride = header.attributeStride
     let section = header.attributes
     guard stride >= 64 + 16, stride <= 4096 else {
@@ -74,8 +96,9 @@ struct PerfAttribute: Equatable {
       let place = section.offset + UInt64(offset)
       offset += entrySize
       guard let attr = entry.slice(at: 0, count: entrySize - 16),
-        var attribute = PerfAttribute(attr), let idsOffset = entry.u64(at: entrySize - 16),
-        let idsSize = entry.u64(at: entrySize - 8)
+        var attribute = PerfAttribute(attr, isSwapped: isSwapped),
+        let idsOffset = entry.u64(at: entrySize - 16, swapped: isSwapped),
+        let idsSize = entry.u64(at: entrySize - 8, swapped: isSwapped)
       else { continue }
       guard let ids = bytes.slice(at: idsOffset, count: idsSize), ids.byteCount <= idBytesLeft
       else {
@@ -86,9 +109,7 @@ struct PerfAttribute: Equatable {
               + "bytes, which is more than the file has"), offset: place)
       }
       idBytesLeft -= ids.byteCount
-      for index in 0..<(ids.byteCount / 8) {
-        if let id = ids.u64(at: index * 8) { attribute.ids.append(id) }
-      }
+      attribute.addIDs(ids, isSwapped: isSwapped)
       attributes.append(attribute)
     }
     guard !attributes.isEmpty else {

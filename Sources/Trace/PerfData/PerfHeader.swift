@@ -23,23 +23,9 @@ struct PerfHeader {
   var features: InlineArray<4, UInt64>
 
   static let byteCount = 104
-  private static let magic = Array("PERFILE2".utf8)
-  /// What a perf.data starts with: also those of another byte order, and of version 1.
-  static let magics = [magic, magic.reversed(), Array("PERFFILE".utf8)]
 
-  init(_ bytes: RawSpan) throws(TraceError) {
-    guard bytes.byteCount > 0 else { throw TraceError(.isEmpty) }
-    guard let start = bytes.slice(at: 0, count: 8)?.copied() else {
-      throw TraceError(.isNotPerfData, offset: 0)
-    }
-    if start == Self.magic.reversed() { throw TraceError(.isBigEndian, offset: 0) }
-    if start == Array("PERFFILE".utf8) { throw TraceError(.isVersion1, offset: 0) }
-    guard start == Self.magic else { throw TraceError(.isNotPerfData, offset: 0) }
-    if bytes.u64(at: 8) == 16 { throw TraceError(.isPipeMode, offset: 8) }
-    if let size = bytes.u64(at: 8), size < UInt64(Self.byteCount) {
-      throw TraceError(.headerSize(size), offset: 8)
-    }
-    var cursor = ByteCursor(bytes, at: 16)
+  init(_ bytes: RawSpan, isSwapped: Bool) throws(TraceError) {
+    var cursor = ByteCursor(bytes, at: 16, isSwapped: isSwapped)
     do throws(ByteCursor.Truncation) {
       attributeStride = try cursor.u64()
       attributes = Section(offset: try cursor.u64(), size: try cursor.u64())
@@ -50,7 +36,19 @@ struct PerfHeader {
       throw TraceError(
         .isCut(part: "header", needed: UInt64(Self.byteCount)), offset: UInt64(bytes.byteCount))
     }
+    if isSwapped, !hasFeature(Self.hostName) { turnWords() }
   }
+
+  /// The bitmap is an array of `long`, whose size in the writer the header does not say. HOSTNAME is
+  /// always set: where it is missing among 64-bit words, the writer's had 32 bits
+  /// (tools/perf/util/header.c, perf_file_header__read).
+  private mutating func turnWords() {
+    let asRead = features
+    for index in 0..<4 { features[index] = features[index] << 32 | features[index] >> 32 }
+    if !hasFeature(Self.hostName) { features = asRead }
+  }
+
+  private static let hostName = 3
 
   func hasFeature(_ bit: Int) -> Bool { features[bit / 64] & (1 << UInt64(bit % 64)) != 0 }
 }

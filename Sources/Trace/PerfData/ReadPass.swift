@@ -3,21 +3,35 @@ import Bytes
 /// One pass over the records of a file: what has been counted so far, and what waits for its turn.
 struct ReadPass {
   let plan: SamplePlan
+  /// What a FINISHED_ROUND means.
+  enum Rounds {
+    /// Order is certain up to the last one.
+    case count
+    /// Nothing: order is known at the end, or from elsewhere.
+    case ignored
+    /// Nothing, and nothing is delivered: only the oldest time is looked for.
+    case survey
+  }
+
+  private let rounds: Rounds
+  private var oldest = UInt64.max
   /// Samples by source.
   private(set) var counts: [UInt64]
   private(set) var losses = Losses()
-  private(set) var sideBand = SideBand()
+  private(set) var sideBand: SideBand
   private(set) var span = TimeSpans()
   private(set) var doubts = Doubts()
   private var sorter = RoundSorter()
   private var lastDelivered: UInt64 = 0
-  /// Inflated chunks with a smaller number are not needed any more.
-  private(set) var oldestChunk: UInt32 = 0
+  /// Chunks with a smaller number hold nothing that waits.
+  private(set) var oldestChunk = UInt32.max
 
   typealias Body = (borrowing Event) -> Void
 
-  init(_ plan: SamplePlan) {
+  init(_ plan: SamplePlan, rounds: Rounds = .count, sideBand: SideBand = SideBand()) {
+    self.sideBand = sideBand
     self.plan = plan
+    self.rounds = rounds
     counts = Array(repeating: 0, count: plan.sources.count)
   }
 
@@ -31,7 +45,7 @@ struct ReadPass {
     case RecordKind.lost: takeLost(record, offset: offset, chunk: chunk)
     case RecordKind.fork: takeFork(record, offset: offset, chunk: chunk)
     case RecordKind.lostSamples: takeLostSamples(record, misc: misc)
-    default: sideBand.take(record, type: type, misc: misc)
+    default: sideBand.take(record, type: type, misc: misc, isSwapped: plan.isSwapped)
     }
   }
 
@@ -69,10 +83,26 @@ struct ReadPass {
       return
     }
     guard source.isDelivered, let time else { return }
-    sorter.add(
+    queue(
       PendingRecord(
         time: time, offset: UInt64(offset), chunk: chunk, source: number,
         raw: UInt16(truncatingIfNeeded: raw.offset)))
+  }
+
+  @inline(__always)
+  private mutating func queue(_ record: PendingRecord) {
+    guard rounds != .survey else {
+      if record.time < oldest { oldest = record.time }
+      return
+    }
+    if record.chunk != 0, record.chunk < oldestChunk { oldestChunk = record.chunk }
+    sorter.add(record)
+  }
+
+  /// Of a survey: the oldest time since the last call.
+  mutating func takeOldest() -> UInt64 {
+    defer { oldest = .max }
+    return oldest
   }
 
   @inline(__always)
@@ -121,7 +151,7 @@ struct ReadPass {
     {
       time = said
     }
-    sorter.add(
+    queue(
       PendingRecord(
         time: time, offset: UInt64(offset), chunk: chunk, source: PendingRecord.lost, raw: 0))
   }
@@ -130,7 +160,7 @@ struct ReadPass {
   /// that were there before it began have time 0.
   private mutating func takeFork(_ record: RawSpan, offset: Int, chunk: UInt32) {
     guard let time = record.u64(at: 24), time > 0 else { return }
-    sorter.add(
+    queue(
       PendingRecord(
         time: time, offset: UInt64(offset), chunk: chunk, source: PendingRecord.fork, raw: 0))
   }
@@ -149,11 +179,31 @@ struct ReadPass {
     }
   }
 
-  /// A FINISHED_ROUND, or the end of the data.
-  mutating func flush(
-    _ file: RawSpan, _ chunks: borrowing InflatedChunks, isEnd: Bool, _ body: Body
+  /// A FINISHED_ROUND.
+  mutating func finishRound(_ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body) {
+    guard rounds == .count else { return }
+    sorter.finishRound()
+    deliver(file, chunks, body)
+  }
+
+  /// Nothing older than `time` will come.
+  mutating func release(
+    before time: UInt64, _ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body
   ) {
-    if isEnd { sorter.finish() } else { sorter.finishRound() }
+    sorter.finish(before: time)
+    deliver(file, chunks, body)
+  }
+
+  /// The end of the data.
+  mutating func finish(_ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body) {
+    sorter.finish()
+    deliver(file, chunks, body)
+  }
+
+  /// Delivers what the sorter has released.
+  private mutating func deliver(
+    _ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body
+  ) {
     for index in 0..<sorter.releasedCount {
       let record = sorter.ready[index]
       if record.time < lastDelivered { doubts.late += 1 } else { lastDelivered = record.time }
@@ -164,8 +214,7 @@ struct ReadPass {
       else { continue }
       deliver(whole, record, body)
     }
-    let oldest = sorter.removeReleased()
-    oldestChunk = min(oldest, chunks.newestNumber)
+    oldestChunk = sorter.removeReleased()
   }
 
   @inline(__always)

@@ -6,10 +6,15 @@ enum RecordKind {
   static let sample: UInt32 = 9
   static let mmap2: UInt32 = 10
   static let lostSamples: UInt32 = 13
+  static let headerAttribute: UInt32 = 64
+  static let headerEventType: UInt32 = 65
   static let tracingData: UInt32 = 66
+  static let buildID: UInt32 = 67
   static let finishedRound: UInt32 = 68
   static let idIndex: UInt32 = 69
   static let auxTrace: UInt32 = 71
+  static let eventUpdate: UInt32 = 78
+  static let headerFeature: UInt32 = 80
   static let compressed: UInt32 = 81
   static let compressed2: UInt32 = 83
 }

@@ -1,135 +1,102 @@
 import Bytes
 
-/// Walks the records of the data section, compressed ones included, and hands them to a pass.
+/// Why a walk ended before the data did.
+struct WalkStop {
+  /// In the input, in bytes.
+  var offset: UInt64
+  /// Index of the record, from 0.
+  var record: Int
+  var reason: String
+  /// Bytes that are not used.
+  var rest: UInt64 = 0
+}
+
+/// Walks the records of a part of a mapped file, compressed ones included, and hands them to a pass.
+/// It can stop at any record and go on later.
 struct RecordWalk {
-  /// Why the walk ended before the data did.
-  struct Stop {
-    /// In the file, in bytes.
-    var offset: UInt64
-    /// Index of the record, from 0.
-    var record: Int
-    var reason: String
+  /// In the file, in bytes: the next record, and the end of the part.
+  private(set) var offset: Int
+  let end: Int
+  private(set) var stop: WalkStop?
+  private var record = 0
+  /// Of the decompressed records, once there are some.
+  private var lane: Int?
+
+  init(_ part: Range<Int>) {
+    offset = part.lowerBound
+    end = part.upperBound
   }
 
-  /// In the file, in bytes.
-  var start: Int
-  var end: Int
-
-  /// All records in turn; nil when the end was reached.
-  func run(
-    _ file: RawSpan, _ pass: inout ReadPass, _ body: ReadPass.Body
-  ) -> Stop? {
-    var offset = start
-    var record = 0
-    var stop: Stop?
-    do throws(ZstdStream.Failure) {
-      var chunks = try InflatedChunks()
-      while offset < end {
-        guard let type = file.u32(at: offset), let misc = file.u16(at: offset + 4),
-          let length = file.u16(at: offset + 6)
-        else {
-          stop = Stop(offset: UInt64(offset), record: record, reason: "a record is cut off")
-          break
-        }
-        let size = Int(length)
-        guard size >= RecordHeader.byteCount else {
-          stop = Stop(
-            offset: UInt64(offset), record: record, reason: "a record says it has \(size) bytes")
-          break
-        }
-        guard size <= end - offset, let bytes = file.slice(at: offset, count: size) else {
-          stop = Stop(offset: UInt64(offset), record: record, reason: "a record is cut off")
-          break
-        }
-        var following = 0
-        switch type {
-        case RecordKind.finishedRound:
-          pass.flush(file, chunks, isEnd: false, body)
-          chunks.release(before: pass.oldestChunk)
-        case RecordKind.compressed, RecordKind.compressed2:
-          let content = Self.content(bytes, type)
-          do throws(ZstdStream.Failure) {
-            if let reason = try inflate(content, file, &chunks, &pass, body) {
-              stop = Stop(offset: UInt64(offset), record: record, reason: reason)
-            }
-          } catch {
-            stop = Stop(
-              offset: UInt64(offset), record: record,
-              reason: "zstd cannot decompress: \(error.reason)")
-          }
-        case RecordKind.tracingData:
-          let payload = Int(bytes.u32(at: 8) ?? 0)
-          following = (payload + 7) & ~7
-        case RecordKind.auxTrace:
-          following = Int(exactly: bytes.u64(at: 8) ?? 0) ?? Int.max
-        default:
-          pass.take(bytes, type: type, misc: misc, offset: offset, chunk: 0)
-        }
-        if stop != nil { break }
-        guard following <= end - offset - size else {
-          stop = Stop(
-            offset: UInt64(offset), record: record,
-            reason: "the bytes that follow a record are cut off")
-          break
-        }
-        offset += size + following
-        record += 1
+  /// Takes the records that begin before `limit`.
+  mutating func advance(
+    to limit: Int, _ file: RawSpan, _ chunks: inout RecordChunks, _ pass: inout ReadPass,
+    _ body: ReadPass.Body
+  ) {
+    var offset = self.offset
+    let limit = min(limit, end)
+    defer { self.offset = offset }
+    while offset < limit, stop == nil {
+      guard let type = file.u32(at: offset), let misc = file.u16(at: offset + 4),
+        let length = file.u16(at: offset + 6)
+      else { return fail(offset, "a record is cut off") }
+      let size = Int(length)
+      guard size >= RecordHeader.byteCount else {
+        return fail(offset, "a record says it has \(size) bytes")
       }
-      if stop == nil, chunks.unparsedCount > 0 {
-        stop = Stop(
-          offset: UInt64(end), record: record,
-          reason: "the last \(chunks.unparsedCount) decompressed bytes are no whole record")
+      guard size <= end - offset, let bytes = file.slice(at: offset, count: size) else {
+        return fail(offset, "a record is cut off")
       }
-      pass.flush(file, chunks, isEnd: true, body)
-    } catch {
-      return Stop(offset: UInt64(offset), record: record, reason: "zstd: \(error.reason)")
+      var following = 0
+      switch type {
+      case RecordKind.finishedRound:
+        pass.finishRound(file, chunks, body)
+        chunks.release(before: pass.oldestChunk)
+      case RecordKind.compressed, RecordKind.compressed2:
+        let (start, count) = CompressedRecord.content(bytes, type, isSwapped: false)
+        guard let content = bytes.slice(at: start, count: count) else { break }
+        if let reason = inflate(content, file, &chunks, &pass, body) {
+          return fail(offset, reason)
+        }
+      case RecordKind.tracingData:
+        let payload = Int(bytes.u32(at: 8) ?? 0)
+        following = (payload + 7) & ~7
+      case RecordKind.auxTrace:
+        following = Int(exactly: bytes.u64(at: 8) ?? 0) ?? Int.max
+      default:
+        pass.take(bytes, type: type, misc: misc, offset: offset, chunk: 0)
+      }
+      guard following <= end - offset - size else {
+        return fail(offset, "the bytes that follow a record are cut off")
+      }
+      offset += size + following
+      record += 1
     }
-    return stop
+    if offset >= end, stop == nil, let lane, chunks.unparsedCount(lane) > 0 {
+      fail(end, "the last \(chunks.unparsedCount(lane)) decompressed bytes are no whole record")
+    }
   }
 
-  /// The zstd bytes of a COMPRESSED record: its whole body, or in COMPRESSED2 as many as its u64
-  /// data_size says.
-  @_lifetime(copy record)
-  private static func content(_ record: RawSpan, _ type: UInt32) -> RawSpan {
-    var count = UInt64(record.byteCount - RecordHeader.byteCount)
-    var start: UInt64 = 8
-    if type == RecordKind.compressed2 {
-      start = 16
-      count = Swift.min(record.u64(at: 8) ?? 0, UInt64(Swift.max(0, record.byteCount - 16)))
-    }
-    guard let body = record.slice(at: start, count: count) else { return RawSpan() }
-    return body
+  private mutating func fail(_ offset: Int, _ reason: String) {
+    stop = WalkStop(
+      offset: UInt64(offset), record: record, reason: reason, rest: UInt64(end - offset))
   }
 
   /// Decompresses one body and takes the whole records that come out; a reason when they are corrupt.
-  private func inflate(
-    _ content: RawSpan, _ file: RawSpan, _ chunks: inout InflatedChunks, _ pass: inout ReadPass,
+  private mutating func inflate(
+    _ content: RawSpan, _ file: RawSpan, _ chunks: inout RecordChunks, _ pass: inout ReadPass,
     _ body: ReadPass.Body
-  ) throws(ZstdStream.Failure) -> String? {
-    var position = 0
-    while try chunks.inflate(content, from: &position) {
-      let number = chunks.newestNumber
-      var offset = chunks.parsedCount
-      do {
-        let bytes = chunks.newest
-        while let type = bytes.u32(at: offset), let misc = bytes.u16(at: offset + 4),
-          let size = bytes.u16(at: offset + 6)
-        {
-          guard size >= RecordHeader.byteCount else {
-            return "a compressed record says it has \(size) bytes"
-          }
-          guard let record = bytes.slice(at: offset, count: Int(size)) else { break }
-          if type == RecordKind.finishedRound {
-            pass.flush(file, chunks, isEnd: false, body)
-          } else {
-            pass.take(record, type: type, misc: misc, offset: offset, chunk: number)
-          }
-          offset += Int(size)
-        }
+  ) -> String? {
+    do throws(ZstdStream.Failure) {
+      let lane: Int
+      if let known = self.lane { lane = known } else { lane = try chunks.addZstdLane() }
+      self.lane = lane
+      var position = 0
+      while try chunks.inflate(lane, content, from: &position) {
+        if let reason = CompressedRecord.take(lane, file, &chunks, &pass, body) { return reason }
       }
-      chunks.didParse(upTo: offset)
-      chunks.release(before: pass.oldestChunk)
+      return nil
+    } catch {
+      return "zstd cannot decompress: \(error.reason)"
     }
-    return nil
   }
 }

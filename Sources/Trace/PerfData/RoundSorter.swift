@@ -52,17 +52,26 @@ struct RoundSorter {
   /// A FINISHED_ROUND: fills ``ready``. To be followed by ``removeReleased()``.
   mutating func finishRound() {
     order()
-    var count = ready.count
-    if let last = ready.last, last.time > limit {
-      // First index of a record newer than the limit.
-      var low = 0
-      while low < count {
-        let middle = low + (count - low) / 2
-        if ready[middle].time <= limit { low = middle + 1 } else { count = middle }
-      }
-    }
-    releasedCount = count
+    releasedCount = limit == .max ? ready.count : count(before: limit + 1)
     limit = newest
+  }
+
+  /// Nothing older than `time` will come: what is older is ready.
+  mutating func finish(before time: UInt64) {
+    order()
+    releasedCount = count(before: time)
+  }
+
+  /// How many of ``ready`` are older than `time`.
+  private func count(before time: UInt64) -> Int {
+    guard let last = ready.last, last.time >= time else { return ready.count }
+    var low = 0
+    var high = ready.count
+    while low < high {
+      let middle = low + (high - low) / 2
+      if ready[middle].time < time { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 
   /// The end of the data: all that waits is ready.

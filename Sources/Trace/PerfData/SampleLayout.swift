@@ -9,9 +9,9 @@ struct SampleLayout: BitwiseCopyable, Equatable {
   private(set) var time: Int16 = -1
   private(set) var cpu: Int16 = -1
   /// Where the fields of fixed size end.
-  private let fixedEnd: Int16
-  private let hasRead: Bool
-  private let hasCallchain: Bool
+  let fixedEnd: Int16
+  let hasRead: Bool
+  let hasCallchain: Bool
   let hasRaw: Bool
   private let readFormat: UInt8
 
@@ -19,6 +19,9 @@ struct SampleLayout: BitwiseCopyable, Equatable {
   private(set) var trailingID: Int16 = 0
   private(set) var trailingTime: Int16 = 0
   private(set) var trailingCPU: Int16 = 0
+  private(set) var trailingTID: Int16 = 0
+  /// Size of the sample id, in bytes.
+  private(set) var trailingSize: Int16 = 0
 
   /// PERF_SAMPLE_*.
   private enum Bit {
@@ -82,6 +85,8 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     let middleID = placeFromEnd(Bit.id)
     trailingID = lastID > 0 ? lastID : middleID
     trailingTime = placeFromEnd(Bit.time)
+    trailingTID = placeFromEnd(Bit.tid)
+    trailingSize = fromEnd
   }
 
   /// The raw bytes of the sample `record`: offset from its start, and size, padding included. nil
@@ -99,28 +104,31 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     return (position &+ 4, Int(size))
   }
 
-  /// End of the READ and CALLCHAIN fields.
-  private func variableEnd(_ record: RawSpan, _ start: Int) -> Int? {
+  /// End of the READ and CALLCHAIN fields, which are 64-bit numbers all; `isSwapped`: theirs is the
+  /// other byte order.
+  func variableEnd(_ record: RawSpan, _ start: Int, isSwapped: Bool = false) -> Int? {
     var position = start
+    func count() -> Int? {
+      guard let count = record.u64(at: position, swapped: isSwapped),
+        count <= UInt64(record.byteCount / 8)
+      else { return nil }
+      return Int(count)
+    }
     if hasRead {
       let perValue =
         8 + (readFormat & Read.id != 0 ? 8 : 0) + (readFormat & Read.lost != 0 ? 8 : 0)
       let times =
         (readFormat & Read.timeEnabled != 0 ? 8 : 0) + (readFormat & Read.timeRunning != 0 ? 8 : 0)
       if readFormat & Read.group != 0 {
-        guard let count = record.u64(at: position), count <= UInt64(record.byteCount / 8) else {
-          return nil
-        }
-        position += 8 + times + Int(count) * perValue
+        guard let count = count() else { return nil }
+        position += 8 + times + count * perValue
       } else {
         position += times + perValue
       }
     }
     if hasCallchain {
-      guard let count = record.u64(at: position), count <= UInt64(record.byteCount / 8) else {
-        return nil
-      }
-      position += 8 + Int(count) * 8
+      guard let count = count() else { return nil }
+      position += 8 + count * 8
     }
     return position
   }

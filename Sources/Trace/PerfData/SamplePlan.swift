@@ -20,21 +20,29 @@ struct SamplePlan {
   /// The events of the recording, one per name.
   private(set) var recorded: [RecordedEvent] = []
   private(set) var warnings: [String] = []
+  /// The records are of the other byte order.
+  let isSwapped: Bool
 
-  init(_ attributes: [PerfAttribute], _ features: FeatureSections) throws(TraceError) {
+  /// - Parameter supplied: formats for a recording that has none itself.
+  init(
+    _ attributes: [PerfAttribute], _ features: FeatureSections, isSwapped: Bool,
+    supplied: EventFormats?
+  ) throws(TraceError) {
+    self.isSwapped = isSwapped
     guard attributes.count < Int(SourceIndex.none) else {
       throw TraceError(.isCorrupt(part: "event table", reason: "it has too many events"))
     }
     sources = attributes.map { attribute in
-      SampleSource(
-        layout: SampleLayout(attribute), commonType: UInt16(truncatingIfNeeded: attribute.config),
+      let type = UInt16(truncatingIfNeeded: attribute.config)
+      return SampleSource(
+        layout: SampleLayout(attribute), commonType: isSwapped ? type.byteSwapped : type,
         isTracepoint: attribute.type == PerfAttribute.tracepoint)
     }
     identity = try Self.identity(attributes, sources)
     index = SourceIndex(attributes)
     let trailing = Set(sources.map(\.layout.trailingID))
     trailingID = trailing.count == 1 ? Int(trailing.first ?? 0) : 0
-    try bind(attributes, features)
+    try bind(attributes, features, supplied)
   }
 
   private static func identity(
@@ -54,11 +62,15 @@ struct SamplePlan {
   }
 
   /// Names the events and finds a decoder for each.
-  private mutating func bind(_ attributes: [PerfAttribute], _ features: FeatureSections)
-    throws(TraceError)
-  {
+  private mutating func bind(
+    _ attributes: [PerfAttribute], _ features: FeatureSections, _ supplied: EventFormats?
+  ) throws(TraceError) {
+    let own = features.tracingData?.formats ?? []
     var formats: [UInt64: EventFormat] = [:]
-    for format in features.tracingData?.formats ?? [] { formats[format.id] = format }
+    for format in own { formats[format.id] = format }
+    if own.isEmpty, let supplied {
+      formats = supplied.matching(attributes, features.names, &warnings)
+    }
     var places: [String: Int] = [:]
     for (number, attribute) in attributes.enumerated() where !attribute.isDummy {
       let isTracepoint = attribute.type == PerfAttribute.tracepoint
@@ -113,6 +125,7 @@ struct SamplePlan {
     let isTracepoint = attribute.type == PerfAttribute.tracepoint
     let name =
       attribute.ids.lazy.compactMap { features.names[$0] }.first
+      ?? features.namesByConfig[attribute.config]
       ?? (isTracepoint
         ? "tracepoint \(attribute.config)"
         : "event of type \(attribute.type), config \(attribute.config)")

@@ -8,11 +8,16 @@ struct SideBand {
   /// From ID_INDEX: the CPU an id was opened on.
   private(set) var cpuByID: [UInt64: Int32] = [:]
 
-  mutating func take(_ record: RawSpan, type: UInt32, misc: UInt16) {
+  /// `isSwapped`: the body of the record has the other byte order.
+  mutating func take(_ record: RawSpan, type: UInt32, misc: UInt16, isSwapped: Bool) {
     switch type {
-    case RecordKind.mmap: takeMap(record, misc, name: 40)
-    case RecordKind.mmap2: takeMap(record, misc, name: 72)
-    case RecordKind.idIndex: takeIDs(record)
+    case RecordKind.mmap: takeMap(record, misc, name: 40, isSwapped)
+    case RecordKind.mmap2: takeMap(record, misc, name: 72, isSwapped)
+    case RecordKind.idIndex: takeIDs(record, isSwapped)
+    case RecordKind.buildID:
+      if kernelBuildID == nil {
+        kernelBuildID = BuildIDTable.kernel(in: record, isSwapped: isSwapped)
+      }
     default: break
     }
   }
@@ -21,10 +26,12 @@ struct SideBand {
   /// name, a build-id among them (include/uapi/linux/perf_event.h). The kernel's map has pid -1, and
   /// pgoff is the address of the symbol that its name ends with
   /// (tools/perf/util/synthetic-events.c, __perf_event__synthesize_kernel_mmap).
-  private mutating func takeMap(_ record: RawSpan, _ misc: UInt16, name: Int) {
+  private mutating func takeMap(
+    _ record: RawSpan, _ misc: UInt16, name: Int, _ isSwapped: Bool
+  ) {
     guard kernelText == nil, record.u32(at: 8) == .max,
       misc & RecordHeader.cpuModeMask == RecordHeader.cpuModeKernel,
-      let address = record.u64(at: 32)
+      let address = record.u64(at: 32, swapped: isSwapped)
     else { return }
     let prefix = "[kernel.kallsyms]"
     let text = record.text(at: name)
@@ -39,10 +46,13 @@ struct SideBand {
   }
 
   /// ID_INDEX: u64 count, then u64 id, idx, cpu, tid for each.
-  private mutating func takeIDs(_ record: RawSpan) {
-    guard let count = record.u64(at: 8), count <= UInt64(record.byteCount / 32) else { return }
+  private mutating func takeIDs(_ record: RawSpan, _ isSwapped: Bool) {
+    guard let count = record.u64(at: 8, swapped: isSwapped),
+      count <= UInt64(record.byteCount / 32)
+    else { return }
     for index in 0..<Int(count) {
-      guard let id = record.u64(at: 16 + index * 32), let cpu = record.u64(at: 32 + index * 32)
+      guard let id = record.u64(at: 16 + index * 32, swapped: isSwapped),
+        let cpu = record.u64(at: 32 + index * 32, swapped: isSwapped)
       else { return }
       if cpu < UInt64(TimeSpans.cpuLimit) { cpuByID[id] = Int32(truncatingIfNeeded: cpu) }
     }
