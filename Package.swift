@@ -56,7 +56,9 @@ let package = Package(
     .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
-    .testTarget(name: "ReplayTests", dependencies: ["Replay"], swiftSettings: settings),
+    .testTarget(
+      name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
+      swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -25,7 +25,7 @@ struct Capabilities {
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
     hasMigrations = events.contains { $0.system == "sched" && $0.name == "sched_migrate_task" }
-    for event in events where event.isProbe && probesHaveNames {
+    for event in events where event.isProbe && (probesHaveNames || event.namesItsFunction) {
       let fields = Set(event.fields)
       if fields.isSuperset(of: ["vcpu", "cpu"]) { hasLoadProbe = true }
       if fields.contains("hcr_el2") { samplesShadow = true }

@@ -50,6 +50,8 @@ public struct Replayer {
   var lostEvents: [Int32: UInt64] = [:]
   private var pointerIndex: [UInt64: Int] = [:]
   private var functionCache: [UInt64: KernelFunction?] = [:]
+  private var symbolCache: [String: KernelFunction?] = [:]
+  private static let symbolLimit = 4096
   let emit: ((TimelineEntry) -> Void)?
 
   /// - Parameter timeline: called for every line of the timeline, in the order things become known.
@@ -118,6 +120,17 @@ public struct Replayer {
     let record = CPURecord(firstTime: at.time)
     cpus[at.cpu] = record
     return record
+  }
+
+  /// By its address; by its symbol where a text has no address, or there is no image to ask.
+  mutating func function(of hit: borrowing ProbeHit) -> KernelFunction? {
+    guard let symbol = hit.symbol, hit.address == 0 || configuration.resolve == nil else {
+      return function(at: hit.address)
+    }
+    if let known = symbolCache[symbol] { return known }
+    let found = KernelFunction(symbol: symbol)
+    if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }
+    return found
   }
 
   // MARK: Identity

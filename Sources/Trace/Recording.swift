@@ -47,8 +47,10 @@ public struct Recording: Sendable {
 public struct RecordedEvent: Sendable {
   public var system: String
   public var name: String
-  /// Its format has `__probe_ip` or `__probe_func`.
+  /// Its format has `__probe_ip` or `__probe_func`; text: its lines start with a probe's place.
   public var isProbe: Bool
+  /// Its hits have a ``ProbeHit/symbol``.
+  public var namesItsFunction = false
   /// Names of its fields other than the common ones, in record order.
   public var fields: [String]
   /// Samples decoded.
@@ -76,11 +78,13 @@ public struct RecordedGuest: Sendable, Equatable {
 
 /// Events the recorder could not write, as the recording itself counts them.
 public struct Losses: Sendable, Equatable {
-  /// PERF_RECORD_LOST and kin, or a ring buffer's own counters: events lost, by pCPU.
+  /// PERF_RECORD_LOST and kin, or a ring buffer's own counters: events lost, by pCPU; 0: lost, and how
+  /// many is not said (text).
   public var byCPU: [Int32: UInt64] = [:]
   /// PERF_RECORD_LOST_SAMPLES: written at the end, by event, without a place in time.
   /// The kernel counts them per event, those of PERF_RECORD_LOST included: do not add the two.
   /// trace.dat: those of ``byCPU`` that no ``Event/Payload/lost(count:)`` stands for.
+  /// Text: entries written minus entries in the buffer, the oldest having been overwritten.
   public var samples: UInt64 = 0
   /// The part of ``samples`` whose pCPU is known, by pCPU.
   public var samplesByCPU: [Int32: UInt64] = [:]

@@ -2,9 +2,10 @@ import Bytes
 
 /// A recording of any kind that can be read, opened by its first bytes.
 public final class RecordingFile {
-  /// One of them is there.
+  // One of them is there.
   private var perfData: PerfDataFile?
   private var traceDat: TraceDatFile?
+  private var text: FtraceTextFile?
 
   /// See ``PerfDataFile/recording``.
   public private(set) var recording: Recording
@@ -24,16 +25,23 @@ public final class RecordingFile {
       let file = try PerfDataFile(path: path)
       recording = file.recording
       perfData = consume file
+    } else if FtraceTextFile.looksLikeFtraceText(start) {
+      let file = try FtraceTextFile(path: path)
+      recording = file.recording
+      text = consume file
     } else {
       throw TraceError(start.isEmpty ? .isEmpty : .isUnknownFormat, path: path)
     }
   }
 
-  /// The first bytes, which tell the format.
+  /// Enough of the beginning to tell the format: a magic, or the first lines of a text behind its
+  /// comments.
+  private static let startCount = 1 << 16
+
   private static func start(of path: String) throws(TraceError) -> [UInt8] {
     do throws(MappedFile.Failure) {
       let file = try MappedFile(path: path)
-      return file.bytes.extracting(first: 16).copied()
+      return file.bytes.extracting(first: startCount).copied()
     } catch {
       throw TraceError(TraceError.Code(error), path: path)
     }
@@ -41,18 +49,19 @@ public final class RecordingFile {
 
   /// Delivers all events in time order, from the first, as often as it is called.
   public func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    if perfData != nil {
-      try perfData?.readEvents(body)
-      if let recording = perfData?.recording { self.recording = recording }
-      losses = perfData?.losses ?? Losses()
-      firstTimeByCPU = perfData?.firstTimeByCPU ?? [:]
-      lastTimeByCPU = perfData?.lastTimeByCPU ?? [:]
-    } else {
-      try traceDat?.readEvents(body)
-      if let recording = traceDat?.recording { self.recording = recording }
-      losses = traceDat?.losses ?? Losses()
-      firstTimeByCPU = traceDat?.firstTimeByCPU ?? [:]
-      lastTimeByCPU = traceDat?.lastTimeByCPU ?? [:]
-    }
+    try read(&perfData, body)
+    try read(&traceDat, body)
+    try read(&text, body)
+  }
+
+  private func read<Source: RecordingSource & ~Copyable>(
+    _ source: inout Source?, _ body: (borrowing Event) -> Void
+  ) throws(TraceError) {
+    guard source != nil else { return }
+    try source?.readEvents(body)
+    if let recording = source?.recording { self.recording = recording }
+    losses = source?.losses ?? Losses()
+    firstTimeByCPU = source?.firstTimeByCPU ?? [:]
+    lastTimeByCPU = source?.lastTimeByCPU ?? [:]
   }
 }

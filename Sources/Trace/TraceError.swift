@@ -40,6 +40,11 @@ public struct TraceError: Error, Sendable {
     case hasNoEvents
     /// Several events, samples without an id in the same place.
     case cannotTellEventsApart
+    case isNotFtraceText
+    /// Text printed under a trace option that hides what the events are.
+    case textOption(String)
+    /// Output of `atrace -z`.
+    case isCompressedText
   }
 
   public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
@@ -96,8 +101,8 @@ extension TraceError.Code {
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
     case .isUnknownFormat:
-      "this is not a perf.data or trace.dat file (it starts like neither of them); "
-        + "record with `perf record` or `trace-cmd record`"
+      "this is neither perf.data nor trace.dat nor ftrace text; record with `perf record` or "
+        + "`trace-cmd record`"
     case .isNotTraceDat:
       "this is not a trace.dat file (it does not start with 17 08 44 \"tracing\")"
     case .traceDatVersion(let version):
@@ -115,6 +120,15 @@ extension TraceError.Code {
     case .cannotTellEventsApart:
       "several events were recorded with different sample layouts and without identifiers "
         + "(PERF_SAMPLE_IDENTIFIER), so samples cannot be told apart; record with a newer perf"
+    case .isNotFtraceText:
+      "no line of this text is an event of ftrace, trace-cmd report or perf script; pass the "
+        + "recording itself, or its text with task, CPU, time and event in each line"
+    case .textOption(let option):
+      "this text was printed with the trace option `\(option)`, which leaves the events' names or "
+        + "values out; turn it off (`echo no\(option) > trace_options` in the tracing directory) "
+        + "and print the trace again"
+    case .isCompressedText:
+      "this is the compressed output of atrace, which is not supported; record without -z"
     }
   }
 }
