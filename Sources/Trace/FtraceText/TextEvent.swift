@@ -66,7 +66,8 @@ struct TextEventTable {
       if isLabel(Int(entry) &- 1, line, head) { return Int(entry) &- 1 }
       slot &+= 1
     }
-    guard slot < end, events.count < Self.limit, head.nameEnd &- head.nameStart <= Self.labelLimit else {
+    guard slot < end, events.count < Self.limit, head.nameEnd &- head.nameStart <= Self.labelLimit
+    else {
       return nil
     }
     events.append(TextEvent(line, head))
