@@ -27,12 +27,13 @@ extension DebugInformation {
     }
     return entry.withDie { die -> SourceLocation? in
       var line: CInt = 0
-      guard let file = unsafe dwarf_decl_file(die), unsafe dwarf_decl_line(die, &line) == 0 else {
-        return nil
-      }
-      return unsafe SourceLocation(
-        file: SourcePath.relative(
-          String(cString: file), to: unit.withDie { unsafe directory($0) }), line: Int(line))
+      guard unsafe dwarf_decl_line(die, &line) == 0 else { return nil }
+      // Clang's DWARF 5 counts files from 0, the unit's own; elfutils 0.188 takes 0 for none.
+      let declared = unsafe dwarf_decl_file(die).map { unsafe String(cString: $0) }
+      guard let file = declared ?? unit.name else { return nil }
+      return SourceLocation(
+        file: SourcePath.relative(file, to: unit.withDie { unsafe directory($0) }),
+        line: Int(line))
     }
   }
 
