@@ -58,11 +58,14 @@ let package = Package(
     .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
-    .testTarget(name: "ReplayTests", dependencies: ["Replay"], swiftSettings: settings),
+    .testTarget(
+      name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
+      swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Replay", "Trace", "Ptrauth", "Bytes", argumentParser,
+        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes",
+        argumentParser,
       ],
       swiftSettings: settings),
   ]

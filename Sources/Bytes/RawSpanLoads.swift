@@ -83,3 +83,10 @@ extension RawSpan {
     unsafe withUnsafeBytes { unsafe [UInt8]($0) }
   }
 }
+
+extension [UInt8] {
+  /// The bytes, to be read in place.
+  package func withRawSpan<Result>(_ body: (RawSpan) -> Result) -> Result {
+    unsafe body(span.bytes)
+  }
+}

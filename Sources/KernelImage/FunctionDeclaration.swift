@@ -5,15 +5,27 @@ extension DebugInformation {
   /// Where the function whose symbol is at a link-time address is declared: DW_AT_decl_file and
   /// DW_AT_decl_line of its DW_TAG_subprogram. The line table's first row can lie in a header, where
   /// the compiler hoisted inlined code.
-  func declaration(ofFunctionAt address: UInt64) -> SourceLocation? {
+  ///
+  /// GCC gives a function whose body it merged with an equal one (-fipa-icf) a symbol and a
+  /// DW_TAG_subprogram without DW_AT_low_pc: kvm_handle_ptrauth of 5.10 and 6.1. That one is found by
+  /// the symbol's name.
+  /// - Parameter symbol: what the symbol table has at `address`, if it is the start of a function.
+  func declaration(
+    ofFunctionAt address: UInt64, symbol: KernelFunctionSymbol?
+  ) -> SourceLocation? {
     guard let unit = unit(covering: address) else { return nil }
-    let function = unit.firstChild { child in
+    // What begins behind the end of a short function is the next one.
+    let reach = symbol.map { min(Self.patchableEntry, max($0.size, 1) - 1) } ?? Self.patchableEntry
+    let function = unit.firstChild { child -> DebugEntry? in
       guard child.tag == DW_TAG_subprogram, let low = child.lowPC, low >= address,
-        low - address <= Self.patchableEntry
-      else { return nil as DebugEntry? }
+        low - address <= reach
+      else { return nil }
       return child
     }
-    return function?.withDie { die -> SourceLocation? in
+    guard let entry = function ?? symbol.flatMap({ mergedFunction($0.name, in: unit) }) else {
+      return nil
+    }
+    return entry.withDie { die -> SourceLocation? in
       var line: CInt = 0
       guard let file = unsafe dwarf_decl_file(die), unsafe dwarf_decl_line(die, &line) == 0 else {
         return nil
@@ -21,6 +33,15 @@ extension DebugInformation {
       return unsafe SourceLocation(
         file: SourcePath.relative(
           String(cString: file), to: unit.withDie { unsafe directory($0) }), line: Int(line))
+    }
+  }
+
+  /// A function of a unit that DWARF defines without code of its own.
+  private func mergedFunction(_ name: String, in unit: DebugEntry) -> DebugEntry? {
+    let wanted = Array(name.utf8CString)
+    return unit.firstChild { child in
+      child.tag == DW_TAG_subprogram && child.isNamed(wanted) && !child.isDeclaration
+        && child.lowPC == nil ? child : nil
     }
   }
 

@@ -77,9 +77,12 @@ public final class KernelImage {
     information?.sourceLocation(of: address)
   }
 
-  /// Where the function that begins at a link-time address is declared, from DWARF; nil for assembly.
+  /// Where the function that begins at a link-time address is declared, from DWARF; nil for assembly
+  /// and inside of a function.
   public func declaration(ofFunctionAt address: UInt64) -> SourceLocation? {
-    information?.declaration(ofFunctionAt: address)
+    let symbol = symbols?.function(at: address)
+    guard symbol == nil || symbol?.offset == 0 else { return nil }
+    return information?.declaration(ofFunctionAt: address, symbol: symbol)
   }
 
   /// `count` instruction words from `address`; nil unless all of them are code of this file.

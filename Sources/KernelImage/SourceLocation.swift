@@ -44,13 +44,22 @@ enum SourcePath {
   /// `file` without the build directory in front.
   ///
   /// Debian builds in debian/build/... below the tree, so an absolute file name shares only the
-  /// leading directories of the build directory: they are the root of the tree.
+  /// leading directories of the build directory: they are the root of the tree. Where it maps that root
+  /// away (-ffile-prefix-map), the build directory is relative to it. The real-time kernel of 6.12 is
+  /// built from a patched copy of the tree beside the build directory, debian/build/source_rt.
   static func relative(_ file: String, to buildDirectory: String) -> String {
     let path = resolved(file)
     let build = resolved(buildDirectory)
     guard !build.isEmpty else { return joined(path) }
-    if path.starts(with: build) { return joined(Array(path[build.count...])) }
-    guard path.first == "", build.first == "" else { return joined(path) }
+    let isBelow = path.starts(with: build)
+    let rest = isBelow ? path[build.count...] : path[...]
+    if build.first != "" {
+      let parent = build.dropLast()
+      let isBeside = !parent.isEmpty && rest.starts(with: parent)
+      return joined(Array(isBeside ? rest.dropFirst(parent.count + 1) : rest))
+    }
+    if isBelow { return joined(Array(rest)) }
+    guard path.first == "" else { return joined(path) }
     let common = zip(path, build).prefix { $0 == $1 }.count
     return common > 1 ? joined(Array(path[common...])) : joined(path)
   }

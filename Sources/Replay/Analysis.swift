@@ -19,6 +19,9 @@ public struct Analysis: Sendable {
   public var resolvedFunctions: [KernelFunction]
   /// Every address a probe was hit at, in order.
   public var probeAddresses: [UInt64]
+  /// pCPUs whose events end well before the recording does, while a task was running there, and how
+  /// long before (ns).
+  public var silentTails: [(cpu: Int32, nanoseconds: UInt64)]
   /// Events are missing, whatever else was found.
   public var isIncomplete: Bool
 
@@ -73,9 +76,7 @@ extension Replayer {
       flush(&known, index, as: nil)
       vcpus[index].inference = known
     }
-    let earliestEnd = cpus.values.map(\.lastTime).min() ?? 0
-    for finding in provisional.takeAll()
-    where !(configuration.tailsMayBeMissing && finding.end > earliestEnd) { commit(finding) }
+    for found in staleEnables.takeAll() where !mayLackEvents(found) { commit(found) }
     judgeThrash()
     let findings = log.sorted()
     let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0
@@ -107,6 +108,24 @@ extension Replayer {
       lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
       sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
-      probeAddresses: probeAddresses, isIncomplete: isIncomplete)
+      probeAddresses: probeAddresses, silentTails: silentTails(), isIncomplete: isIncomplete)
+  }
+
+  /// A pCPU fell silent within the window, and not because it went idle: the recorder may
+  /// have lost its end without a word.
+  private func mayLackEvents(_ found: StaleEnable) -> Bool {
+    if configuration.tailsMayBeMissing {
+      return cpus.values.contains { $0.lastTime < found.exit && !$0.isIdle }
+    }
+    guard let cpu = cpus[found.from] else { return true }
+    return cpu.lastTime < found.enter.time && !cpu.isIdle
+  }
+
+  /// A pCPU with a task on it writes events every few milliseconds; 50 ms of silence at the end are
+  /// worth a word (perf record -z of perf 6.1 loses such tails).
+  private func silentTails() -> [(cpu: Int32, nanoseconds: UInt64)] {
+    guard capabilities.hasSchedSwitch else { return [] }
+    return cpus.filter { !$0.value.isIdle && $0.value.lastTime + 50_000_000 < lastTime }
+      .map { ($0.key, lastTime - $0.value.lastTime) }.sorted { $0.0 < $1.0 }
   }
 }

@@ -1,12 +1,14 @@
 import Ptrauth
 
-/// What the replay keeps of one pCPU.
-struct CPURecord {
+/// What the replay keeps of one pCPU. A class, as ``ThreadRecord`` is.
+final class CPURecord {
   var state = PCPUState()
   var firstTime: UInt64
   var lastTime: UInt64
   /// The event before the last one.
   var beforeLast: UInt64
+  /// The last sched_switch was to the idle task.
+  var isIdle = false
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
   /// Host saves seen here.

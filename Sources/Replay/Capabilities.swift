@@ -12,6 +12,7 @@ struct Capabilities {
   var samplesHostContext = false
   var samplesFeatures = false
   var hasSchedSwitch = false
+  var hasMigrations = false
   var hasUserspaceExit = false
   var hasEntryAndExit = false
   var hasSysRegTraps = false
@@ -23,7 +24,8 @@ struct Capabilities {
     hasUserspaceExit = kvm.contains("kvm_userspace_exit")
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
-    for event in events where event.isProbe && probesHaveNames {
+    hasMigrations = events.contains { $0.system == "sched" && $0.name == "sched_migrate_task" }
+    for event in events where event.isProbe && (probesHaveNames || event.namesItsFunction) {
       let fields = Set(event.fields)
       if fields.isSuperset(of: ["vcpu", "cpu"]) { hasLoadProbe = true }
       if fields.contains("hcr_el2") { samplesShadow = true }

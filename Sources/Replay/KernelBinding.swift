@@ -29,9 +29,7 @@ public struct KernelBinding {
     guard let symbol = image.function(at: address &- slide), symbol.offset < Self.entryBytes else {
       return nil
     }
-    // GCC's clones: handle_exit.isra.0
-    let name = symbol.name.split(separator: ".", maxSplits: 1).first.map(String.init)
-    return name.flatMap(KernelFunction.init(rawValue:))
+    return KernelFunction(name: symbol.name)
   }
 
   /// Whether a run-time address is the entry of any function of the image.

@@ -11,3 +11,24 @@ public enum KernelFunction: String, Sendable, Hashable, CaseIterable {
   case handlePtrauth = "kvm_handle_ptrauth"
   case ptrauthTrap = "kvm_arm_vcpu_ptrauth_trap"
 }
+
+extension KernelFunction {
+  /// By the name of an ELF symbol; GCC's clones (handle_exit.isra.0) are the function too.
+  init?(name: String) {
+    guard let plain = name.split(separator: ".", maxSplits: 1).first else { return nil }
+    self.init(rawValue: String(plain))
+  }
+
+  /// By a probed place as ftrace's text names it: "kvm_arch_vcpu_load", or with "+0x4" where the
+  /// probe is behind the function's first instruction.
+  init?(symbol: String) {
+    let parts = symbol.split(separator: "+", maxSplits: 1)
+    guard let name = parts.first else { return nil }
+    if parts.count == 2 {
+      guard parts[1].hasPrefix("0x"), let offset = UInt64(parts[1].dropFirst(2), radix: 16),
+        offset < KernelBinding.entryBytes
+      else { return nil }
+    }
+    self.init(name: String(name))
+  }
+}

@@ -9,7 +9,7 @@ extension Replayer {
       // Loaded twice without a put: events are missing.
       broken(vcpu: index)
     }
-    var cpu = cpus[at.cpu] ?? CPURecord(firstTime: at.time)
+    let cpu = cpu(at)
     let process = pid
     if let generation {
       let wasLeaningOnTrap = vcpus[index].state.enableInFlight
@@ -23,7 +23,6 @@ extension Replayer {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
     }
-    cpus[at.cpu] = cpu
     vcpus[index].clearedBy = at
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
@@ -75,6 +74,8 @@ extension Replayer {
       closeRun(prev)
       if let index = threads[prev]?.vcpu { broken(vcpu: index) }
     }
+    cpus[at.cpu]?.isIdle = next == 0
+    if threads[next] != nil { seen(next, on: at.cpu) }
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
       if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
@@ -90,10 +91,25 @@ extension Replayer {
         index, Moment(time: at.time, cpu: at.cpu, tid: next), thread.pid, isImplied: true)
       threads[next]?.wasSwitchedOut = false
     }
-    if let generation, var cpu = cpus[at.cpu] {
+    if let generation, let cpu = cpus[at.cpu] {
       generation.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
-      cpus[at.cpu] = cpu
     }
+  }
+
+  mutating func migrate(_ tid: Int32, _ from: Int32, _ to: Int32) {
+    guard let thread = threads[tid] else { return }
+    if let place = thread.place, place.cpu != from || !place.wasSeen {
+      threads[tid]?.skippedAPlace = true
+    }
+    threads[tid]?.place = (to, false)
+  }
+
+  /// The thread runs on `cpu`. Where sched_migrate_task is recorded, it said so before.
+  mutating func seen(_ tid: Int32, on cpu: Int32) {
+    if capabilities.hasMigrations, let place = threads[tid]?.place, place.cpu != cpu {
+      threads[tid]?.skippedAPlace = true
+    }
+    threads[tid]?.place = (cpu, true)
   }
 
   /// kvm_userspace_exit: KVM_RUN put the vCPU and returns to EL0.

@@ -42,7 +42,10 @@ extension Replayer {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
     threads[at.tid]?.run?.isChecked = true
     let identity = vcpus[index].identity
-    if let host = fields.hostKeys, let context = fields.hostContext, context != 0 {
+    // With a stale context the slots sampled are not those that guest exit restores.
+    if let host = fields.hostKeys, let context = fields.hostContext, context != 0,
+      !log.contains(.staleHostContext)
+    {
       let unwritten = KeyRegister.allCases.filter { host.isZero($0.rawValue) }
       if !unwritten.isEmpty {
         log.add(.missedHostSave, .proved, vcpu: identity, at: run.enter) {

@@ -5,7 +5,8 @@ import Trace
 extension Replayer {
   /// Events of one pCPU were lost between its previous event and now.
   mutating func lost(_ at: Moment, count: UInt64) {
-    lostEvents[at.cpu, default: 0] += count
+    let (sum, overflow) = lostEvents[at.cpu, default: 0].addingReportingOverflow(count)
+    lostEvents[at.cpu] = overflow ? .max : sum
     emit?(.loss(at, count: count))
     // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
@@ -21,7 +22,7 @@ extension Replayer {
         threads[tid]?.run = run.afterWall
       }
     }
-    provisional.drop(from: begin, to: at.time)
+    staleEnables.drop(from: begin, to: at.time)
     // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }
     for tid in threads.keys {

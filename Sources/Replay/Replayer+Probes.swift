@@ -2,9 +2,9 @@ import Ptrauth
 import Trace
 
 extension Replayer {
-  /// A kprobe or kretprobe hit: its address says which function it is.
+  /// A kprobe or kretprobe hit: its address (in some texts, its symbol) says which function it is.
   mutating func probe(_ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32) {
-    guard let function = function(at: hit.address) else {
+    guard let function = function(of: hit) else {
       unresolvedProbes[hit.address, default: 0] += 1
       return
     }

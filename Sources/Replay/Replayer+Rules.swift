@@ -71,42 +71,43 @@ extension Replayer {
     guard let generation, generation.load == .clears, !configuration.generationIsWeak,
       vcpus[run.vcpu].state.feature == .both,
       run.expected == .clear, let load = run.clearedBy, sample.switchesKeys == .set,
-      let exit = run.exit
+      let exit = run.exit, !run.followsSkippedPlace
     else { return }
-    let moved = run.windowStart.map { $0.cpu != load.cpu } ?? false
-    let evidence =
-      [run.windowStart.map { Evidence($0, "kvm_exit", "the vCPU's last run; no ptrauth trap") }]
-      .compactMap(\.self) + [
-        Evidence(load, "kvm_arch_vcpu_load", moved ? "on another pCPU than before" : ""),
-        Evidence(run.enter, "kvm_entry", "shadow \(words(sample)), no trap since the load"),
-      ]
-    var pending = ProvisionalFindings.Pending(
-      rule: .staleEnable, vcpu: run.vcpu, begin: (run.windowStart ?? load).time, end: exit.time,
-      at: run.enter,
-      statement: "the shadow still had \(words(sample)) after a load, with no trap since",
-      evidence: evidence)
-    // Its consequence, where it is known whose keys the host slots of this pCPU hold.
+    var found = StaleEnable(
+      vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
+      bits: sample)
     if case .stale(let saver)? = cpus[run.cpu]?.state.hostSlots, saver >= 0,
       vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
     {
-      pending.consequences.append(
-        ProvisionalFindings.Pending(
-          rule: .missedHostSave, vcpu: run.vcpu, begin: pending.begin, end: pending.end,
-          at: run.enter,
-          statement: "process \(vcpus[run.vcpu].pid) ran its guest with ptrauth enabled; the "
-            + "host slots of pCPU \(run.cpu) were last saved by process \(saver)",
-          evidence: evidence))
+      found.savedBy = saver
     }
-    provisional.add(pending)
+    staleEnables.add(found)
   }
 
-  mutating func commit(_ finding: ProvisionalFindings.Pending) {
-    let identity = vcpus[finding.vcpu].identity
-    log.add(finding.rule, .proved, vcpu: identity, at: finding.at) {
-      (finding.statement, finding.evidence)
+  /// Reports a stale enable whose window was seen whole, and what follows from it.
+  mutating func commit(_ found: StaleEnable) {
+    let identity = vcpus[found.vcpu].identity
+    let process = vcpus[found.vcpu].pid
+    func evidence() -> [Evidence] {
+      let moved = found.lastExit.map { $0.cpu != found.load.cpu } ?? false
+      return [
+        found.lastExit.map { Evidence($0, "kvm_exit", "the vCPU's last run; no ptrauth trap") },
+        Evidence(found.load, "kvm_arch_vcpu_load", moved ? "on another pCPU than before" : ""),
+        Evidence(found.enter, "kvm_entry", "shadow \(words(found.bits)), no trap since the load"),
+      ].compactMap(\.self)
     }
-    emit?(.finding(finding.rule, .proved, identity, finding.at))
-    for consequence in finding.consequences { commit(consequence) }
+    log.add(.staleEnable, .proved, vcpu: identity, at: found.enter, count: found.count) {
+      ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
+    }
+    emit?(.finding(.staleEnable, .proved, identity, found.enter))
+    guard let saver = found.savedBy else { return }
+    log.add(.missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count) {
+      (
+        "process \(process) ran its guest with ptrauth enabled; the host slots of pCPU "
+          + "\(found.enter.cpu) were last saved by process \(saver)", evidence()
+      )
+    }
+    emit?(.finding(.missedHostSave, .proved, identity, found.enter))
   }
 
   /// The lazy scheme pays a trap in nearly every load interval. Judged over the recording, for

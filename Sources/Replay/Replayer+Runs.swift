@@ -24,6 +24,8 @@ extension Replayer {
     run.entrySample = threads[at.tid]?.sampleBeforeEntry
     run.clearedBy = vcpus[index].clearedBy
     run.windowStart = vcpus[index].lastExit
+    run.followsSkippedPlace = threads[at.tid]?.skippedAPlace ?? false
+    threads[at.tid]?.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.isTainted = vcpus[index].loadWasTainted
     vcpus[index].loadedSinceEntry = false
@@ -148,7 +150,7 @@ extension Replayer {
     var switched = vcpus[index].state
     switched.bits = run.entrySample ?? run.exitSample ?? .unknown
     if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
-    if var cpu = cpus[run.cpu], !run.isOver {
+    if let cpu = cpus[run.cpu], !run.isOver {
       let process = vcpus[index].pid
       generation.guestEnter(switched, vcpu: index, &cpu.state, process: process)
       if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
@@ -156,7 +158,6 @@ extension Replayer {
         cpu.hostSaves += 1
       }
       generation.guestExit(switched, &cpu.state, process: process)
-      cpus[run.cpu] = cpu
     }
   }
 

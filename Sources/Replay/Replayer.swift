@@ -34,7 +34,9 @@ public struct Replayer {
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
   var log = FindingLog()
-  var provisional = ProvisionalFindings()
+  var staleEnables = StaleEnables()
+  /// The pCPU whose events lag behind all others'.
+  private var slowest: CPURecord?
   var hostContexts = HostContextMap()
   /// Functions whose probes were hit.
   var probesHit: Set<KernelFunction> = []
@@ -48,6 +50,8 @@ public struct Replayer {
   var lostEvents: [Int32: UInt64] = [:]
   private var pointerIndex: [UInt64: Int] = [:]
   private var functionCache: [UInt64: KernelFunction?] = [:]
+  private var symbolCache: [String: KernelFunction?] = [:]
+  private static let symbolLimit = 4096
   let emit: ((TimelineEntry) -> Void)?
 
   /// - Parameter timeline: called for every line of the timeline, in the order things become known.
@@ -86,24 +90,21 @@ public struct Replayer {
     case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
     case .vcpuNumber(let number): nameNumber(at, number)
     case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
-    case .migrateTask: break
+    case .migrateTask(let tid, let from, let to): migrate(tid, from, to)
     case .fork, .lost: break
     }
   }
 
-  /// Remembers how far each pCPU's events have come; lets provisional findings stand.
+  /// Remembers how far each pCPU's events have come; lets stale enables stand.
   private mutating func note(_ at: Moment) {
     guard at.cpu >= 0 else { return }
-    if var cpu = cpus.removeValue(forKey: at.cpu) {
-      cpu.beforeLast = cpu.lastTime
-      cpu.lastTime = at.time
-      cpus[at.cpu] = cpu
-    } else {
-      cpus[at.cpu] = CPURecord(firstTime: at.time)
-    }
-    guard !provisional.isEmpty else { return }
-    let seenUntil = cpus.values.lazy.map(\.lastTime).min() ?? 0
-    for finding in provisional.take(upTo: seenUntil) { commit(finding) }
+    let cpu = cpu(at)
+    cpu.beforeLast = cpu.lastTime
+    cpu.lastTime = at.time
+    // Only when the last of all pCPUs has moved on can more of them stand.
+    guard !staleEnables.isEmpty, slowest == nil || slowest === cpu else { return }
+    slowest = cpus.values.min { $0.lastTime < $1.lastTime }
+    for found in staleEnables.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
 
   mutating func function(at address: UInt64) -> KernelFunction? {
@@ -113,11 +114,30 @@ public struct Replayer {
     return found
   }
 
+  /// The pCPU of an event.
+  mutating func cpu(_ at: Moment) -> CPURecord {
+    if let known = cpus[at.cpu] { return known }
+    let record = CPURecord(firstTime: at.time)
+    cpus[at.cpu] = record
+    return record
+  }
+
+  /// By its address; by its symbol where a text has no address, or there is no image to ask.
+  mutating func function(of hit: borrowing ProbeHit) -> KernelFunction? {
+    guard let symbol = hit.symbol, hit.address == 0 || configuration.resolve == nil else {
+      return function(at: hit.address)
+    }
+    if let known = symbolCache[symbol] { return known }
+    let found = KernelFunction(symbol: symbol)
+    if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }
+    return found
+  }
+
   // MARK: Identity
 
   mutating func thread(_ tid: Int32, _ pid: Int32) -> ThreadRecord {
     if let record = threads[tid] { return record }
-    var record = ThreadRecord(pid: pid)
+    let record = ThreadRecord(pid: pid)
     record.isBornHere = pid >= 0 && (threads[pid]?.isBornHere ?? false)
     threads[tid] = record
     return record
@@ -131,17 +151,19 @@ public struct Replayer {
     let index: Int
     if let known = pointerIndex[pointer] {
       index = known
+      if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
+        // The run began before its vCPU was named.
+        vcpus[run.vcpu].counters.runs -= min(1, vcpus[run.vcpu].counters.runs)
+        vcpus[index].counters.runs += 1
+        threads[at.tid]?.run?.vcpu = index
+      }
     } else if let own = threads[at.tid]?.vcpu, vcpus[own].identity.pointer == nil {
       // The thread's vCPU was seen before its pointer was.
       index = own
       vcpus[own].identity.pointer = pointer
       pointerIndex[pointer] = own
     } else {
-      index = vcpus.count
-      vcpus.append(
-        VCPURecord(
-          identity: VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), tid: at.tid,
-          pid: pid))
+      index = add(VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), at.tid, pid)
       pointerIndex[pointer] = index
     }
     vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
@@ -149,24 +171,28 @@ public struct Replayer {
     vcpus[index].tid = at.tid
     if pid >= 0 { vcpus[index].pid = pid }
     threads[at.tid]?.vcpu = index
+    seen(at.tid, on: at.cpu)
     return index
   }
 
   /// The vCPU of the current thread; a new one by thread if nothing better is known.
   mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
     if let known = thread(at.tid, pid).vcpu { return known }
-    let index = vcpus.count
-    var record = VCPURecord(
-      identity: VCPUIdentity(thread: at.tid, kind: .thread), tid: at.tid, pid: pid)
-    if threads[at.tid]?.isBornHere ?? false {
+    let index = add(VCPUIdentity(thread: at.tid, kind: .thread), at.tid, pid)
+    threads[at.tid]?.vcpu = index
+    return index
+  }
+
+  private mutating func add(_ identity: VCPUIdentity, _ tid: Int32, _ pid: Int32) -> Int {
+    var record = VCPURecord(identity: identity, tid: tid, pid: pid)
+    if threads[tid]?.isBornHere ?? false {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
       record.inference.isWholeLifeSeen = true
       record.state.enableInFlight = false
       record.state.bits = .clear
     }
     vcpus.append(record)
-    threads[at.tid]?.vcpu = index
-    return index
+    return vcpus.count - 1
   }
 
   private mutating func nameNumber(_ at: Moment, _ number: Int32) {
@@ -175,7 +201,7 @@ public struct Replayer {
   }
 
   private mutating func fork(_ child: Int32, _ childPid: Int32) {
-    var record = ThreadRecord(pid: childPid)
+    let record = ThreadRecord(pid: childPid)
     // A new process was born here; a new thread if its process was.
     record.isBornHere = child == childPid || (threads[childPid]?.isBornHere ?? false)
     threads[child] = record

@@ -1,8 +1,9 @@
 import Ptrauth
 import Trace
 
-/// What the replay keeps of one thread.
-struct ThreadRecord {
+/// What the replay keeps of one thread. A class: events change a field or two of it, several million
+/// times a second.
+final class ThreadRecord {
   var pid: Int32
   /// Index of the vCPU the thread runs or last ran.
   var vcpu: Int?
@@ -13,6 +14,12 @@ struct ThreadRecord {
   var isInKVMRun: Bool?
   /// Switched out since the last run: a load lies in between if it was in KVM_RUN.
   var wasSwitchedOut = false
+  /// The pCPU it belongs to, by its last event there or by sched_migrate_task; and whether it was
+  /// seen there.
+  var place: (cpu: Int32, wasSeen: Bool)?
+  /// It was placed somewhere and not seen there, or seen where nothing placed it: events of a pCPU
+  /// may be missing.
+  var skippedAPlace = false
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 
@@ -50,6 +57,8 @@ struct OpenRun {
   var windowStart: Moment?
   /// A ptrauth trap could have been in flight over a load before this entry.
   var isTainted = false
+  /// Its thread may have run unseen since the last run.
+  var followsSkippedPlace = false
   var isFirstOfInterval = false
   /// Guest slots at the exit that still hold the reset value, by register index.
   var resetSlots: UInt16?

@@ -5,8 +5,8 @@ import Replay
 ///
 ///     schema        "ptrauth-trace/analysis/1"
 ///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
-///                   lost {"<cpu>": count}, lostSamples, incomplete, sequenceBreaks, begin, end (ns of its
-///                   clock), warnings
+///                   lost {"<cpu>": count}, lostSamples, incomplete, sequenceBreaks, silentTails
+///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
 ///     verdict       findings | incomplete | clean | unusable
@@ -84,6 +84,10 @@ public enum JSONReport {
     json.field("lostSamples", facts.lostSamples)
     json.field("incomplete", facts.isIncomplete)
     json.field("sequenceBreaks", document.analysis.sequenceBreaks)
+    json.key("silentTails")
+    json.object { json in
+      for tail in document.analysis.silentTails { json.field(String(tail.cpu), tail.nanoseconds) }
+    }
     json.field("begin", document.analysis.firstTime)
     json.field("end", document.analysis.lastTime)
     json.key("warnings")

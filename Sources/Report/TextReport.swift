@@ -96,14 +96,22 @@ public enum TextReport {
     if !analysis.lostEvents.isEmpty {
       page.paragraph(
         "lost       ",
-        analysis.lostEvents.map { "\(counted($0.count, "event")) on pCPU \($0.cpu)" }
-          .joined(separator: ", "))
+        analysis.lostEvents.map {
+          let count = $0.count == 0 ? "uncounted events" : counted($0.count, "event")
+          return "\(count) on pCPU \($0.cpu)"
+        }
+        .joined(separator: ", "))
     }
     if document.recording.lostSamples > 0 {
       page.paragraph(
         "lost       ",
-        "\(document.recording.lostSamples) in all, as the kernel counted by event "
-          + "(PERF_RECORD_LOST_SAMPLES)")
+        "\(document.recording.lostSamples) in all, as the recorder counted without saying when")
+    }
+    for tail in analysis.silentTails {
+      page.paragraph(
+        "silent     ",
+        "pCPU \(tail.cpu) wrote nothing in the last \(duration(tail.nanoseconds)), though a task ran "
+          + "there")
     }
     if analysis.sequenceBreaks > 0 {
       page.paragraph(

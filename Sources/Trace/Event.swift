@@ -32,7 +32,8 @@ public struct Event: Sendable {
     case sysAccess(SystemRegister, isWrite: Bool, pc: UInt64)
     /// kvm:kvm_userspace_exit: KVM_RUN is about to return to EL0.
     case userspaceExit(reason: UInt32, errno: Int32)
-    /// kvm:kvm_arm_setup_debug, up to 6.12: `vcpu` is a kernel pointer.
+    /// kvm:kvm_arm_setup_debug, up to 6.12: `vcpu` is a kernel pointer, or (in the kernel's own
+    /// text) the 32-bit hash of one.
     case setupDebug(vcpu: UInt64)
     /// An event in the vCPU thread's own context that names the vCPU by number:
     /// kvm_halt_poll_ns, kvm_get_timer_map.
@@ -47,7 +48,8 @@ public struct Event: Sendable {
     /// A kprobe or kretprobe event, not yet named: its address decides what it is.
     case probe(ProbeHit)
     /// `count` events of this pCPU were lost between the previous event of the pCPU and this
-    /// time (PERF_RECORD_LOST and its kin).
+    /// time (PERF_RECORD_LOST and its kin). 0: how many is not said, or those of an earlier loss of
+    /// this pCPU may have been here instead.
     case lost(count: UInt64)
   }
 }

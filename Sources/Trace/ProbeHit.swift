@@ -4,6 +4,10 @@ public struct ProbeHit: Sendable {
   public var address: UInt64
   /// A kretprobe: the function named by ``address`` is returning.
   public var isReturn: Bool
+  /// Text only, where the kernel printed a name in place of the address: the symbol, followed by
+  /// "+0x..." unless the hit is at its first instruction. ``address`` is then 0 if it is not printed
+  /// too.
+  public var symbol: String?
   public var fields: ProbeFields
 
   public init(address: UInt64, isReturn: Bool, fields: ProbeFields) {

@@ -7,6 +7,9 @@ public struct Recording: Sendable {
   public var byteCount: UInt64
   /// "perf" (local_clock), "CLOCK_MONOTONIC", ...
   public var clock: String
+  /// False when the clock counts something else (CPU cycles, events, jiffies): then every time of
+  /// the recording is in its ticks.
+  public var clockIsInNanoseconds = true
   /// `uname -r` of the recorded host, where the recording has it.
   public var osRelease: String?
   /// `uname -m` of the recorded host.
@@ -22,6 +25,11 @@ public struct Recording: Sendable {
   public var kernelText: (symbol: String, address: UInt64)?
   /// Every event that was recorded (subscribed), by "system:name", hits or none.
   public var recordedEvents: [RecordedEvent] = []
+  /// Names of threads by thread id, as the kernel saved them; a trace.dat has them.
+  public var threadNames: [Int32: String] = [:]
+  /// Guests that the recorder knew, with the host threads that run their vCPUs; trace-cmd writes them
+  /// when it records a guest too.
+  public var guests: [RecordedGuest] = []
   /// The file ends before its data does, or its writer was killed.
   public var isIncomplete: Bool = false
   /// Sentences for the user, in the order met.
@@ -39,8 +47,10 @@ public struct Recording: Sendable {
 public struct RecordedEvent: Sendable {
   public var system: String
   public var name: String
-  /// Its format has `__probe_ip` or `__probe_func`.
+  /// Its format has `__probe_ip` or `__probe_func`; text: its lines start with a probe's place.
   public var isProbe: Bool
+  /// Its hits have a ``ProbeHit/symbol``.
+  public var namesItsFunction = false
   /// Names of its fields other than the common ones, in record order.
   public var fields: [String]
   /// Samples decoded.
@@ -54,12 +64,27 @@ public struct RecordedEvent: Sendable {
   }
 }
 
+/// A guest as the recorder described it.
+public struct RecordedGuest: Sendable, Equatable {
+  public var name: String
+  /// Thread id on the host by vCPU number.
+  public var threads: [Int32: Int32]
+
+  public init(name: String, threads: [Int32: Int32]) {
+    self.name = name
+    self.threads = threads
+  }
+}
+
 /// Events the recorder could not write, as the recording itself counts them.
 public struct Losses: Sendable, Equatable {
-  /// PERF_RECORD_LOST and kin: events lost, by pCPU.
+  /// PERF_RECORD_LOST and kin, or a ring buffer's own counters: events lost, by pCPU; 0: lost, and how
+  /// many is not said (text).
   public var byCPU: [Int32: UInt64] = [:]
   /// PERF_RECORD_LOST_SAMPLES: written at the end, by event, without a place in time.
   /// The kernel counts them per event, those of PERF_RECORD_LOST included: do not add the two.
+  /// trace.dat: those of ``byCPU`` that no ``Event/Payload/lost(count:)`` stands for.
+  /// Text: entries written minus entries in the buffer, the oldest having been overwritten.
   public var samples: UInt64 = 0
   /// The part of ``samples`` whose pCPU is known, by pCPU.
   public var samplesByCPU: [Int32: UInt64] = [:]

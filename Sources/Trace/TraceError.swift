@@ -1,3 +1,5 @@
+import Bytes
+
 /// Why a recording cannot be read: what is wrong, and where.
 public struct TraceError: Error, Sendable {
   public var code: Code
@@ -14,6 +16,7 @@ public struct TraceError: Error, Sendable {
     case isNotRegularFile
     case isEmpty
     case isNotPerfData
+    case isBigEndian
     /// A recording in file mode comes through a pipe.
     case isFileInStream
     /// A packed recording comes through a pipe.
@@ -31,12 +34,28 @@ public struct TraceError: Error, Sendable {
     case isCorrupt(part: String, reason: String)
     /// The samples of `event` have no time.
     case hasNoTime(event: String)
+    /// Not a recording of any kind that is read here.
+    case isUnknownFormat
+    case isNotTraceDat
+    /// A trace.dat of that version.
+    case traceDatVersion(String)
+    /// A trace.dat whose parts are compressed so.
+    case compression(String)
+    /// A trace.dat of version 7 without its list of options: its writer was killed, or it is cut.
+    case isWithoutOptions
+    /// A trace.dat with the text of a latency tracer, or without any data.
+    case hasNoEvents
     /// Several events, samples without an id in the same place.
     case cannotTellEventsApart
     /// A stream that describes no events.
-    case hasNoEvents
+    case describesNoEvents
     /// Event formats were asked for from where there are none.
     case hasNoFormats(reason: String)
+    case isNotFtraceText
+    /// Text printed under a trace option that hides what the events are.
+    case textOption(String)
+    /// Output of `atrace -z`.
+    case isCompressedText
   }
 
   public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
@@ -86,6 +105,9 @@ extension TraceError.Code {
       "the recording cannot be unpacked: \(reason); unpack it by hand, or copy it again"
     case .cannotReread:
       "the stream has been read and cannot be read again; save it to a file first"
+    case .isBigEndian:
+      "this recording was written on a big-endian machine, which is not supported; "
+        + "print it as text there with `perf script` or `trace-cmd report`"
     case .isVersion1:
       "this is a perf.data of version 1 (PERFFILE, before Linux 2.6.32), which is not supported; "
         + "record again with a newer perf"
@@ -98,13 +120,51 @@ extension TraceError.Code {
     case .hasNoTime(let event):
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
+    case .isUnknownFormat:
+      "this is neither perf.data nor trace.dat nor ftrace text; record with `perf record` or "
+        + "`trace-cmd record`"
+    case .isNotTraceDat:
+      "this is not a trace.dat file (it does not start with 17 08 44 \"tracing\")"
+    case .traceDatVersion(let version):
+      "this is a trace.dat of version \(version); versions 6 and 7 can be read, see "
+        + "`trace-cmd convert --file-version 7`"
+    case .compression(let name):
+      "the recording is compressed with \(name), which is not supported; unpack it with "
+        + "`trace-cmd convert --compression none`"
+    case .isWithoutOptions:
+      "the list of options, which says where the events of a trace.dat of version 7 lie, is "
+        + "missing: the file is cut, or its recorder was killed; copy it again, or record again"
+    case .hasNoEvents:
+      "the recording holds no ring-buffer data, only text or nothing (a latency tracer's "
+        + "report?); record events with `trace-cmd record -e kvm`"
     case .cannotTellEventsApart:
       "several events were recorded with different sample layouts and without identifiers "
         + "(PERF_SAMPLE_IDENTIFIER), so samples cannot be told apart; record with a newer perf"
-    case .hasNoEvents:
+    case .describesNoEvents:
       "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
     case .hasNoFormats(let reason):
       "no event formats can be taken from here: \(reason)"
+    case .isNotFtraceText:
+      "no line of this text is an event of ftrace, trace-cmd report or perf script; pass the "
+        + "recording itself, or its text with task, CPU, time and event in each line"
+    case .textOption(let option):
+      "this text was printed with the trace option `\(option)`, which leaves the events' names or "
+        + "values out; turn it off (`echo no\(option) > trace_options` in the tracing directory) "
+        + "and print the trace again"
+    case .isCompressedText:
+      "this is the compressed output of atrace, which is not supported; record without -z"
+    }
+  }
+}
+
+extension TraceError.Code {
+  /// What kept a file from being mapped.
+  init(_ failure: MappedFile.Failure) {
+    switch failure {
+    case .isDirectory: self = .isDirectory
+    case .isNotRegular: self = .isNotRegularFile
+    case .system(let number): self = .cannotOpen(reason: SystemMessage.text(number))
+    case .unpacking(let error): self = .cannotUnpack(reason: error.description)
     }
   }
 }

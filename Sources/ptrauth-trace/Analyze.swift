@@ -9,11 +9,12 @@ struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Replay a recording and report missed saves and redundant key switches.",
     discussion: """
-      Reads perf.data, finds the recorded kernel's vmlinux by its build-id (beside the recording, in \
-      the build-id cache, /usr/lib/debug, /boot, debuginfod), follows every vCPU and reports.
+      Reads perf.data or trace.dat, finds the recorded kernel's vmlinux by its build-id (beside the \
+      recording, in the build-id cache, /usr/lib/debug, /boot, debuginfod), follows every vCPU and reports.
 
       Examples:
         ptrauth-trace analyze perf.data
+        ptrauth-trace analyze -k vmlinux trace.dat
         ptrauth-trace analyze -k vmlinux perf.data --format json -o report.json
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
 

@@ -7,7 +7,7 @@ import Trace
 
 /// One recording with the kernel that was recorded, ready to be replayed.
 final class Session {
-  private var file: PerfDataFile
+  private let file: RecordingFile
   private let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
@@ -18,8 +18,8 @@ final class Session {
   ///   - vmlinux: `--vmlinux`; nil to look for one.
   ///   - generation: `--generation`, validated.
   init(recording path: String, vmlinux: String?, generation named: String?) throws(Problem) {
-    let file: PerfDataFile
-    do { file = try PerfDataFile(path: path) } catch { throw Problem("\(error)") }
+    let file: RecordingFile
+    do { file = try RecordingFile(path: path) } catch { throw Problem("\(error)") }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }
@@ -53,6 +53,20 @@ final class Session {
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
   ) throws(Problem) -> Analysis {
+    var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
+    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
+    return replayer.finish(
+      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+  }
+
+  /// Runs other events than the recording's own through the model.
+  func replay(_ events: [Event], timeline: ((TimelineEntry) -> Void)?) -> Analysis {
+    var replayer = Replayer(configuration(false), timeline: timeline)
+    for event in events { replayer.consume(event) }
+    return replayer.finish()
+  }
+
+  private func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
     configuration.generationIsWeak = generationIsWeak
@@ -60,10 +74,19 @@ final class Session {
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.recordedEvents
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
-    var replayer = Replayer(configuration, timeline: timeline)
-    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
-    return replayer.finish(
-      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+    configuration.tailsMayBeMissing = file.recording.commandLine.contains("-z")
+    return configuration
+  }
+
+  private func whyUnusable(_ recording: Recording) -> String {
+    if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
+      return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
+    }
+    let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
+    if entries.isEmpty {
+      return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
+    }
+    return "kvm_entry was recorded and never hit: no guest ran meanwhile"
   }
 
   /// What the reports show of an analysis of this session.
@@ -80,6 +103,7 @@ final class Session {
     facts.lostSamples = file.losses.samples
     facts.isIncomplete = recording.isIncomplete
     facts.warnings = recording.warnings + warnings
+    if analysis.verdict == .unusable { facts.warnings.append(whyUnusable(recording)) }
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,
       generationBasis: generationBasis)

@@ -52,7 +52,7 @@ struct AnalyzeTests {
     let text = #filePath
     let cases: [(arguments: [String], says: String)] = [
       (["/nonexistent/perf.data"], "cannot open"),
-      ([text], "not a perf.data"),
+      ([text], "neither perf.data nor trace.dat nor ftrace text"),
       (["/"], "directory"),
       ([good, "-k", text], "not an ELF file"),
       ([good, "-k", "/nonexistent/vmlinux"], "/nonexistent/vmlinux"),

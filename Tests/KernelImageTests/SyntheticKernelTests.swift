@@ -57,6 +57,52 @@ struct SyntheticKernelTests {
     #expect(!image.hasDWARF && image.buildID == nil)
   }
 
+  @Test("a function is declared where its DWARF says, merged into another or not")
+  func declarations() throws {
+    let scratch = try Scratch()
+    let image = try open(SyntheticKernel.Marks(mergedHandler: true), scratch)
+    let source = try readText(scratch.path + "/kernel.c").split(
+      separator: "\n", omittingEmptySubsequences: false)
+    for (name, words) in [
+      ("kvm_arch_vcpu_load", "void kvm_arch_vcpu_load("), ("handle_exit", "void handle_exit("),
+      ("kvm_handle_ptrauth", "void kvm_handle_ptrauth("),
+    ] {
+      let address = try #require(image.addresses(of: name).first)
+      let line = try #require(source.firstIndex { $0.contains(words) }) + 1
+      let declared = try #require(image.declaration(ofFunctionAt: address), "\(name)")
+      #expect(declared.line == line && declared.file.hasSuffix("kernel.c"), "\(name): \(declared)")
+    }
+    // Inside of a function, and assembly.
+    let merged = try #require(image.addresses(of: "kvm_handle_ptrauth").first)
+    #expect(image.declaration(ofFunctionAt: merged + 4) == nil)
+    let enter = try #require(image.addresses(of: "__guest_enter").first)
+    #expect(image.declaration(ofFunctionAt: enter) == nil)
+  }
+
+  @Test(
+    "file names are relative to the kernel tree, wherever it was built",
+    arguments: [
+      ("/usr/src/linux", "arch/arm64/kvm/hyp/../arm.c"),
+      ("/usr/src/linux", "/usr/src/linux/arch/arm64/kvm/arm.c"),
+      ("/usr/src/linux/debian/build/build_arm64", "/usr/src/linux/arch/arm64/kvm/arm.c"),
+      ("debian/build/build_arm64_none_arm64", "arch/arm64/kvm/arm.c"),
+      ("debian/build/build_arm64_rt_arm64", "debian/build/source_rt/arch/arm64/kvm/arm.c"),
+      ("build", "arch/arm64/kvm/arm.c"),
+    ])
+  func sourcePaths(buildDirectory: String, file: String) throws {
+    let scratch = try Scratch()
+    let source = "#line 7 \"\(file)\"\nvoid kvm_arch_vcpu_load(void) { asm volatile(\"nop\"); }\n"
+    let image = try KernelImage(
+      path: SyntheticKernel.build(
+        source: source, flags: ["-fdebug-compilation-dir=" + buildDirectory], in: scratch.path))
+    let address = try #require(image.addresses(of: "kvm_arch_vcpu_load").first)
+    for location in [
+      image.declaration(ofFunctionAt: address), image.sourceLocation(of: address),
+    ] {
+      #expect(location?.description == "arch/arm64/kvm/arm.c:7")
+    }
+  }
+
   @Test("anonymous members, arrays of arrays, bit fields, enumerators of any size")
   func layouts() throws {
     let scratch = try Scratch()

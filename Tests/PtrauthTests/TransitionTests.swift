@@ -81,6 +81,16 @@ struct TransitionTests {
     }
   }
 
+  @Test func eagerKernelsSetBothBitsAtLoad() {
+    var c = PCPUState()
+    var v = vcpu(.both, .clear)
+    Generation.g6.load(&v, on: 0, &c, process: host)
+    #expect(v.bits == .set)
+    v = vcpu(.unknown, .clear)
+    Generation.g6.load(&v, on: 0, &c, process: host)
+    #expect(v.bits == .unknown)
+  }
+
   @Test func exitRestoresWhoeverSavedLast() {
     var c = PCPUState(live: .guest(vcpu: 0), hostSlots: .stale(process: 9))
     Generation.g2.guestExit(vcpu(.both, .set), &c, process: host)

@@ -343,4 +343,88 @@ struct RuleTests {
     #expect(finding?.cost?.trips == 10)
     #expect(script.replay().analysis.verdict == .clean)
   }
+
+  @Test func eachKindOfTrapNeedsItsOwnBit() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    // API=0 allows the instruction trap, APK=0 the register trap; the bits differ all the same.
+    script.trap(v, hcr: EnableBits.apkMask)
+    script.trap(v, .apiaLo, write: true, hcr: EnableBits.apiMask)
+    #expect(script.correctnessRules == ["bits-differ"])
+    script.trap(v, hcr: EnableBits.apiMask)
+    #expect(script.correctnessRules == ["trap-while-enabled", "bits-differ"])
+  }
+
+  @Test func afterALossAHandlerMayBeUnderWay() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.add(v, .lost(count: 1))
+    // The lost events may hold a trap whose enable lands after this load.
+    script.load(v)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
+  @Test func aRunThatMayNotHaveEnteredSwitchedNothing() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on, ret: 0, from: 0x4000_0100, to: 0x4000_0100)
+    // A pending increment, and a pending exception's vector, move the PC without an entry.
+    script.run(v, hcr: on, ret: 0, from: 0x4000_0100, to: 0x4000_0104)
+    script.run(v, hcr: on, ret: 0, from: 0x4000_0100, to: 0x4000_0a00)
+    #expect(script.replay().analysis.vcpus[0].counters.keySwitches == 0)
+    script.run(v, hcr: on, ret: 0, from: 0x4000_0100, to: 0x4000_0134)
+    script.run(v, hcr: on)
+    #expect(script.replay().analysis.vcpus[0].counters.keySwitches == 2)
+  }
+
+  @Test func aNestedGuestsBitsAreNotClaimed() {
+    var script = Script()
+    script.generation = .g6
+    var v = Script.VCPU()
+    v.features = Script.both | 1 << 7
+    script.load(v)
+    script.run(v, hcr: on)
+    #expect(script.replay().timeline.runs.map(\.atEntry.bits) == [.unknown])
+  }
+
+  /// A kernel with CONFIG_ARM64_PTR_AUTH_KERNEL consumes its APIA in every gap: four keys remain.
+  @Test(arguments: [(false, 5), (true, 4), (nil, 4)] as [(Bool?, UInt64)])
+  func whatAGapCosts(kernelUsesPointerAuth: Bool?, keys: UInt64) {
+    var script = Script()
+    script.kernelUsesPointerAuth = kernelUsesPointerAuth
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    let finding = script.replay().analysis.findings.first { $0.rule == .redundantSwitch }
+    #expect(finding?.count == 1)
+    #expect(finding?.cost == Cost(reads: 2 * keys, writes: 4 * keys))
+  }
+
+  @Test func onePCPUThatNeverWritesAgainHoldsNothingUp() {
+    // The other pCPU's last word was long ago; findings stand at the end, counted in full.
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.cpu = 1
+    other.tid = 300
+    script.switchTasks(other, to: 0)
+    let loads = StaleEnables.limit + 100
+    for _ in 0..<loads {
+      script.load(v, hcr: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    let finding = script.replay().analysis.findings.first { $0.rule == .staleEnable }
+    // The first load may follow a handler that was under way.
+    #expect(finding?.count == UInt64(loads - 1))
+  }
 }

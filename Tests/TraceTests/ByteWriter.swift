@@ -24,12 +24,14 @@ struct ByteWriter {
 
 /// A zstd stream of raw (stored) blocks, RFC 8878 section 3.1.1: cut it wherever you like.
 enum StoredZstd {
-  static func stream(_ bytes: [UInt8], block: Int = 1000) -> [UInt8] {
+  /// - Parameter isEnded: the frame ends with the bytes.
+  static func stream(_ bytes: [UInt8], block: Int = 1000, isEnded: Bool = false) -> [UInt8] {
     var stream: [UInt8] = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x50]
     var offset = 0
     while offset < bytes.count {
       let size = min(block, bytes.count - offset)
-      let header = UInt32(size) << 3
+      let isLast = isEnded && offset + size == bytes.count
+      let header = UInt32(size) << 3 | (isLast ? 1 : 0)
       stream += [UInt8(header & 255), UInt8(header >> 8 & 255), UInt8(header >> 16)]
       stream += bytes[offset..<(offset + size)]
       offset += size

@@ -18,6 +18,9 @@ enum Corpus {
   private static let traces =
     String(#filePath.split(separator: "/").dropLast(3).reduce("") { $0 + "/" + $1 }) + "/traces"
 
+  /// The trace.dat of traces/.
+  static var traceDats: [String] { ["\(traces)/v7-good/trace.dat"] }
+
   /// Those of traces/, and those kept beside the package where it is there.
   static var recordings: [String] {
     let own = ["deb-6.1-good", "v7-good", "v7-trap-skips-host-save"].map {
@@ -31,6 +34,13 @@ enum Corpus {
 enum Command {
   /// What the command writes; nil when it fails.
   static func output(_ command: String) -> String? {
+    run(command).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The bytes of a file.
+  static func bytes(_ path: String) -> [UInt8]? { run("cat '\(path)'") }
+
+  private static func run(_ command: String) -> [UInt8]? {
     guard let stream = unsafe popen(command + " 2>/dev/null", "r") else { return nil }
     var bytes: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
@@ -40,6 +50,6 @@ enum Command {
       bytes.append(contentsOf: buffer[..<count])
     }
     let status = unsafe pclose(stream)
-    return status == 0 ? String(decoding: bytes, as: UTF8.self) : nil
+    return status == 0 ? bytes : nil
   }
 }

@@ -7,6 +7,8 @@ struct EventFormat {
   var id: UInt64
   /// The fields other than the common ones, in record order.
   var fields: [Field] = []
+  /// The fields that all events of the recording begin with: `common_type`, `common_pid` ...
+  var commonFields: [Field] = []
 
   /// The numbers of its raw records are big-endian.
   var isBigEndian: Bool = false

@@ -34,12 +34,21 @@ internal import CTraceEvent
     var format = unsafe EventFormat(
       system: system, name: String(cString: name),
       id: UInt64(truncatingIfNeeded: event.pointee.id))
-    var next = unsafe event.pointee.format.fields
+    unsafe format.fields = Self.list(event.pointee.format.fields)
+    unsafe format.commonFields = Self.list(event.pointee.format.common_fields)
+    return format
+  }
+
+  @unsafe private static func list(
+    _ first: UnsafeMutablePointer<tep_format_field>?
+  ) -> [EventFormat.Field] {
+    var fields: [EventFormat.Field] = []
+    var next = unsafe first
     while let field = unsafe next {
-      if let described = unsafe Self.describe(field.pointee) { format.fields.append(described) }
+      if let described = unsafe Self.describe(field.pointee) { fields.append(described) }
       unsafe next = field.pointee.next
     }
-    return format
+    return fields
   }
 
   private static func describe(_ field: tep_format_field) -> EventFormat.Field? {

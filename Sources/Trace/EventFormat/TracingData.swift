@@ -39,18 +39,13 @@ struct TracingData {
       }
       guard let parser = FormatParser(longSize: longSize) else { return }
       for _ in 0..<(try cursor.u32()) { try cursor.skip(try cursor.u64()) }
-      for _ in 0..<(try cursor.u32()) {
-        let system = try cursor.terminatedText()
-        for _ in 0..<(try cursor.u32()) {
-          let text = try cursor.slice(try cursor.u64())
-          if var format = parser.parse(text, system: system) {
-            format.isBigEndian = isBigEndian
-            formats.append(format)
-          } else {
-            unreadable += 1
-          }
-        }
+      var list = EventFormatList()
+      defer {
+        formats = list.formats
+        for index in formats.indices { formats[index].isBigEndian = isBigEndian }
+        unreadable = list.unreadable
       }
+      try list.takeSystems(&cursor, parser)
     } catch {
       throw Failure(
         offset: error.offset,

@@ -104,14 +104,3 @@ extension EventFormats {
     self.init(formats, path: path)
   }
 }
-
-extension TraceError.Code {
-  fileprivate init(_ failure: MappedFile.Failure) {
-    switch failure {
-    case .isDirectory: self = .isDirectory
-    case .isNotRegular: self = .isNotRegularFile
-    case .system(let number): self = .cannotOpen(reason: SystemMessage.text(number))
-    case .unpacking(let error): self = .cannotUnpack(reason: error.description)
-    }
-  }
-}

@@ -10,6 +10,8 @@ struct StreamHeader {
 
   static let byteCount = 16
   private static let magic = Array("PERFILE2".utf8)
+  /// What a perf.data starts with: also those of another byte order, and of version 1.
+  static let magics = [magic, magic.reversed(), Array("PERFFILE".utf8)]
 
   init(_ bytes: RawSpan) throws(TraceError) {
     guard bytes.byteCount > 0 else { throw TraceError(.isEmpty) }

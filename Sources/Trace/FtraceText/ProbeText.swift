@@ -1,0 +1,189 @@
+import Bytes
+
+/// The fields of a kprobe or kretprobe event, in the order in which its lines have them.
+///
+///     (kvm_arch_vcpu_load+0x0/0x254) cpu=0 vcpu=0xffff000001810000 ...            the kernel
+///     (ffff800008038760) cpu=0 vcpu=0xffff000001810000 ...                       libtraceevent
+///     __probe_ip=ffff800008038760 cpu=0 vcpu=0xffff000001810000 ...               raw fields
+struct ProbeTextLayout {
+  /// Names of the fields.
+  let fields: [String]
+  /// The kernel's text names the function in place of its address.
+  let namesItsFunction: Bool
+  let isReturn: Bool
+  /// "cpu=vcpu=...": the names with their equals signs, and where each ends.
+  private let names: [UInt8]
+  private let ends: [Int]
+  /// What each is, by ``ProbeFields/init(_:)``'s order; -1: nothing that is known.
+  private let slots: [Int8]
+
+  /// From the first line of an event; nil when it is no probe's.
+  init?(_ line: RawSpan, from values: Int) {
+    guard let place = ProbePlace(line, from: values, isKernelText: true) else { return nil }
+    var position = place.end
+    var fields: [String] = []
+    var names: [UInt8] = []
+    var ends: [Int] = []
+    var slots: [Int8] = []
+    while let (start, equals) = line.nextField(&position) {
+      fields.append(line.string(start, equals))
+      names += line.slice(at: start, count: equals - start + 1)?.copied() ?? []
+      ends.append(names.count)
+      slots.append(Int8(ProbeValues.slot(line, start, equals) ?? -1))
+      line.skipValue(&position)
+    }
+    self.fields = fields
+    self.names = names
+    self.ends = ends
+    self.slots = slots
+    namesItsFunction = place.symbolEnd > place.symbolStart
+    isReturn = place.isReturn
+  }
+
+  /// The values of another line of the event, which start at `start`.
+  func values(_ line: RawSpan, from start: Int) -> ProbeValues {
+    var values = ProbeValues()
+    var position = start
+    var expected = 0
+    while true {
+      line.skipBlanks(&position)
+      guard position < line.byteCount else { break }
+      var slot = -1
+      if expected < ends.count, let equals = named(expected, line, position) {
+        slot = Int(slots[expected])
+        position = equals
+      } else if let (first, equals) = line.nextField(&position) {
+        slot = ProbeValues.slot(line, first, equals) ?? -1
+      } else {
+        break
+      }
+      expected &+= 1
+      if slot >= 0 {
+        var digits = position
+        if let number = line.number(&digits), digits == line.byteCount || line.isBlank(digits) {
+          values.set(slot, number)
+          position = digits
+          continue
+        }
+      }
+      line.skipValue(&position)
+    }
+    return values
+  }
+
+  /// Position behind the equals sign, if field `index` is the one at `position`.
+  @inline(__always)
+  private func named(_ index: Int, _ line: RawSpan, _ position: Int) -> Int? {
+    let start = index == 0 ? 0 : ends[index &- 1]
+    for place in start..<ends[index] where line.u8(at: position &+ place &- start) != names[place] {
+      return nil
+    }
+    return position &+ ends[index] &- start
+  }
+}
+
+/// The known fields of one hit.
+struct ProbeValues {
+  private var values = InlineArray<31, UInt64>(repeating: 0)
+  /// Bit n: ``values`` n is there.
+  private var present: UInt32 = 0
+
+  /// Eleven fields, the guest's ten registers, the host's ten.
+  private static let names: [TextPattern] = {
+    let single = [
+      "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
+      "sflags", "host_ctxt",
+    ]
+    let keys = ["apia", "apib", "apda", "apdb", "apga"].flatMap {
+      ["\($0)keylo_el1", "\($0)keyhi_el1"]
+    }
+    return (single + keys + keys.map { "host_" + $0 }).map { TextPattern($0) }
+  }()
+
+  /// What a field is, by its name between two positions.
+  static func slot(_ line: RawSpan, _ start: Int, _ end: Int) -> Int? {
+    for (slot, name) in names.enumerated()
+    where name.bytes.count == end - start && line.starts(with: name, at: start) { return slot }
+    return nil
+  }
+
+  @inline(__always)
+  mutating func set(_ slot: Int, _ value: UInt64) {
+    guard slot < 31 else { return }
+    values[slot] = value
+    present |= 1 << UInt32(slot)
+  }
+
+  private subscript(slot: Int) -> UInt64? {
+    present & 1 << UInt32(slot) != 0 ? values[slot] : nil
+  }
+
+  private func int32(_ slot: Int) -> Int32? { self[slot].map { Int32(truncatingIfNeeded: $0) } }
+
+  /// nil unless all ten are there.
+  private func keys(from first: Int) -> KeySlots? {
+    let mask = UInt32(0x3ff) << UInt32(first)
+    guard present & mask == mask else { return nil }
+    var registers = InlineArray<10, UInt64>(repeating: 0)
+    for index in 0..<10 { registers[index] = values[first + index] }
+    return KeySlots(registers: registers)
+  }
+
+  var fields: ProbeFields {
+    var fields = ProbeFields()
+    fields.vcpu = self[0]
+    fields.cpu = int32(1)
+    fields.vcpuID = int32(2)
+    fields.hcr = self[3]
+    fields.features = self[4]
+    fields.esr = self[5]
+    fields.exitCode = int32(6)
+    fields.cflags = self[7]
+    fields.iflags = self[8]
+    fields.sflags = self[9]
+    fields.hostContext = self[10]
+    fields.guestKeys = keys(from: 11)
+    fields.hostKeys = keys(from: 21)
+    return fields
+  }
+}
+
+extension RawSpan {
+  @inline(__always)
+  func isBlank(_ position: Int) -> Bool {
+    u8(at: position) == Character8.space || u8(at: position) == Character8.tab
+  }
+
+  /// Where the next "name=" starts, and its equals sign; words without one are passed over.
+  /// Afterwards `position` is behind the equals sign.
+  func nextField(_ position: inout Int) -> (start: Int, equals: Int)? {
+    while true {
+      skipBlanks(&position)
+      let start = position
+      while let byte = u8(at: position), Character8.isWord(byte) { position &+= 1 }
+      if position > start, u8(at: position) == Character8.equals {
+        position &+= 1
+        return (start, position &- 1)
+      }
+      position = wordEnd(from: position)
+      if position >= byteCount { return nil }
+    }
+  }
+
+  /// A value ends with a blank; strings and arrays have blanks inside.
+  func skipValue(_ position: inout Int) {
+    switch u8(at: position) {
+    case Character8.quote: skip(past: Character8.quote, &position)
+    case Character8.openBrace: skip(past: Character8.closeBrace, &position)
+    default: position = wordEnd(from: position)
+    }
+  }
+
+  private func skip(past mark: UInt8, _ position: inout Int) {
+    position &+= 1
+    while let byte = u8(at: position) {
+      position &+= 1
+      if byte == mark, position >= byteCount || isBlank(position) { return }
+    }
+  }
+}

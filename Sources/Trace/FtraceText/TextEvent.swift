@@ -1,0 +1,116 @@
+import Bytes
+
+/// One event of a text recording, known by the name its lines bear.
+struct TextEvent {
+  /// As the lines have it, perf's system included: "kvm_entry", "kvm:kvm_entry".
+  let label: [UInt8]
+  let system: String
+  let name: String
+  let kind: TextEventKind?
+  let probe: ProbeTextLayout?
+  /// Lines with this name.
+  var count: UInt64 = 0
+
+  /// System of events of which the text has only the name.
+  static let unknownSystem = "unknown"
+
+  /// From the first line of the event.
+  init(_ line: RawSpan, _ head: LineHead) {
+    label = line.slice(at: head.nameStart, count: head.nameEnd - head.nameStart)?.copied() ?? []
+    let text = String(decoding: label, as: UTF8.self)
+    let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
+    let said = parts.count == 2 ? parts[0] : nil
+    name = parts.last ?? text
+    probe = ProbeTextLayout(line, from: head.values)
+    kind = probe == nil ? TextEventKind(name: name, system: said) : nil
+    if let said {
+      system = said
+    } else if let kind {
+      system = kind.system
+    } else {
+      system = Self.unknownSystem
+    }
+  }
+
+  var isDelivered: Bool { kind != nil || probe != nil }
+
+  var recorded: RecordedEvent {
+    var event = RecordedEvent(
+      system: system, name: name, isProbe: probe != nil, fields: probe?.fields ?? [])
+    event.count = count
+    event.namesItsFunction = probe?.namesItsFunction ?? false
+    return event
+  }
+}
+
+/// The events of a text recording by their labels: no String is made for a line.
+struct TextEventTable {
+  private(set) var events: [TextEvent] = []
+  /// Index + 1 by hash; 0: free. Open addressing, a power of two, never more than half full.
+  private var slots = [UInt16](repeating: 0, count: 1 << 13)
+
+  /// More events than any kernel has turned on at once; the rest of a hostile file is not read.
+  static let limit = 4096
+  static let labelLimit = 200
+  /// Names of a hostile file may all fall on one slot; those further away are not read.
+  private static let reach = 64
+
+  /// Index of the event named in `line`, nil when it is new and there are too many.
+  @inline(__always)
+  mutating func index(_ line: RawSpan, _ head: LineHead) -> Int? {
+    var slot = Self.hash(line, head)
+    let end = slot &+ Self.reach
+    while slot < end {
+      let entry = slots[slot & (slots.count &- 1)]
+      if entry == 0 { break }
+      if isLabel(Int(entry) &- 1, line, head) { return Int(entry) &- 1 }
+      slot &+= 1
+    }
+    guard slot < end, events.count < Self.limit, head.nameEnd &- head.nameStart <= Self.labelLimit
+    else {
+      return nil
+    }
+    events.append(TextEvent(line, head))
+    slots[slot & (slots.count &- 1)] = UInt16(events.count)
+    return events.count - 1
+  }
+
+  /// Index of an event that is known.
+  @inline(__always)
+  func known(_ line: RawSpan, _ head: LineHead) -> Int? {
+    var slot = Self.hash(line, head)
+    let end = slot &+ Self.reach
+    while slot < end {
+      let entry = slots[slot & (slots.count &- 1)]
+      if entry == 0 { return nil }
+      if isLabel(Int(entry) &- 1, line, head) { return Int(entry) &- 1 }
+      slot &+= 1
+    }
+    return nil
+  }
+
+  mutating func count(_ index: Int) { events[index].count &+= 1 }
+
+  @inline(__always)
+  private func isLabel(_ index: Int, _ line: RawSpan, _ head: LineHead) -> Bool {
+    guard events[index].label.count == head.nameEnd &- head.nameStart else { return false }
+    var position = head.nameStart
+    while position < head.nameEnd {
+      if line.u8(at: position) != events[index].label[position &- head.nameStart] { return false }
+      position &+= 1
+    }
+    return true
+  }
+
+  /// FNV-1a.
+  @inline(__always)
+  private static func hash(_ line: RawSpan, _ head: LineHead) -> Int {
+    var hash: UInt32 = 2_166_136_261
+    var position = head.nameStart
+    while position < head.nameEnd, let byte = line.u8(at: position) {
+      hash = (hash ^ UInt32(byte)) &* 16_777_619
+      position &+= 1
+    }
+    return Int(hash ^ hash >> 15) & 0xffff
+  }
+}

@@ -1,0 +1,144 @@
+import Bytes
+
+/// What a first pass over all lines finds: the events there are, who wrote the text, what is odd.
+struct TextScan {
+  var form = TextForm()
+  var table = TextEventTable()
+  private(set) var doubts = TextDoubts()
+  private(set) var unit: LineHead.TimeUnit?
+  /// Some line has the process id beside the thread's.
+  private(set) var hasProcesses = false
+  private var options: [TextOption: Int] = [:]
+  /// Lines with an event.
+  private(set) var eventCount: UInt64 = 0
+  private(set) var lineCount = 0
+  /// The last line has no end, and is an event's.
+  private(set) var isCut = false
+
+  private static let failedMark: TextPattern = "[FAILED TO PARSE]"
+
+  init(_ bytes: RawSpan) {
+    var walk = LineWalk()
+    while walk.next(bytes) {
+      guard walk.end &- walk.start <= LineWalk.limit else {
+        doubts.longLines.note(walk.number)
+        continue
+      }
+      guard let line = bytes.slice(at: walk.start, count: walk.end &- walk.start) else { continue }
+      take(line, walk)
+    }
+    lineCount = walk.number
+  }
+
+  @inline(__always)
+  private mutating func take(_ line: RawSpan, _ walk: LineWalk) {
+    switch TextLine(line) {
+    case .event(let head): takeEvent(line, head, walk)
+    case .idle: form.takeIdle(line, number: walk.number)
+    case .tracer: doubts.tracerLines.note(walk.number)
+    case .unknown: takeUnknown(line, walk)
+    case .record, .lost, .bufferStarted: break
+    }
+  }
+
+  @inline(__always)
+  private mutating func takeEvent(_ line: RawSpan, _ head: LineHead, _ walk: LineWalk) {
+    if eventCount == 0 { form.takeFirst(line, head) }
+    guard let index = table.index(line, head) else {
+      doubts.namelessEvents.note(walk.number)
+      return
+    }
+    eventCount &+= 1
+    table.count(index)
+    if unit == nil { unit = head.unit }
+    if head.pid >= 0 { hasProcesses = true }
+    if line.u8(at: head.values) == Character8.openBracket,
+      line.starts(with: Self.failedMark, at: head.values)
+    {
+      doubts.failedToParse.note(walk.number)
+    }
+    if walk.isCut { isCut = true }
+  }
+
+  private mutating func takeUnknown(_ line: RawSpan, _ walk: LineWalk) {
+    if form.kind == nil { form.takeIdle(line, number: walk.number) }
+    if form.kind == .page { return }
+    if let option = TextOption(line) { options[option, default: 0] += 1 }
+    if walk.isCut, eventCount > 0 { isCut = true }
+    doubts.unreadLines.note(walk.number)
+  }
+
+  /// Why this is no text that can be read; nil if it can.
+  var refusal: TraceError.Code? {
+    guard eventCount == 0 else { return nil }
+    if let option = options.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
+      if option.key != .bin || form.hasHeader { return .textOption(option.key.rawValue) }
+    }
+    return form.kind == nil || form.kind == .page ? .isNotFtraceText : nil
+  }
+}
+
+/// Lines that were odd, by kind: how many, and which was the first.
+struct TextDoubts {
+  struct Tally {
+    private(set) var count: UInt64 = 0
+    private(set) var first = 0
+
+    @inline(__always)
+    mutating func note(_ line: Int) {
+      if count == 0 { first = line }
+      count &+= 1
+    }
+  }
+
+  /// Longer than ``LineWalk/limit``.
+  var longLines = Tally()
+  /// Nothing that is known.
+  var unreadLines = Tally()
+  /// Lines of tracers (function and the like).
+  var tracerLines = Tally()
+  /// Events beyond ``TextEventTable/limit``.
+  var namelessEvents = Tally()
+  /// "[FAILED TO PARSE]", by the program that wrote the text.
+  var failedToParse = Tally()
+  /// Events whose values are not what the event prints.
+  var unreadValues = Tally()
+  /// kvm_arm_setup_debug with "(____ptrval____)".
+  var maskedPointers = Tally()
+
+  /// Sentences for the user.
+  var warnings: [String] {
+    var said: [String] = []
+    func say(_ tally: Tally, _ one: String, _ many: String) {
+      guard tally.count > 0 else { return }
+      said.append(
+        tally.count == 1
+          ? "line \(tally.first) \(one)"
+          : "\(tally.count) lines \(many) (the first is line \(tally.first))")
+    }
+    say(
+      unreadLines, "is no event and is not used", "are no events and are not used")
+    say(
+      tracerLines, "is of a tracer, not an event, and is not used",
+      "are of a tracer, not events, and are not used")
+    say(
+      longLines, "is longer than \(LineWalk.limit) bytes and is not used",
+      "are longer than \(LineWalk.limit) bytes and are not used")
+    say(
+      namelessEvents, "has an event name too many or too long and is not used",
+      "have event names too many or too long and are not used")
+    say(
+      failedToParse,
+      "could not be formatted by the program that wrote it ([FAILED TO PARSE]); its raw fields "
+        + "are used",
+      "could not be formatted by the program that wrote them ([FAILED TO PARSE]); their raw "
+        + "fields are used")
+    say(
+      unreadValues, "has values that its event does not print and is not used",
+      "have values that their events do not print and are not used")
+    say(
+      maskedPointers, "has (____ptrval____) in place of a vCPU's pointer and is not used",
+      "have (____ptrval____) in place of a vCPU's pointer and are not used")
+    return said
+  }
+}

@@ -1,0 +1,152 @@
+import Bytes
+
+/// One pass over the events of all CPUs, merged by time.
+struct MergePass {
+  let plan: RecordPlan
+  let times: EventTimes
+  /// Records by source of the plan.
+  private(set) var counts: [UInt64]
+  private(set) var span = TimeSpans()
+  private(set) var doubts = RecordDoubts()
+  /// Losses that have a place, by pCPU.
+  private(set) var lost: [Int32: UInt64] = [:]
+  /// pCPUs with a loss whose count the ring buffer did not store.
+  private(set) var uncounted: Set<Int32> = []
+
+  typealias Body = (borrowing Event) -> Void
+
+  init(_ plan: RecordPlan, _ times: EventTimes) {
+    self.plan = plan
+    self.times = times
+    counts = Array(repeating: 0, count: plan.sources.count)
+  }
+
+  mutating func run(
+    _ file: RawSpan, _ streams: inout [CPUStream], _ slots: inout InflatedSlots, _ body: Body
+  ) {
+    var heap = StreamHeap()
+    for number in streams.indices where streams[number].advance(file, &slots) != .end {
+      heap.add(number, time: streams[number].time)
+    }
+    var newest: UInt64 = 0
+    while let (time, number) = heap.first {
+      if time < newest { doubts.late += 1 } else { newest = time }
+      let cpu = Int32(truncatingIfNeeded: streams[number].cpu)
+      if streams[number].lost > 0 || streams[number].isWall {
+        deliverLoss(streams[number], cpu, body)
+      }
+      if streams[number].size > 0, let record = streams[number].record(file, slots) {
+        take(record, time: times.time(time), cpu: cpu, body)
+      }
+      if streams[number].advance(file, &slots) == .end {
+        heap.removeFirst()
+      } else {
+        heap.replaceFirst(time: streams[number].time)
+      }
+    }
+  }
+
+  /// The events of the recording with what was counted so far; ftrace's own only where hit.
+  var recordedEvents: [RecordedEvent] {
+    plan.recorded.indices.compactMap { number in
+      guard plan.isTold[number] || counts[number] > 0 else { return nil }
+      var event = plan.recorded[number]
+      event.count = counts[number]
+      return event
+    }
+  }
+
+  /// `counted`: by the ring buffer, at the end. It counts what the pages tell too, and more: what was
+  /// not written as the buffer was full has no place.
+  func losses(_ counted: [Int32: UInt64]) -> Losses {
+    var losses = Losses()
+    losses.byCPU = lost
+    for (cpu, count) in counted {
+      let placed = lost[cpu] ?? 0
+      losses.byCPU[cpu] = max(placed, count)
+      guard count > placed, !uncounted.contains(cpu) else { continue }
+      losses.samples.saturatingAdd(count - placed)
+      losses.samplesByCPU[cpu] = count - placed
+    }
+    return losses
+  }
+
+  private mutating func deliverLoss(_ stream: CPUStream, _ cpu: Int32, _ body: Body) {
+    lost[cpu, default: 0].saturatingAdd(stream.lost)
+    if !stream.isCounted { uncounted.insert(cpu) }
+    body(
+      Event(
+        time: times.time(stream.time), cpu: cpu, pid: -1, tid: -1,
+        payload: .lost(count: stream.lost)))
+  }
+
+  @inline(__always)
+  private mutating func take(_ record: RawSpan, time: UInt64, cpu: Int32, _ body: Body) {
+    guard let type = plan.type.read(record) else {
+      doubts.shortRecords += 1
+      return
+    }
+    let number = plan.source(ofType: type)
+    guard number >= 0 else {
+      doubts.unknownEvents += 1
+      return
+    }
+    counts[number] += 1
+    guard span.note(time, cpu: UInt32(bitPattern: cpu)) else {
+      doubts.impossibleCPUs += 1
+      return
+    }
+    let source = plan.sources[number]
+    guard source.isDelivered else { return }
+    let payload =
+      source.probeDecoder >= 0
+      ? plan.probes[source.probeDecoder].payload(record)
+      : plan.events[source.eventDecoder].payload(record)
+    guard let payload else {
+      doubts.shortRecords += 1
+      return
+    }
+    // The kernel's common_pid is a thread id; it does not record the process.
+    body(
+      Event(
+        time: time, cpu: cpu, pid: -1, tid: source.thread.int32(record) ?? -1, payload: payload))
+  }
+}
+
+/// From a ring buffer's time to that of events.
+struct EventTimes: BitwiseCopyable {
+  var scale: TimeScale?
+  /// To be added, in nanoseconds.
+  var offset: Int64 = 0
+
+  @inline(__always)
+  func time(_ ticks: UInt64) -> UInt64 {
+    let scaled = scale?.nanoseconds(ticks) ?? ticks
+    return offset == 0 ? scaled : scaled &+ UInt64(bitPattern: offset)
+  }
+}
+
+/// What was odd about the records of a pass, by kind.
+struct RecordDoubts: Equatable {
+  /// Records of an event without a format.
+  var unknownEvents: UInt64 = 0
+  /// Records shorter than their format.
+  var shortRecords: UInt64 = 0
+  /// Records of a CPU that cannot be.
+  var impossibleCPUs: UInt64 = 0
+  /// Records older than one before them.
+  var late: UInt64 = 0
+
+  /// Sentences for the user.
+  var warnings: [String] {
+    var said: [String] = []
+    func say(_ count: UInt64, _ words: String) {
+      if count > 0 { said.append("\(count) \(count == 1 ? "record" : "records") \(words)") }
+    }
+    say(unknownEvents, "of events without a format in this file: not used")
+    say(shortRecords, "shorter than the format of their event: not used")
+    say(impossibleCPUs, "of a CPU that cannot be: not used")
+    say(late, "older than one before them on their CPU: delivered late")
+    return said
+  }
+}

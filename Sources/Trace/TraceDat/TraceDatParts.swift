@@ -1,0 +1,55 @@
+import Bytes
+
+/// All of a trace.dat but its events, whichever version it has.
+struct TraceDatParts {
+  let header: TraceDatHeader
+  var layout = PageLayout()
+  var formats = EventFormatList()
+  var options = TraceDatOptions()
+  /// The top instance of the ring buffer first, if it was recorded; it has no name.
+  var buffers: [TraceBuffer] = []
+  /// The clock's choice where version 6 has it: behind the top instance's table.
+  var clocks: String?
+  /// As version 6 says it.
+  var cpuCount: Int?
+  var kernelText: (symbol: String, address: UInt64)?
+  var threadNames: [Int32: String] = [:]
+  /// A part that is not needed is missing.
+  var isCut = false
+  var warnings: [String] = []
+
+  init(_ bytes: RawSpan) throws(TraceError) {
+    header = try TraceDatHeader(bytes)
+    if header.version == 6 {
+      do throws(ByteCursor.Truncation) {
+        try readLinear(bytes)
+      } catch {
+        throw TraceError(
+          .isCut(part: "head", needed: error.needed), offset: UInt64(error.offset))
+      }
+    } else {
+      try readSections(bytes)
+    }
+    guard buffers.contains(where: { !$0.cpus.isEmpty }) else { throw TraceError(.hasNoEvents) }
+    if formats.unreadable > 0 {
+      warnings.append("\(formats.unreadable) event formats of the recording cannot be parsed")
+    }
+    if options.hasTimeShift {
+      warnings.append(
+        "this is a guest's recording with corrections to its host's clock (TIME_SHIFT); its times "
+          + "are left as the guest saw them")
+    }
+  }
+
+  /// "header_page", u64 size and text; "header_event", u64 size and text.
+  mutating func takePageHeader(_ cursor: inout ByteCursor) throws(ByteCursor.Truncation) {
+    _ = try cursor.terminatedText()
+    let place = cursor.offset
+    guard let layout = PageLayout(try cursor.slice(try cursor.u64())) else {
+      throw ByteCursor.Truncation(offset: place, needed: 0)
+    }
+    self.layout = layout
+    _ = try cursor.terminatedText()
+    try cursor.skip(try cursor.u64())
+  }
+}

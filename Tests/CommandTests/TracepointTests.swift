@@ -1,0 +1,39 @@
+import Ptrauth
+import Replay
+import Testing
+import Trace
+
+@testable import ptrauth_trace
+
+/// Every recording once more as if no probe had been set: what kvm tracepoints alone say must never
+/// contradict the CPU, on working and on faulty kernels.
+struct TracepointTests {
+  @Test(arguments: Corpus.all)
+  func neverContradictTheCPU(corpus: Corpus) throws {
+    var file = try PerfDataFile(path: corpus.recording)
+    let session = try Session(
+      recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
+    for weak in [false, true] {
+      var configuration = Replayer.Configuration()
+      configuration.generation = weak ? Generation(release: "6.1.0") : session.generation
+      configuration.generationIsWeak = weak
+      configuration.recordedEvents = file.recording.recordedEvents.filter { !$0.isProbe }
+      var runs: [Run] = []
+      var replayer = Replayer(configuration) { if case .run(let run) = $0 { runs.append(run) } }
+      try file.readEvents { if !isProbe($0.payload) { replayer.consume($0) } }
+      let analysis = replayer.finish()
+      #expect(analysis.findings.isEmpty, "nothing can be proved from these events")
+      let score = TimelineScore(runs, corpus.truth)
+      #expect(score.contradictions.isEmpty, "weak \(weak): \(score.contradictions.prefix(3))")
+      #expect(score.matched * 10 >= score.runs * 9)
+      if !weak {
+        print("\(corpus.name): \(score.known) of \(score.matched) runs known without probes")
+      }
+    }
+  }
+}
+
+private func isProbe(_ payload: Event.Payload) -> Bool {
+  if case .probe = payload { return true }
+  return false
+}
