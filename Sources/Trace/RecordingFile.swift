@@ -7,6 +7,8 @@ public final class RecordingFile {
   private var traceDat: TraceDatFile?
   private var text: FtraceTextFile?
 
+  /// ``readEvents(_:)`` can be called more than once: false for a pipe.
+  public let canReread: Bool
   /// See ``PerfDataFile/recording``.
   public private(set) var recording: Recording
   /// Known after ``readEvents(_:)``.
@@ -15,60 +17,52 @@ public final class RecordingFile {
   public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
   public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
-  /// ``readEvents(_:)`` can be called more than once: false for a pipe.
-  public let canReread: Bool
-
-  /// - Parameters:
-  ///   - path: a file; also a directory of perf, a FIFO, or "-", standard input, with a stream of perf.
-  ///   - formats: where to take event formats from for a perf.data without, see ``PerfDataFile``.
-  public init(path: String, formats: String? = nil) throws(TraceError) {
-    if Self.onlyPerfCanBe(path) {
-      let file = try PerfDataFile(path: path, formats: formats)
+  /// - Parameter path: a file; a directory of `perf record --threads`; "-" or a FIFO, for a stream of
+  ///   `perf record -o -`.
+  public init(path: String) throws(TraceError) {
+    let format: Format = try Self.format(of: path)
+    switch format {
+    case .perfData:
+      let file = try PerfDataFile(path: path)
       recording = file.recording
       canReread = file.canReread
       perfData = consume file
-      return
-    }
-    canReread = true
-    let start = try Self.start(of: path)
-    if start.starts(with: TraceDatHeader.magic) {
+    case .traceDat:
       let file = try TraceDatFile(path: path)
       recording = file.recording
+      canReread = true
       traceDat = consume file
-    } else if StreamHeader.magics.contains(where: { start.starts(with: $0) })
-      || CompressionFormat(head: start) != nil
-    {
-      let file = try PerfDataFile(path: path, formats: formats)
-      recording = file.recording
-      perfData = consume file
-    } else if FtraceTextFile.looksLikeFtraceText(start) {
+    case .text:
       let file = try FtraceTextFile(path: path)
       recording = file.recording
+      canReread = true
       text = consume file
-    } else {
-      throw TraceError(start.isEmpty ? .isEmpty : .isUnknownFormat, path: path)
     }
   }
 
-  /// Streams and directories.
-  private static func onlyPerfCanBe(_ path: String) -> Bool {
-    ByteStream.isStream(path) || Folder.isDirectory(path)
-  }
+  private enum Format { case perfData, traceDat, text }
 
   /// Enough of the beginning to tell the format: a magic, or the first lines of a text behind its
   /// comments.
   private static let startCount = 1 << 16
 
-  private static func start(of path: String) throws(TraceError) -> [UInt8] {
+  private static func format(of path: String) throws(TraceError) -> Format {
+    if ByteStream.isStream(path) || Folder.isDirectory(path) { return .perfData }
+    let start: [UInt8]
     do throws(MappedFile.Failure) {
       let file = try MappedFile(path: path)
-      return file.bytes.extracting(first: startCount).copied()
+      start = file.bytes.extracting(first: startCount).copied()
     } catch {
       throw TraceError(TraceError.Code(error), path: path)
     }
+    guard !start.isEmpty else { throw TraceError(.isEmpty, path: path) }
+    if start.starts(with: TraceDatHeader.magic) { return .traceDat }
+    if StreamHeader.isPerfData(start) || CompressionFormat(head: start) != nil { return .perfData }
+    if FtraceTextFile.looksLikeFtraceText(start) { return .text }
+    throw TraceError(.isUnknownFormat, path: path)
   }
 
-  /// Delivers all events in time order, from the first, as often as it is called; those of a pipe once.
+  /// Delivers all events in time order, from the first; as often as it is called if ``canReread``.
   public func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
     try read(&perfData, body)
     try read(&traceDat, body)

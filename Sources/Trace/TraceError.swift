@@ -16,7 +16,6 @@ public struct TraceError: Error, Sendable {
     case isNotRegularFile
     case isEmpty
     case isNotPerfData
-    case isBigEndian
     /// A recording in file mode comes through a pipe.
     case isFileInStream
     /// A packed recording comes through a pipe.
@@ -34,6 +33,8 @@ public struct TraceError: Error, Sendable {
     case isCorrupt(part: String, reason: String)
     /// The samples of `event` have no time.
     case hasNoTime(event: String)
+    /// A trace.dat of the other byte order.
+    case isBigEndian
     /// Not a recording of any kind that is read here.
     case isUnknownFormat
     case isNotTraceDat
@@ -47,15 +48,15 @@ public struct TraceError: Error, Sendable {
     case hasNoEvents
     /// Several events, samples without an id in the same place.
     case cannotTellEventsApart
-    /// A stream that describes no events.
-    case describesNoEvents
-    /// Event formats were asked for from where there are none.
-    case hasNoFormats(reason: String)
     case isNotFtraceText
     /// Text printed under a trace option that hides what the events are.
     case textOption(String)
     /// Output of `atrace -z`.
     case isCompressedText
+    /// A stream that describes no events.
+    case streamHasNoEvents
+    /// Event formats were asked for from where there are none.
+    case hasNoFormats(reason: String)
   }
 
   public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
@@ -90,6 +91,9 @@ extension TraceError.Code {
       "the file is empty; the recorder failed before it wrote anything, record again"
     case .isNotPerfData:
       "this is not a perf.data file (it does not start with PERFILE2)"
+    case .isBigEndian:
+      "this recording was written on a big-endian machine, which is not supported; "
+        + "print it as text there with `trace-cmd report`"
     case .isFileInStream:
       "this is a perf.data in file mode, which cannot be read from a pipe: its header points "
         + "forwards and backwards; give its path"
@@ -105,9 +109,6 @@ extension TraceError.Code {
       "the recording cannot be unpacked: \(reason); unpack it by hand, or copy it again"
     case .cannotReread:
       "the stream has been read and cannot be read again; save it to a file first"
-    case .isBigEndian:
-      "this recording was written on a big-endian machine, which is not supported; "
-        + "print it as text there with `perf script` or `trace-cmd report`"
     case .isVersion1:
       "this is a perf.data of version 1 (PERFFILE, before Linux 2.6.32), which is not supported; "
         + "record again with a newer perf"
@@ -140,10 +141,6 @@ extension TraceError.Code {
     case .cannotTellEventsApart:
       "several events were recorded with different sample layouts and without identifiers "
         + "(PERF_SAMPLE_IDENTIFIER), so samples cannot be told apart; record with a newer perf"
-    case .describesNoEvents:
-      "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
-    case .hasNoFormats(let reason):
-      "no event formats can be taken from here: \(reason)"
     case .isNotFtraceText:
       "no line of this text is an event of ftrace, trace-cmd report or perf script; pass the "
         + "recording itself, or its text with task, CPU, time and event in each line"
@@ -153,6 +150,10 @@ extension TraceError.Code {
         + "and print the trace again"
     case .isCompressedText:
       "this is the compressed output of atrace, which is not supported; record without -z"
+    case .streamHasNoEvents:
+      "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
+    case .hasNoFormats(let reason):
+      "no event formats can be taken from here: \(reason)"
     }
   }
 }

@@ -9,7 +9,7 @@ struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Replay a recording and report missed saves and redundant key switches.",
     discussion: """
-      Reads perf.data or trace.dat, finds the recorded kernel's vmlinux by its build-id (beside the \
+      Reads perf.data, trace.dat or ftrace text; finds the recorded kernel's vmlinux by its build-id (beside the \
       recording, in the build-id cache, /usr/lib/debug, /boot, debuginfod), follows every vCPU and reports.
 
       Examples:
@@ -22,7 +22,9 @@ struct Analyze: ParsableCommand {
       input is unusable; 64 usage.
       """)
 
-  @Argument(help: "The recording.", completion: .file())
+  @Argument(
+    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text.",
+    completion: .file())
   var recording: String?
 
   @Option(
@@ -96,10 +98,15 @@ struct Analyze: ParsableCommand {
   private func analyze(_ path: String) throws -> ExitCode {
     let session = try Session(recording: path, vmlinux: vmlinux, generation: generation)
     let sink = try ByteSink(path: output)
-    var analysis = try session.replay(timeline: nil)
-    if format == .jsonl {
-      // Whether the shadow can be trusted is known only at the end: the timeline is a second pass.
-      let shadowIsNotLive = analysis.findings.contains { $0.rule == .trapWhileEnabled }
+    var analysis: Analysis
+    if format != .jsonl {
+      analysis = try session.replay(timeline: nil)
+    } else {
+      // Whether the shadow can be trusted is known only at the end: where that is possible, the
+      // timeline is a second pass.
+      let shadowIsNotLive =
+        try session.canReread
+        && session.replay(timeline: nil).findings.contains { $0.rule == .trapWhileEnabled }
       var lines = TimelineLines()
       var failure: ByteSinkError?
       analysis = try session.replay(shadowIsNotLive: shadowIsNotLive) { entry in

@@ -49,6 +49,9 @@ final class Session {
     self.file = file
   }
 
+  /// The recording can be replayed more than once: false for a pipe.
+  var canReread: Bool { file.canReread }
+
   /// Runs the recording through the model.
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?

@@ -152,8 +152,8 @@ struct HostileFileTests {
     #expect(read(Array("PERF".utf8))?.code == .isNotPerfData)
     #expect(read(Array("PERFFILE".utf8))?.code == .isVersion1)
     #expect(read(Array("2ELIFREP".utf8))?.code == .isCut(part: "header", needed: 16))
-    #expect(read(Array("PERFILE2".utf8) + [16, 0, 0, 0, 0, 0, 0, 0])?.code == .describesNoEvents)
-    #expect(read(Array("2ELIFREP".utf8) + [0, 0, 0, 0, 0, 0, 0, 16])?.code == .describesNoEvents)
+    #expect(read(Array("PERFILE2".utf8) + [16, 0, 0, 0, 0, 0, 0, 0])?.code == .streamHasNoEvents)
+    #expect(read(Array("2ELIFREP".utf8) + [0, 0, 0, 0, 0, 0, 0, 16])?.code == .streamHasNoEvents)
     #expect(read(Array("PERFILE2".utf8) + [17, 0, 0, 0, 0, 0, 0, 0])?.code == .headerSize(17))
     #expect {
       _ = try PerfDataFile(path: "/tmp")

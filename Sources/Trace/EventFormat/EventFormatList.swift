@@ -3,6 +3,8 @@ import Bytes
 /// The event formats of a recording, as trace-cmd and perf lay them out one after another
 /// (Documentation/trace-cmd/trace-cmd.dat.v6.5.txt, "FTRACE EVENT FORMATS", "EVENT FORMATS").
 struct EventFormatList {
+  /// The recorded machine's byte order, which the fields of its events are in.
+  var isBigEndian = false
   private(set) var formats: [EventFormat] = []
   /// Formats that libtraceevent could not read.
   private(set) var unreadable = 0
@@ -29,7 +31,8 @@ struct EventFormatList {
   ) throws(ByteCursor.Truncation) {
     for _ in 0..<(try cursor.u32()) {
       let text = try cursor.slice(try cursor.u64())
-      if let format = parser.parse(text, system: system) {
+      if var format = parser.parse(text, system: system) {
+        format.isBigEndian = isBigEndian
         formats.append(format)
       } else {
         unreadable += 1

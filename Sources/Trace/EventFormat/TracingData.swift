@@ -40,9 +40,9 @@ struct TracingData {
       guard let parser = FormatParser(longSize: longSize) else { return }
       for _ in 0..<(try cursor.u32()) { try cursor.skip(try cursor.u64()) }
       var list = EventFormatList()
+      list.isBigEndian = isBigEndian
       defer {
         formats = list.formats
-        for index in formats.indices { formats[index].isBigEndian = isBigEndian }
         unreadable = list.unreadable
       }
       try list.takeSystems(&cursor, parser)

@@ -37,7 +37,7 @@ struct PipeHead {
       if type == RecordKind.tracingData { try readTracingData(payload, &input, file) }
     }
     input.chunks.release(before: input.place.chunk)
-    guard !attributes.isEmpty else { throw TraceError(.describesNoEvents, offset: input.offset) }
+    guard !attributes.isEmpty else { throw TraceError(.streamHasNoEvents, offset: input.offset) }
   }
 
   private mutating func takeNext(

@@ -10,8 +10,11 @@ struct StreamHeader {
 
   static let byteCount = 16
   private static let magic = Array("PERFILE2".utf8)
-  /// What a perf.data starts with: also those of another byte order, and of version 1.
-  static let magics = [magic, magic.reversed(), Array("PERFFILE".utf8)]
+
+  /// What a perf.data starts with, whatever its mode, byte order and version.
+  static func isPerfData(_ start: [UInt8]) -> Bool {
+    [magic, magic.reversed(), Array("PERFFILE".utf8)].contains { start.starts(with: $0) }
+  }
 
   init(_ bytes: RawSpan) throws(TraceError) {
     guard bytes.byteCount > 0 else { throw TraceError(.isEmpty) }
