@@ -14,6 +14,9 @@ struct PipeHead {
   /// Largest tracing data in bytes; those of all events of a kernel have some 20 MB.
   static let tracingDataLimit: UInt64 = 1 << 28
 
+  /// Bytes in which the first event must come: the threads and maps of a large machine fit in.
+  private static let limit: UInt64 = 1 << 30
+
   init(isSwapped: Bool) { self.isSwapped = isSwapped }
 
   /// Reads from behind the 16 bytes of the header up to the first event.
@@ -25,6 +28,11 @@ struct PipeHead {
     {
       let payload = input.unparsed.u32(at: 8, swapped: isSwapped) ?? 0
       guard try takeNext(input, size: Int(size), type: type) else { break }
+      guard input.offset < Self.limit else {
+        throw TraceError(
+          .isCorrupt(part: "stream", reason: "no event comes in its first GiB"),
+          offset: input.offset)
+      }
       input.consume(Int(size))
       if type == RecordKind.tracingData { try readTracingData(payload, &input, file) }
     }
