@@ -229,6 +229,19 @@ struct RuleTests {
     #expect(!text.contains(String(v.host.registers[0])), "a key value is said")
   }
 
+  /// Two slots that hold nothing are no shared key.
+  @Test(arguments: [0, KeySlots.resetValue])
+  func equalButEmptySlotsProveNothing(value: UInt64) {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    v.guest = KeySlots(repeating: value)
+    v.host = KeySlots(seed: 8).with(3, value)
+    script.run(v, hcr: on)
+    #expect(!script.correctnessRules.contains("missed-guest-restore"))
+  }
+
   @Test func staleHostContext() {
     var script = Script()
     var v = Script.VCPU()
