@@ -79,7 +79,8 @@ extension Replayer {
     for found in staleEnables.takeAll() where !mayLackEvents(found) { commit(found) }
     judgeThrash()
     let findings = log.sorted()
-    let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || breaks > 0
+    let missing = breaks.count(until: lastTime)
+    let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
     let verdict: Analysis.Verdict
     if findings.contains(where: \.rule.isCorrectness) {
@@ -106,7 +107,7 @@ extension Replayer {
       notObservable: notObservable(), firstTime: firstTime ?? 0, lastTime: lastTime,
       eventCount: eventCount,
       lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
-      sequenceBreaks: breaks, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
+      sequenceBreaks: missing, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, silentTails: silentTails(), isIncomplete: isIncomplete)
   }

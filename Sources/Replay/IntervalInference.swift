@@ -71,6 +71,13 @@ extension Replayer {
       return say(line, index)
     }
     known.previousTrap = nil
+    if run.mayBeKeyTrap, !known.lacksFeature {
+      // If it was one, the bits may be set from here on.
+      known.everTrapped = true
+      known.trappedInInterval = true
+      flush(&known, index, as: nil)
+      return say(line, index)
+    }
     if known.lacksFeature || (known.isWholeLifeSeen && !known.everTrapped && showsEveryTrap) {
       line.atEntry = zero
       line.atExit = zero
@@ -84,7 +91,7 @@ extension Replayer {
   /// Load intervals can be told apart, and the generation says what a trap means.
   private var canInfer: Bool {
     generation != nil && !capabilities.samplesShadow
-      && (capabilities.hasLoadProbe
+      && ((capabilities.hasLoadProbe && probesHit.contains(.vcpuLoad))
         || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit))
   }
 

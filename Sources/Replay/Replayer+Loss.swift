@@ -35,7 +35,7 @@ extension Replayer {
 
   /// The vCPU's events do not follow on one another: some are missing.
   mutating func broken(vcpu index: Int) {
-    breaks += 1
+    breaks.note(lastTime, since: firstTime ?? lastTime)
     wall(index)
   }
 

@@ -18,11 +18,16 @@ extension Replayer {
   /// kvm_sys_access of a key register, where no event carried the ESR.
   mutating func sysAccess(_ at: Moment, _ register: SystemRegister, isWrite: Bool) {
     guard let run = threads[at.tid]?.run, run.trap == nil, run.exit != nil,
-      run.ec == ExceptionClass.systemRegister.rawValue,
+      run.ec == ExceptionClass.systemRegister.rawValue
+    else { return }
+    guard
       let key = KeyRegister(
         op0: register.op0, op1: register.op1, crn: register.crn, crm: register.crm,
         op2: register.op2)
-    else { return }
+    else {
+      threads[at.tid]?.run?.isOtherRegister = true
+      return
+    }
     trapped(at, .register(KeyRegisterAccess(register: key, isWrite: isWrite)))
   }
 

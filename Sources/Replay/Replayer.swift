@@ -43,7 +43,7 @@ public struct Replayer {
   /// Addresses of probe hits that are no known function, with their count.
   var unresolvedProbes: [UInt64: UInt64] = [:]
   /// Sequences that cannot happen without missing events.
-  var breaks: UInt64 = 0
+  var breaks = SequenceBreaks()
   var firstTime: UInt64?
   var lastTime: UInt64 = 0
   var eventCount: UInt64 = 0

@@ -42,6 +42,8 @@ struct OpenRun {
   /// ESR_EL2 of the exit, from handle_exit or kvm_handle_sys_reg.
   var esr: UInt64?
   var trap: PtrauthTrap?
+  /// kvm_sys_access said that the trapped register is no key register.
+  var isOtherRegister = false
   /// The handler was seen; otherwise it is taken to have run by the time the run is closed.
   var isAnswered = false
   /// Its key slots were looked at.
@@ -69,6 +71,11 @@ struct OpenRun {
     self.enter = enter
     entryPC = pc
     self.expected = expected
+  }
+
+  /// A trapped system register access of which no event says which register: it may be a key's.
+  var mayBeKeyTrap: Bool {
+    ec == ExceptionClass.systemRegister.rawValue && trap == nil && esr == nil && !isOtherRegister
   }
 
   /// The guest certainly ran. __guest_enter may return at once with a pending interrupt (IRQ), and

@@ -149,4 +149,23 @@ struct InferenceTests {
       #expect(bits(script).allSatisfy { $0.0 == .clear }, "\(generation.name)")
     }
   }
+
+  @Test func aRegisterTrapThatNothingNamesMayBeAKeys() {
+    // kvm_exit EC 0x18 alone: if it was a key register, the vCPU is enabled from here on.
+    var script = script()
+    let v = Script.VCPU()
+    born(&script, v)
+    script.run(v, hcr: 0)
+    script.run(v, hcr: 0, ec: 0x18)
+    script.run(v, hcr: 0)
+    let unnamed = bits(script)
+    #expect(unnamed[0].0 == .clear)
+    #expect(unnamed[1].0 == .unknown && unnamed[2].0 == .unknown)
+    // Named as another register, it is of no concern.
+    script.events.insert(
+      Event(
+        time: script.events[5].time + 1, cpu: v.cpu, pid: v.pid, tid: v.tid,
+        payload: .handleSysReg(esr: 0x6200_0000 | 3 << 20 | 6 << 1 | 1)), at: 6)
+    #expect(bits(script).allSatisfy { $0.0 == .clear })
+  }
 }

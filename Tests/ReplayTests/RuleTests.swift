@@ -440,4 +440,23 @@ struct RuleTests {
     // The first load may follow a handler that was under way.
     #expect(finding?.count == UInt64(loads - 1))
   }
+
+  /// A recorder turns its events on and off one by one: what is torn there is no loss.
+  @Test func tornEdgesAreNoLoss() {
+    func script(exitAlone at: UInt64) -> Script {
+      var script = Script()
+      let v = Script.VCPU()
+      script.load(v)
+      for step in UInt64(0)..<10 {
+        script.time = 1_000_000 + step * 100_000_000
+        script.run(v, hcr: 0)
+        if step == at { script.add(v, .exit(ret: 0, ec: 0, pc: 0)) }
+      }
+      return script
+    }
+    #expect(script(exitAlone: 0).replay().analysis.verdict == .clean)
+    #expect(script(exitAlone: 9).replay().analysis.verdict == .clean)
+    let torn = script(exitAlone: 5).replay().analysis
+    #expect(torn.verdict == .incomplete && torn.sequenceBreaks == 1)
+  }
 }
