@@ -32,72 +32,29 @@ struct Analyze: ParsableCommand {
     completion: .file())
   var input: String?
 
-  @Option(
-    name: [.customShort("k"), .long],
-    help: "The recorded kernel's vmlinux; may be .xz or .zst.", completion: .file())
-  var vmlinux: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "The key switch's generation, where no vmlinux tells: v7, 5.2, 5.8 ... or a release.",
-      valueName: "name"))
-  var generation: String?
-
   @Option(help: "text, json (one document) or jsonl (the timeline, one object a line).")
-  var format = Format.text
-
-  @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
-  var output = "-"
-
-  @Option(
-    help:
-      "Exit with 1 for findings of this severity or above: info, low, medium, high, critical, none."
-  )
-  var failOn = FailOn.medium
-
-  @Option(help: "auto, always or never.")
-  var color = ColorChoice.auto
+  var format = ReportFormat.text
 
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
   var verbose = false
 
-  @Flag(name: .shortAndLong, help: "No warnings on standard error.")
-  var quiet = false
-
-  enum Format: String, ExpressibleByArgument, CaseIterable { case text, json, jsonl }
-  enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case auto, always, never }
-  enum FailOn: String, ExpressibleByArgument, CaseIterable {
-    case info, low, medium, high, critical, none
-    var severity: Rule.Severity? { Rule.Severity(name: rawValue) }
-  }
+  @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Exit code") var verdict: VerdictOptions
 
   func validate() throws {
     if recording != nil, input != nil {
       throw ValidationError("give the recording once: as an argument or with --input")
     }
-    if let generation, Generation(named: generation) == nil {
-      let names = Generation.all.map(\.name).joined(separator: ", ")
-      throw ValidationError(
-        "--generation \(generation): not a generation (\(names)) and not a kernel release")
-    }
   }
 
   func run() throws {
-    do {
-      let status = try analyze(recording ?? input ?? "perf.data")
-      if status != ExitStatus.clean { throw status }
-    } catch let problem as Problem {
-      ProcessState.complain("ptrauth-trace: \(problem.sentence)")
-      throw ExitStatus.incomplete
-    } catch let error as ByteSinkError {
-      ProcessState.complain("ptrauth-trace: \(error)")
-      throw ExitStatus.incomplete
-    }
+    try verdict.exitCode.run { try analyze(recording ?? input ?? "perf.data") }
   }
 
-  private func analyze(_ path: String) throws -> ExitCode {
-    let session = try Session(recording: path, vmlinux: vmlinux, generation: generation)
-    let sink = try ByteSink(path: output)
+  private func analyze(_ path: String) throws -> Outcome {
+    let session = try Session(recording: path, kernel)
+    let sink = try ByteSink(path: output.output)
     var analysis: Analysis
     if format != .jsonl {
       analysis = try session.replay(timeline: nil)
@@ -116,32 +73,25 @@ struct Analyze: ParsableCommand {
       if let failure { throw failure }
     }
     let document = try session.document(analysis)
-    if !quiet { for warning in document.recording.warnings { complain(warning, unless: .text) } }
+    if !output.quiet {
+      for warning in document.recording.warnings { complain(warning, unless: .text) }
+    }
     switch format {
     case .text:
       try sink.write(
-        TextReport.render(document, style: Style(isColoured: isColoured), isVerbose: verbose))
+        TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
+      )
     case .json: try sink.write(JSONReport.render(document))
     case .jsonl: break
     }
     try sink.flush()
-    return ExitStatus.of(analysis, failOn: failOn.severity)
+    return Outcome(analysis, failOn: verdict.failOn.severity)
   }
 
   /// The text report says its warnings itself.
-  private func complain(_ warning: String, unless format: Format) {
-    if self.format != format || output != "-" {
+  private func complain(_ warning: String, unless format: ReportFormat) {
+    if self.format != format || !output.isStandardOutput {
       ProcessState.complain("ptrauth-trace: warning: \(warning)")
-    }
-  }
-
-  private var isColoured: Bool {
-    switch color {
-    case .always: true
-    case .never: false
-    case .auto:
-      output == "-" && ProcessState.standardOutputIsTerminal
-        && (ProcessState.environment["NO_COLOR"] ?? "").isEmpty
     }
   }
 }

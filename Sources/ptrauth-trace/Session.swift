@@ -14,10 +14,17 @@ final class Session {
   private let generationIsWeak: Bool
   private var warnings: [String] = []
 
+  convenience init(recording path: String, _ options: KernelOptions) throws(Problem) {
+    try self.init(
+      recording: path, vmlinux: options.vmlinux, generation: options.generation)
+  }
+
   /// - Parameters:
   ///   - vmlinux: `--vmlinux`; nil to look for one.
   ///   - generation: `--generation`, validated.
-  init(recording path: String, vmlinux: String?, generation named: String?) throws(Problem) {
+  init(
+    recording path: String, vmlinux: String? = nil, generation named: String? = nil
+  ) throws(Problem) {
     let file: RecordingFile
     do { file = try RecordingFile(path: path) } catch { throw Problem("\(error)") }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)

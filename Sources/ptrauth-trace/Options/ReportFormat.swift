@@ -1,0 +1,6 @@
+import ArgumentParser
+
+/// How `analyze` shows its result.
+enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
+  case text, json, jsonl
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Ptrauth
+
+/// What makes the command fail, and with which exit code.
+struct VerdictOptions: ParsableArguments {
+  @Option(
+    help:
+      "Fail on findings of this severity or above: info, low, medium, high, critical, none."
+  )
+  var failOn = FailOn.medium
+
+  @Option(
+    help: ArgumentHelp(
+      "standard: 0, 1 findings, 2 cannot judge; bisect: 2 becomes 125; kselftest: 2 becomes 4.",
+      valueName: "dialect"))
+  var exitCode = ExitDialect.standard
+
+  enum FailOn: String, ExpressibleByArgument, CaseIterable {
+    case info, low, medium, high, critical, none
+    var severity: Rule.Severity? { Rule.Severity(name: rawValue) }
+  }
+}
+
+extension ExitDialect: ExpressibleByArgument {}
