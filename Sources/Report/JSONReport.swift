@@ -17,6 +17,9 @@ import Replay
 ///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}]
 ///     notObservable rule, reason, remedy
 ///
+/// Several recordings are an array of such documents; one that cannot be read is there with schema,
+/// recording {path}, verdict "unusable" and error (a sentence).
+///
 /// Times are nanoseconds of the recording's clock. Counters named in `lowerBounds` are lower bounds.
 /// Key values never appear.
 public enum JSONReport {

@@ -17,15 +17,19 @@ struct Analyze: ParsableCommand {
         ptrauth-trace analyze -k vmlinux trace.dat
         ptrauth-trace analyze -k vmlinux perf.data --format json -o report.json
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
+        ptrauth-trace analyze a.dat b.data
+
+      Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
+      that of the worst: findings, then what cannot be judged, then clean.
 
       Exit codes: 0 clean; 1 findings of severity --fail-on or above; 2 events are missing or the \
       input is unusable; 64 usage.
       """)
 
   @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text.",
+    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
     completion: .file())
-  var recording: String?
+  var recordings: [String] = []
 
   @Option(
     name: [.customShort("i"), .long], help: "The recording (as perf spells it; default perf.data).",
@@ -43,18 +47,32 @@ struct Analyze: ParsableCommand {
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
 
   func validate() throws {
-    if recording != nil, input != nil {
+    if !recordings.isEmpty, input != nil {
       throw ValidationError("give the recording once: as an argument or with --input")
+    }
+    if recordings.count(where: { $0 == "-" }) > 1 {
+      throw ValidationError("standard input can be read once")
     }
   }
 
   func run() throws {
-    try verdict.exitCode.run { try analyze(recording ?? input ?? "perf.data") }
+    try verdict.exitCode.run {
+      if recordings.count > 1 { return try analyzeSeveral(recordings) }
+      let session = try Session(recording: recordings.first ?? input ?? "perf.data", kernel)
+      let sink = try ByteSink(path: output.output)
+      let document = try replay(session, to: sink)
+      try write(document, to: sink)
+      try sink.flush()
+      return outcome(document)
+    }
   }
 
-  private func analyze(_ path: String) throws -> Outcome {
-    let session = try Session(recording: path, kernel)
-    let sink = try ByteSink(path: output.output)
+  func outcome(_ document: Document) -> Outcome {
+    Outcome(document.analysis, failOn: verdict.failOn.severity)
+  }
+
+  /// Replays one recording; the timeline is written meanwhile if it is asked for.
+  func replay(_ session: Session, to sink: ByteSink) throws -> Document {
     var analysis: Analysis
     if format != .jsonl {
       analysis = try session.replay(timeline: nil)
@@ -72,7 +90,11 @@ struct Analyze: ParsableCommand {
       }
       if let failure { throw failure }
     }
-    let document = try session.document(analysis)
+    return try session.document(analysis)
+  }
+
+  /// The report of one recording, unless it was written while it was replayed.
+  func write(_ document: Document, to sink: ByteSink) throws {
     if !output.quiet {
       for warning in document.recording.warnings { complain(warning, unless: .text) }
     }
@@ -84,8 +106,6 @@ struct Analyze: ParsableCommand {
     case .json: try sink.write(JSONReport.render(document))
     case .jsonl: break
     }
-    try sink.flush()
-    return Outcome(analysis, failOn: verdict.failOn.severity)
   }
 
   /// The text report says its warnings itself.

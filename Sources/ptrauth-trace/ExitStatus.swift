@@ -4,12 +4,14 @@ import Ptrauth
 import Replay
 
 /// What a command found, as far as its exit code tells. Exit codes are part of the interface.
-enum Outcome {
+///
+/// From the best to the worst: what was found stays true, whatever else could not be read.
+enum Outcome: Comparable {
   case clean
-  /// Findings at or above `--fail-on`.
-  case findings
   /// Input unusable, or events missing.
   case cannotJudge
+  /// Findings at or above `--fail-on`.
+  case findings
 
   init(_ analysis: Analysis, failOn: Rule.Severity?) {
     if let failOn, analysis.findings.contains(where: { $0.rule.severity >= failOn }) {

@@ -61,7 +61,7 @@ struct AnalyzeTests {
     ]
     for (arguments, says) in cases {
       let command = try Analyze.parse(arguments)
-      let sentence = try #require(problem(command.recording ?? "", command.kernel.vmlinux))
+      let sentence = try #require(problem(command.recordings.first ?? "", command.kernel.vmlinux))
       #expect(sentence.contains(says), "\(sentence)")
       #expect(!sentence.contains("\n"))
       #expect(try run(arguments).code == 2)
