@@ -7,7 +7,7 @@ import Trace
 
 /// One recording with the kernel that was recorded, ready to be replayed.
 final class Session {
-  private let file: RecordingFile
+  let file: RecordingFile
   private let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
@@ -88,7 +88,7 @@ final class Session {
     return configuration
   }
 
-  private func whyUnusable(_ recording: Recording) -> String {
+  func whyUnusable(_ recording: Recording) -> String {
     if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
       return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
     }

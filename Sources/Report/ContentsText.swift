@@ -1,0 +1,137 @@
+import Ptrauth
+import Replay
+
+/// `info` on a terminal: whether the recording suffices first, then what is in it.
+public enum ContentsText {
+  public static func render(_ contents: Contents, style: Style) -> String {
+    var page = Page(style)
+    verdict(contents, &page)
+    header(contents, &page)
+    events(contents, &page)
+    cpus(contents, &page)
+    evidence(contents, &page)
+    rules(contents, &page)
+    return page.text
+  }
+
+  private static func verdict(_ contents: Contents, _ page: inout Page) {
+    let judged = contents.judged.count
+    let all = Rule.all.count(where: \.isCorrectness)
+    let gaps =
+      contents.isIncomplete ? "; events are missing, so no verdict can be clean" : ""
+    switch contents.sufficiency {
+    case .yes:
+      let word =
+        contents.isIncomplete ? page.style.yellow("SUFFICES") : page.style.green("SUFFICES")
+      page.line("\(word): all \(all) correctness rules can be judged\(gaps)")
+    case .partly:
+      page.line(
+        page.style.yellow("SUFFICES IN PART")
+          + ": \(judged) of \(all) correctness rules can be judged\(gaps)")
+    case .no:
+      page.line(page.style.yellow("DOES NOT SUFFICE") + ": " + contents.shortcoming)
+    }
+  }
+
+  private static func header(_ contents: Contents, _ page: inout Page) {
+    let facts = contents.document.recording
+    let kernel = contents.document.kernel
+    page.line()
+    page.paragraph("recording  ", "\(facts.path) (\(facts.format), \(size(facts.byteCount)))")
+    if let span = contents.span {
+      let times =
+        contents.clockIsInNanoseconds
+        ? "\(seconds(span.first)) to \(seconds(span.last)) (\(duration(span.last - span.first)))"
+        : "\(span.first) to \(span.last), which are ticks and not nanoseconds"
+      page.paragraph("clock      ", "\(facts.clock): \(times)")
+    } else {
+      page.paragraph("clock      ", "\(facts.clock); no event has a time")
+    }
+    if !facts.commandLine.isEmpty {
+      page.paragraph("recorder   ", facts.commandLine.joined(separator: " "))
+    }
+    let machine = [facts.osRelease, facts.architecture].compactMap(\.self)
+    page.paragraph(
+      "kernel     ",
+      ([machine.isEmpty ? "release not recorded" : machine.joined(separator: " ")]
+        + [kernel.recordedBuildID.map { "build-id \($0)" } ?? "no build-id recorded"])
+        .joined(separator: "; "))
+    page.paragraph(
+      "vmlinux    ", (kernel.path.map { "\($0): " } ?? "none: ") + kernel.match)
+    page.paragraph(
+      "scheme     ",
+      kernel.generation.map { "\($0.name) (\($0.id)), from \(kernel.generationBasis)" }
+        ?? "not known: \(kernel.generationBasis)")
+    for guest in contents.guests {
+      page.paragraph("guest      ", "\(guest.name), \(counted(UInt64(guest.vcpus), "vCPU"))")
+    }
+    if facts.lostSamples > 0 {
+      page.paragraph(
+        "lost       ",
+        "\(counted(facts.lostSamples, "event")) in all, as the recorder counted without saying when"
+      )
+    }
+    if facts.isIncomplete { page.paragraph("cut        ", "the end of the recording is missing") }
+    if contents.document.analysis.sequenceBreaks > 0 {
+      page.paragraph(
+        "missing    ",
+        "\(counted(contents.document.analysis.sequenceBreaks, "sequence")) of events cannot be "
+          + "without missing ones, though the recording does not say so")
+    }
+    for warning in facts.warnings { page.paragraph("warning    ", warning) }
+  }
+
+  private static func events(_ contents: Contents, _ page: inout Page) {
+    let events = contents.document.recording.events
+    page.heading("Events")
+    page.line("  \(String(contents.eventCount).right(10)) in all")
+    for event in events { page.line("  \(String(event.count).right(10)) \(event.name)") }
+  }
+
+  private static func cpus(_ contents: Contents, _ page: inout Page) {
+    guard !contents.cpus.isEmpty else { return }
+    page.heading("pCPUs")
+    let online = contents.document.recording.cpusOnline.map { ", \($0) online" } ?? ""
+    page.line("  \(counted(UInt64(contents.cpus.count), "pCPU")) with events or losses\(online)")
+    page.line("  " + "cpu".right(4) + "first".right(20) + "last".right(20) + "lost".right(12))
+    func time(_ value: UInt64?) -> String {
+      value.map { contents.clockIsInNanoseconds ? seconds($0) : String($0) } ?? "-"
+    }
+    for cpu in contents.cpus {
+      let lost = cpu.lost.map { $0 == 0 ? "uncounted" : String($0) } ?? "0"
+      page.line(
+        "  " + (cpu.cpu < 0 ? "?" : String(cpu.cpu)).right(4) + time(cpu.span?.first).right(20)
+          + time(cpu.span?.last).right(20) + lost.right(12))
+    }
+  }
+
+  private static func evidence(_ contents: Contents, _ page: inout Page) {
+    page.heading("Evidence")
+    for source in contents.evidence {
+      page.paragraph("  \(source.isThere ? "yes" : "no ")  ", source.kind.words)
+      if source.isThere {
+        page.paragraph(
+          "       ", "\(source.events.joined(separator: ", ")): \(counted(source.count, "hit"))")
+      } else if source.events.isEmpty {
+        page.paragraph("       ", source.kind.remedy)
+      } else {
+        page.paragraph("       ", "\(source.events.joined(separator: ", ")): never hit")
+      }
+    }
+  }
+
+  private static func rules(_ contents: Contents, _ page: inout Page) {
+    page.heading("Rules that can be judged")
+    let hidden = contents.document.analysis.notObservable
+    for rule in Rule.all {
+      if contents.obstacle != nil {
+        page.line("  no   \(rule.id)")
+      } else if let item = hidden.first(where: { $0.rule == rule }) {
+        page.line("  no   \(rule.id)")
+        page.paragraph("       ", "\(item.reason); \(item.remedy)")
+      } else {
+        page.line("  yes  \(rule.id)")
+      }
+    }
+  }
+}
