@@ -1,10 +1,19 @@
-import Ptrauth
+public import Ptrauth
 
 // Which rules this recording can show, per generation and probe. "Not observable" is never
 // "no violation".
+extension Analysis {
+  /// The rules that a replay judges.
+  public static let judgedRules: [Rule] = [
+    .missedHostSave, .staleEnable, .missedGuestRestore, .staleHostContext, .missedGuestSave,
+    .switchWithoutFeature, .trapWhileEnabled, .bitsDiffer, .redundantSwitch, .redundantHostSave,
+    .lazyThrash,
+  ]
+}
+
 extension Replayer {
   func notObservable() -> [Analysis.NotObservable] {
-    Rule.all.compactMap { rule in
+    Analysis.judgedRules.compactMap { rule in
       guard let (reason, remedy) = obstacle(to: rule) else { return nil }
       return Analysis.NotObservable(rule: rule, reason: reason, remedy: remedy)
     }

@@ -1,3 +1,4 @@
+import Ptrauth
 public import Replay
 
 /// Several recordings of one call: how each was judged.

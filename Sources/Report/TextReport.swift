@@ -31,7 +31,7 @@ public enum TextReport {
         + ": events are missing; nothing was found outside the gaps"
     case .clean:
       let hidden = analysis.notObservable.count(where: \.rule.isCorrectness)
-      let all = Rule.all.count(where: \.isCorrectness)
+      let all = Analysis.judgedRules.count(where: \.isCorrectness)
       words =
         hidden == all
         ? page.style.yellow("CLEAN") + ": but none of the \(all) correctness rules can be seen here"
