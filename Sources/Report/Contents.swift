@@ -57,7 +57,7 @@ public struct Contents: Sendable {
   /// The correctness rules that can be judged.
   public var judged: [Rule] {
     guard obstacle == nil else { return [] }
-    return Rule.all.filter { rule in
+    return Analysis.judgedRules.filter { rule in
       rule.isCorrectness && !document.analysis.notObservable.contains { $0.rule == rule }
     }
   }
@@ -84,6 +84,6 @@ public struct Contents: Sendable {
 
   public var sufficiency: Sufficiency {
     if judged.isEmpty { return .no }
-    return judged.count == Rule.all.count(where: \.isCorrectness) ? .yes : .partly
+    return judged.count == Analysis.judgedRules.count(where: \.isCorrectness) ? .yes : .partly
   }
 }

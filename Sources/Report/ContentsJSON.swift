@@ -59,7 +59,9 @@ public enum ContentsJSON {
         for source in contents.evidence { json.object { evidence(source, &$0) } }
       }
       json.key("rules")
-      json.array { json in for rule in Rule.all { json.object { self.rule(rule, contents, &$0) } } }
+      json.array { json in
+        for rule in Analysis.judgedRules { json.object { self.rule(rule, contents, &$0) } }
+      }
       json.field("suffices", contents.sufficiency.rawValue)
       json.field("obstacle", contents.obstacle)
     }

@@ -16,7 +16,7 @@ public enum ContentsText {
 
   private static func verdict(_ contents: Contents, _ page: inout Page) {
     let judged = contents.judged.count
-    let all = Rule.all.count(where: \.isCorrectness)
+    let all = Analysis.judgedRules.count(where: \.isCorrectness)
     let gaps =
       contents.isIncomplete ? "; events are missing, so no verdict can be clean" : ""
     switch contents.sufficiency {
@@ -123,7 +123,7 @@ public enum ContentsText {
   private static func rules(_ contents: Contents, _ page: inout Page) {
     page.heading("Rules that can be judged")
     let hidden = contents.document.analysis.notObservable
-    for rule in Rule.all {
+    for rule in Analysis.judgedRules {
       if contents.obstacle != nil {
         page.line("  no   \(rule.id)")
       } else if let item = hidden.first(where: { $0.rule == rule }) {
