@@ -31,6 +31,7 @@ let package = Package(
   targets: [
     .systemLibrary(
       name: "CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
+    .systemLibrary(name: "CBpf", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
     .systemLibrary(
       name: "CTraceEvent", pkgConfig: "libtraceevent", providers: [.apt(["libtraceevent-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
@@ -43,7 +44,8 @@ let package = Package(
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
-      name: "KernelImage", dependencies: ["Bytes", "CElfutils"], swiftSettings: settings),
+      name: "KernelImage", dependencies: ["Ptrauth", "Bytes", "CElfutils", "CBpf"],
+      swiftSettings: settings),
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
     .target(name: "Report", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),

@@ -9,7 +9,16 @@ public final class KernelImage {
 
   let elf: ElfImage
   lazy var symbols: SymbolTable? = SymbolTable(elf)
-  private lazy var information: DebugInformation? = DebugInformation(elf)
+  private lazy var information: DebugInformation? = {
+    let information = DebugInformation(elf)
+    if let load = addresses(of: "kvm_arch_vcpu_load").first {
+      information?.home = information?.unit(covering: load)
+    }
+    return information
+  }()
+  private lazy var btf: BTFTypes? = elf.section(named: ".BTF").flatMap { section in
+    elf.withBytes(of: section) { unsafe BTFTypes($0) }.flatMap(\.self)
+  }
   private lazy var evidence: GenerationEvidence = GenerationEvidence(of: self)
   private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
 
@@ -21,6 +30,7 @@ public final class KernelImage {
 
   public var hasSymbols: Bool { symbols != nil }
   public var hasDWARF: Bool { information != nil }
+  public var hasBTF: Bool { btf != nil }
 
   /// Throws `.noSymbols` if the image is stripped.
   public func requireSymbols() throws(KernelImageError) {
@@ -30,8 +40,16 @@ public final class KernelImage {
       "has no symbol table: it is stripped; give the vmlinux of the kernel's -dbg package or build")
   }
 
-  /// Throws `.noDWARF` if struct layouts are unknown.
-  public func requireDWARF() throws(KernelImageError) { _ = try layout() }
+  /// Throws `.noTypes` if struct layouts are unknown.
+  public func requireTypes() throws(KernelImageError) {
+    if typeFormats.isEmpty { throw noTypes }
+  }
+
+  /// What describes the types, the one that is asked first in front: BTF is read in a fraction of the
+  /// time, and holds one definition of each struct, made from all of DWARF's.
+  public var typeFormats: [TypeFormat] {
+    TypeFormat.allCases.filter { offsets(from: $0) != nil }
+  }
 
   /// Addresses of all symbols of that name, ascending: static functions may have the same name.
   public func addresses(of symbol: String) -> [UInt64] { symbols?.addresses(of: symbol) ?? [] }
@@ -48,28 +66,31 @@ public final class KernelImage {
 
   /// Bytes from the start of a type to one of its members:
   /// `kvm_vcpu.arch.ctxt.sys_regs[APIAKEYLO_EL1]`.
-  public func offset(of path: String) throws(KernelImageError) -> UInt64 {
-    try layout().offset(of: path)
+  /// - Parameter format: where from; nil: BTF, and what it lacks from DWARF.
+  public func offset(
+    of path: String, from format: TypeFormat? = nil
+  ) throws(KernelImageError) -> UInt64 {
+    try fromTypes(format) { layout throws(KernelImageError) in try layout.offset(of: path) }
   }
 
   /// Whether `offset(of:)` has an answer.
   public func hasMember(_ path: String) -> Bool { (try? offset(of: path)) != nil }
 
   /// Value of an enumerator, of any enumeration at file level if none is named.
-  public func enumerator(_ name: String, in enumeration: String? = nil) -> Int64? {
-    information?.enumerator(name, in: enumeration)
+  public func enumerator(
+    _ name: String, in enumeration: String? = nil, from format: TypeFormat? = nil
+  ) -> Int64? {
+    for candidate in format.map({ [$0] }) ?? TypeFormat.allCases {
+      if let value = offsets(from: candidate)?.enumerator(name, in: enumeration) { return value }
+    }
+    return nil
   }
 
   /// Bytes of a struct, union, enumeration, typedef or base type.
-  public func size(of type: String) throws(KernelImageError) -> UInt64 {
-    let information = try layout().information
-    guard let found = information.type(named: type) else {
-      throw KernelImageError(.noSuchType, path, "has no definition of \(type) in its DWARF")
-    }
-    guard let size = found.entry.byteSize else {
-      throw KernelImageError(.damagedDWARF, path, "has no size for \(type) in its DWARF")
-    }
-    return size
+  public func size(
+    of type: String, from format: TypeFormat? = nil
+  ) throws(KernelImageError) -> UInt64 {
+    try fromTypes(format) { layout throws(KernelImageError) in try layout.size(of: type) }
   }
 
   /// The source line of an address, relative to the kernel tree.
@@ -104,13 +125,36 @@ public final class KernelImage {
   /// is no code to tell from.
   public var kernelUsesPointerAuth: Bool? { pointerAuth }
 
-  private func layout() throws(KernelImageError) -> StructLayout {
-    guard let information else {
-      throw KernelImageError(
-        .noDWARF, path,
-        "has no DWARF: struct offsets are unknown; give the vmlinux of the kernel's -dbg package "
-          + "or a build with CONFIG_DEBUG_INFO")
+  private func offsets(from format: TypeFormat) -> (any StructOffsets)? {
+    switch format {
+    case .btf: btf.map { StructLayout(source: $0, image: path) }
+    case .dwarf: information.map { StructLayout(source: $0, image: path) }
     }
-    return StructLayout(information: information, image: path)
+  }
+
+  /// Asks each source in turn until one has the type.
+  private func fromTypes(
+    _ format: TypeFormat?, _ ask: (any StructOffsets) throws(KernelImageError) -> UInt64
+  ) throws(KernelImageError) -> UInt64 {
+    let candidates = format.map { [$0] } ?? TypeFormat.allCases
+    var failure: KernelImageError?
+    for layout in candidates.compactMap(offsets) {
+      do throws(KernelImageError) {
+        return try ask(layout)
+      } catch {
+        // DWARF is asked for what BTF does not tell (pahole makes one dimension of several), not for
+        // a second opinion on a member.
+        guard [.noSuchType, .damagedTypes, .notInside].contains(error.code) else { throw error }
+        failure = failure ?? error
+      }
+    }
+    throw failure ?? noTypes
+  }
+
+  private var noTypes: KernelImageError {
+    KernelImageError(
+      .noTypes, path,
+      "has neither BTF nor DWARF: struct offsets are unknown; give the vmlinux of the kernel's -dbg "
+        + "package or a build with CONFIG_DEBUG_INFO")
   }
 }

@@ -7,6 +7,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case notARegularFile
     /// Zero bytes long.
     case empty
+    /// Not BTF where BTF was asked for, or damaged BTF.
+    case notBTF
     /// Compressed, and unpacking failed.
     case notUnpacked
     /// Not an ELF file; the text says what it looks like.
@@ -21,8 +23,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case notLinked
     /// No symbol table.
     case noSymbols
-    /// No DWARF.
-    case noDWARF
+    /// Neither BTF nor DWARF.
+    case noTypes
     /// A member path that does not follow `type.member[index].member`.
     case malformedPath
     /// No such struct, union, enumeration or typedef.
@@ -33,8 +35,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case noSuchIndex
     /// The path goes on behind a pointer, a bit field, or an array without an index.
     case notInside
-    /// DWARF that contradicts itself.
-    case damagedDWARF
+    /// DWARF or BTF that contradicts itself.
+    case damagedTypes
   }
 
   public let code: Code

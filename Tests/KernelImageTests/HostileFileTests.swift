@@ -2,7 +2,7 @@ import KernelImage
 import Testing
 
 /// Deterministic random numbers (SplitMix64): a failure repeats.
-private struct SplitMix64: RandomNumberGenerator {
+struct SplitMix64: RandomNumberGenerator {
   var state: UInt64
 
   mutating func next() -> UInt64 {
@@ -79,13 +79,13 @@ struct HostileFileTests {
     try run("llvm-objcopy", ["--strip-debug", path, path + ".nodebug"])
     let plain = try KernelImage(path: path + ".nodebug")
     #expect(plain.hasSymbols && !plain.hasDWARF)
-    #expect(throws: KernelImageError.self) { try plain.requireDWARF() }
+    #expect(throws: KernelImageError.self) { try plain.requireTypes() }
     #expect(!plain.hasMember("kvm_vcpu.arch"))
     #expect(plain.generationEvidence().marks.contains { $0.outcome == .undecidable })
     do throws(KernelImageError) {
       _ = try plain.offset(of: "kvm_vcpu.arch")
     } catch {
-      #expect(error.code == .noDWARF)
+      #expect(error.code == .noTypes)
     }
 
     try run("llvm-objcopy", ["--strip-all", path, path + ".stripped"])

@@ -16,9 +16,15 @@ struct LayoutTests {
     for type in ["kvm_vcpu", "kvm_vcpu_arch", "kvm_cpu_context", "kvm_vcpu_fault_info", "kvm_run"] {
       let layout = try oracle.layout(of: type)
       #expect(layout.offsets.count >= 3, "pahole printed something else for \(type)")
-      #expect(try image.size(of: type) == layout.size, "\(type)")
+      for source in [nil, .btf, .dwarf] as [TypeFormat?] {
+        #expect(try image.size(of: type, from: source) == layout.size, "\(type)")
+      }
       for (member, offset) in layout.offsets {
-        #expect(try image.offset(of: "\(type).\(member)") == offset, "\(type).\(member)")
+        let path = "\(type).\(member)"
+        #expect(try image.offset(of: path) == offset, "\(path)")
+        for source in TypeFormat.allCases {
+          #expect(try image.offset(of: path, from: source) == offset, "\(path) from \(source)")
+        }
       }
     }
   }
@@ -32,8 +38,10 @@ struct LayoutTests {
     let values = try oracle.enumerators(of: "vcpu_sysreg")
     #expect(values.count > 50)
     for (name, value) in values {
-      #expect(image.enumerator(name, in: "vcpu_sysreg") == value, "\(name)")
-      #expect(image.enumerator(name, in: nil) == value, "\(name)")
+      for source in [nil, .btf, .dwarf] as [TypeFormat?] {
+        #expect(image.enumerator(name, in: "vcpu_sysreg", from: source) == value, "\(name)")
+        #expect(image.enumerator(name, in: nil, from: source) == value, "\(name)")
+      }
     }
     #expect(image.enumerator("APIAKEYLO_EL1", in: "no_such_enum") == nil)
     #expect(image.enumerator("NO_SUCH_REGISTER", in: "vcpu_sysreg") == nil)

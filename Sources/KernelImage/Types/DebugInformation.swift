@@ -3,9 +3,9 @@ import Glibc
 
 /// The DWARF of an image: compile units, and the types they define.
 ///
-/// A type is taken from the first unit that defines it. All definitions of one kernel struct agree (62 of
-/// kvm_vcpu in a distribution kernel, nVHE units included), and the first is found within milliseconds
-/// where a walk over all of .debug_info takes most of a second.
+/// A type is taken from the unit that owns KVM's code, else from the first that defines it. All definitions
+/// of one kernel struct agree (62 of kvm_vcpu in a distribution kernel, nVHE units included), and one is
+/// found within milliseconds where a walk over all of .debug_info takes most of a second.
 @safe final class DebugInformation {
   private let elf: ElfImage
   let handle: OpaquePointer
@@ -14,7 +14,9 @@ import Glibc
   private var allUnitsSeen = false
   /// Where the last type was found: what is asked for next is most likely there too.
   private var likelyUnit: Int?
-  private var found: [String: (entry: DebugEntry, unit: Int)?] = [:]
+  private var found: [String: DebugEntry?] = [:]
+  /// The unit that owns the code of the struct's users, asked first; set before the first search.
+  var home: DebugEntry?
 
   /// Nil if there is no DWARF, or none that can be read.
   init?(_ elf: ElfImage) {
@@ -45,16 +47,15 @@ import Glibc
     return index < units.count ? units[index] : nil
   }
 
-  /// The first result of `select` over the units, the likely one first.
-  func search<Result>(_ select: (DebugEntry) -> Result?) -> (result: Result, unit: Int)? {
-    if let likelyUnit, let unit = unit(likelyUnit), let result = select(unit) {
-      return (result, likelyUnit)
-    }
+  /// The first result of `select` over the units, the likely ones first.
+  func search<Result>(_ select: (DebugEntry) -> Result?) -> Result? {
+    if let home, let result = select(home) { return result }
+    if let likelyUnit, let unit = unit(likelyUnit), let result = select(unit) { return result }
     var index = 0
     while let unit = unit(index) {
       if index != likelyUnit, let result = select(unit) {
         likelyUnit = index
-        return (result, index)
+        return result
       }
       index += 1
     }
@@ -64,7 +65,7 @@ import Glibc
   /// The definition of a type: "kvm_vcpu", "struct kvm_vcpu", "u64", "enum vcpu_sysreg".
   ///
   /// A bare name is a struct, union or enumeration first, a typedef or base type second, within a unit.
-  func type(named name: String) -> (entry: DebugEntry, unit: Int)? {
+  func definition(of name: String) -> DebugEntry? {
     if let known = found[name] { return known }
     var words = name.split(separator: " ").map(String.init)
     let tags: [[Int]]
@@ -90,9 +91,8 @@ import Glibc
       }
       return nil
     }
-    let entry = result.map { (entry: $0.result, unit: $0.unit) }
-    found[name] = .some(entry)
-    return entry
+    found[name] = .some(result)
+    return result
   }
 
   /// The value of an enumerator; of any enumeration at file level if `enumeration` is nil.
@@ -103,8 +103,8 @@ import Glibc
       return enumeration.firstChild { $0.isNamed(wanted) ? $0.enumeratorValue : nil }
     }
     if let enumeration {
-      return type(named: "enum " + enumeration).flatMap { value(in: $0.entry) }
+      return definition(of: "enum " + enumeration).flatMap(value)
     }
-    return search { $0.firstChild(where: value) }?.result
+    return search { $0.firstChild(where: value) }
   }
 }

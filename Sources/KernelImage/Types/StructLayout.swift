@@ -1,24 +1,38 @@
-import CElfutils
-import Glibc
-
-/// Offsets of members, walked along a `MemberPath` in DWARF.
-struct StructLayout {
-  let information: DebugInformation
+/// Offsets of members, walked along a `MemberPath` in DWARF or BTF.
+struct StructLayout<Source: TypeSource>: StructOffsets {
+  let source: Source
   /// The image's path, for errors.
   let image: String
 
   /// Anonymous structs and unions nested deeper than this are a damaged file.
-  private static let nestingLimit = 32
+  private static var nestingLimit: Int { 32 }
+
+  var format: TypeFormat { Source.format }
+
+  func enumerator(_ name: String, in enumeration: String?) -> Int64? {
+    source.enumerator(name, in: enumeration)
+  }
+
+  func size(of type: String) throws(KernelImageError) -> UInt64 {
+    guard let found = source.definition(of: type) else {
+      throw failure(.noSuchType, "has no definition of \(type) in its \(format.rawValue)")
+    }
+    guard let size = found.byteSize else {
+      throw failure(.damagedTypes, "has no size for \(type) in its \(format.rawValue)")
+    }
+    return size
+  }
 
   /// Bytes from the start of the path's type to the end of the path.
   func offset(of text: String) throws(KernelImageError) -> UInt64 {
     guard let path = MemberPath(text), !path.steps.isEmpty else {
       throw failure(.malformedPath, "cannot look up \"\(text)\": write type.member[index].member")
     }
-    guard let root = information.type(named: path.type) else {
-      throw failure(.noSuchType, "has no definition of struct \(path.type) in its DWARF")
+    guard let root = source.definition(of: path.type) else {
+      throw failure(
+        .noSuchType, "has no definition of struct \(path.type) in its \(format.rawValue)")
     }
-    var type = root.entry
+    var type = root
     var offset: UInt64 = 0
     var walked = path.type
     for step in path.steps {
@@ -48,44 +62,47 @@ struct StructLayout {
 
   private func sum(_ a: UInt64, _ b: UInt64, _ walked: String) throws(KernelImageError) -> UInt64 {
     let (sum, overflow) = a.addingReportingOverflow(b)
-    guard !overflow else { throw failure(.damagedDWARF, "has absurd DWARF for \(walked)") }
+    guard !overflow else {
+      throw failure(.damagedTypes, "has absurd \(format.rawValue) for \(walked)")
+    }
     return sum
   }
 
   /// The struct or union that a path may go on in.
-  private func inside(_ type: DebugEntry, _ walked: String) throws(KernelImageError) -> DebugEntry {
+  private func inside(
+    _ type: Source.Entry, _ walked: String
+  ) throws(KernelImageError) -> Source.Entry {
     guard let bare = type.unqualified else {
-      throw failure(.damagedDWARF, "has a broken type for \(walked) in its DWARF")
+      throw failure(.damagedTypes, "has a broken type for \(walked) in its \(format.rawValue)")
     }
-    switch Int(bare.tag) {
-    case DW_TAG_structure_type, DW_TAG_union_type:
+    switch bare.shape {
+    case .aggregate:
       // A unit may only declare the struct that another one defines.
       guard bare.isDeclaration, let name = bare.name else { return bare }
-      guard let definition = information.type(named: name) else {
-        throw failure(.noSuchType, "has no definition of struct \(name) in its DWARF")
+      guard let definition = source.definition(of: name) else {
+        throw failure(
+          .noSuchType, "has no definition of struct \(name) in its \(format.rawValue)")
       }
-      return definition.entry
-    case DW_TAG_pointer_type:
+      return definition
+    case .pointer:
       throw failure(.notInside, "has a pointer at \(walked): an offset ends there")
-    case DW_TAG_array_type:
+    case .array:
       throw failure(.notInside, "has an array at \(walked): give an index")
-    default:
+    case .other:
       throw failure(.notInside, "has no members in \(walked): it is no struct or union")
     }
   }
 
   /// A member by name, anonymous structs and unions searched through. Offset nil: a bit field.
   private func member(
-    _ name: String, of container: DebugEntry, depth: Int
-  ) -> (offset: UInt64?, type: DebugEntry?)? {
-    guard depth < StructLayout.nestingLimit else { return nil }
+    _ name: String, of container: Source.Entry, depth: Int
+  ) -> (offset: UInt64?, type: Source.Entry?)? {
+    guard depth < Self.nestingLimit else { return nil }
     let wanted = Array(name.utf8CString)
-    return container.firstChild { child -> (offset: UInt64?, type: DebugEntry?)? in
-      guard Int(child.tag) == DW_TAG_member else { return nil }
-      if child.isNamed(wanted) { return (location(of: child), child.type) }
-      guard child.name == nil, let type = child.type?.unqualified,
-        [DW_TAG_structure_type, DW_TAG_union_type].contains(Int(type.tag)),
-        let start = location(of: child),
+    return container.firstMember(named: wanted) {
+      found -> (offset: UInt64?, type: Source.Entry?)? in
+      guard found.isAnonymous else { return (found.offset, found.type) }
+      guard let type = found.type?.unqualified, type.shape == .aggregate, let start = found.offset,
         let inner = member(name, of: type, depth: depth + 1)
       else { return nil }
       guard let offset = inner.offset else { return (nil, inner.type) }
@@ -94,27 +111,22 @@ struct StructLayout {
     }
   }
 
-  /// DW_AT_data_member_location, 0 where there is none (unions); nil for bit fields.
-  private func location(of member: DebugEntry) -> UInt64? {
-    if member.has(DW_AT_bit_size) { return nil }
-    guard member.has(DW_AT_data_member_location) else { return 0 }
-    return member.unsigned(DW_AT_data_member_location)
-  }
-
   /// Bytes from the start of an array to element `index` of its dimension number `dimension`.
   private func element(
-    _ index: String, of type: DebugEntry, dimension: Int, _ walked: String
+    _ index: String, of type: Source.Entry, dimension: Int, _ walked: String
   ) throws(KernelImageError) -> UInt64 {
-    guard let array = type.unqualified, Int(array.tag) == DW_TAG_array_type else {
+    guard let array = type.unqualified?.array else {
       throw failure(.notInside, "has no array at \(walked): it takes no index")
     }
-    let counts = array.children.filter { Int($0.tag) == DW_TAG_subrange_type }.map(count)
-    guard dimension < counts.count, var stride = array.type?.byteSize else {
+    let counts = array.counts
+    guard dimension < counts.count, var stride = array.element.byteSize else {
       throw failure(.notInside, "has fewer dimensions at \(walked) than indices were given")
     }
     for inner in counts[(dimension + 1)...] {
       let (product, overflow) = stride.multipliedReportingOverflow(by: inner ?? 0)
-      guard !overflow else { throw failure(.damagedDWARF, "has absurd DWARF for \(walked)") }
+      guard !overflow else {
+        throw failure(.damagedTypes, "has absurd \(format.rawValue) for \(walked)")
+      }
       stride = product
     }
     guard let number = number(index) else {
@@ -129,28 +141,31 @@ struct StructLayout {
     return offset
   }
 
-  /// Elements of one dimension, nil if it has no bound.
-  private func count(of subrange: DebugEntry) -> UInt64? {
-    if let count = subrange.unsigned(DW_AT_count) { return count }
-    guard let last = subrange.unsigned(DW_AT_upper_bound), last < .max else { return nil }
-    return last + 1
-  }
-
   private func number(_ index: String) -> UInt64? {
     if let first = index.utf8.first, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) {
       return index.hasPrefix("0x") ? UInt64(index.dropFirst(2), radix: 16) : UInt64(index)
     }
-    return information.enumerator(index, in: nil).flatMap(UInt64.init(exactly:))
+    return source.enumerator(index, in: nil).flatMap(UInt64.init(exactly:))
   }
 
   /// What is left of the type once every dimension has its index; an array stays one without indices.
   private func elementType(
-    _ type: DebugEntry, indices: Int, _ walked: String
-  ) throws(KernelImageError) -> DebugEntry {
+    _ type: Source.Entry, indices: Int, _ walked: String
+  ) throws(KernelImageError) -> Source.Entry {
     guard indices > 0 else { return type }
-    guard let element = type.unqualified?.type else {
-      throw failure(.damagedDWARF, "has a broken array type at \(walked) in its DWARF")
+    guard let element = type.unqualified?.array?.element else {
+      throw failure(.damagedTypes, "has a broken array type at \(walked) in its \(format.rawValue)")
     }
     return element
   }
+}
+
+/// Offsets, sizes and enumerators, wherever they come from.
+protocol StructOffsets {
+  var format: TypeFormat { get }
+  /// Bytes from the start of the path's type to the end of the path.
+  func offset(of path: String) throws(KernelImageError) -> UInt64
+  /// Bytes of a struct, union, enumeration, typedef or base type.
+  func size(of type: String) throws(KernelImageError) -> UInt64
+  func enumerator(_ name: String, in enumeration: String?) -> Int64?
 }
