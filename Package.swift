@@ -69,6 +69,8 @@ let package = Package(
         "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes",
         argumentParser,
       ],
+      // Read and run where they lie.
+      exclude: ["Golden", "Validators"],
       swiftSettings: settings),
   ]
 )

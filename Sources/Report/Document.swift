@@ -51,8 +51,8 @@ public struct KernelFacts: Sendable {
   public var generationBasis: String
   public var marks: [Mark] = []
   public var usesPointerAuth: Bool?
-  /// Source of the code a rule is about: rule id -> "function (file:line)".
-  public var sources: [String: String] = [:]
+  /// Source of the code a rule is about, by rule id.
+  public var sources: [String: SourcePlace] = [:]
 
   public struct Mark: Sendable {
     public var description: String
@@ -70,4 +70,21 @@ public struct KernelFacts: Sendable {
     self.generation = generation
     self.generationBasis = generationBasis
   }
+}
+
+/// A function of the kernel and the line of its source.
+public struct SourcePlace: Sendable, Hashable, CustomStringConvertible {
+  public var function: String
+  /// Relative to the root of the kernel tree.
+  public var file: String
+  /// From 1.
+  public var line: Int
+
+  public init(function: String, file: String, line: Int) {
+    self.function = function
+    self.file = file
+    self.line = line
+  }
+
+  public var description: String { "\(function) (\(file):\(line))" }
 }

@@ -167,7 +167,7 @@ public enum JSONReport {
     json.field("statement", finding.statement)
     json.field("consequence", finding.rule.consequence)
     json.field("lookAt", finding.rule.lookAt)
-    json.field("source", kernel.sources[finding.rule.id])
+    json.field("source", kernel.sources[finding.rule.id]?.description)
     json.key("vcpus")
     json.array { json in
       for vcpu in finding.vcpus {

@@ -132,7 +132,7 @@ public enum TextReport {
       page.paragraph("  ", finding.statement + ".")
       page.paragraph("  => ", rule.consequence + ".")
       for evidence in finding.evidence { event(evidence, &page) }
-      if let source = document.kernel.sources[rule.id] { page.paragraph("  in ", source) }
+      if let source = document.kernel.sources[rule.id] { page.paragraph("  in ", "\(source)") }
       page.paragraph("  look at ", rule.lookAt + ".")
     }
   }

@@ -34,13 +34,13 @@ extension Analyze {
     switch format {
     case .text: try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
     case .json: try sink.write("]\n")
-    case .jsonl: break
+    default: break
     }
     try sink.flush()
     return worst
   }
 
-  private func complain(_ sentence: String) {
+  func complain(_ sentence: String) {
     if !output.quiet { ProcessState.complain("ptrauth-trace: \(sentence)") }
   }
 }

@@ -36,7 +36,9 @@ struct Analyze: ParsableCommand {
     completion: .file())
   var input: String?
 
-  @Option(help: "text, json (one document) or jsonl (the timeline, one object a line).")
+  @Option(
+    help: "text, json (one document), jsonl (the timeline, one object a line); for CI: ktap, junit."
+  )
   var format = ReportFormat.text
 
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
@@ -57,6 +59,9 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
+      if let report = MachineReport(format) {
+        return try analyze(recordings.isEmpty ? [input ?? "perf.data"] : recordings, as: report)
+      }
       if recordings.count > 1 { return try analyzeSeveral(recordings) }
       let session = try Session(recording: recordings.first ?? input ?? "perf.data", kernel)
       let sink = try ByteSink(path: output.output)
@@ -104,7 +109,7 @@ struct Analyze: ParsableCommand {
         TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
       )
     case .json: try sink.write(JSONReport.render(document))
-    case .jsonl: break
+    default: break
     }
   }
 

@@ -123,7 +123,8 @@ final class Session {
       kernelFacts.usesPointerAuth = image.kernelUsesPointerAuth
       for finding in analysis.findings {
         if let source = kernel.binding?.source(ofFirst: finding.rule.symbols) {
-          kernelFacts.sources[finding.rule.id] = "\(source.symbol) (\(source.location))"
+          kernelFacts.sources[finding.rule.id] = SourcePlace(
+            function: source.symbol, file: source.location.file, line: source.location.line)
         }
       }
     }

@@ -3,4 +3,6 @@ import ArgumentParser
 /// How `analyze` shows its result.
 enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json, jsonl
+  // For CI systems: see MachineReport.
+  case ktap, junit
 }

@@ -1,0 +1,33 @@
+import Ptrauth
+import Replay
+
+/// A finding as plain lines, for the formats that carry a log excerpt.
+enum FindingLines {
+  static func lines(_ test: TestCase) -> [String] {
+    test.findings.flatMap { lines($0, test.source) }
+  }
+
+  private static func lines(_ finding: Finding, _ source: SourcePlace?) -> [String] {
+    let rule = finding.rule
+    guard rule.isCorrectness else { return ["\(rule.title): \(costWords(finding))"] }
+    var lines = [
+      "\(rule.title): \(rule.severity.name), \(finding.level.word), \(counted(finding.count, "time"))",
+      finding.statement + ".",
+      "=> \(rule.consequence).",
+    ]
+    lines += finding.evidence.map { evidence in
+      "\(seconds(evidence.moment.time)) [\(String(evidence.moment.cpu).right(3))] "
+        + "\(String(evidence.moment.tid).right(6))  \(evidence.event)"
+        + (evidence.detail.isEmpty ? "" : "  \(evidence.detail)")
+    }
+    if let source { lines.append("in \(source)") }
+    lines.append("look at \(rule.lookAt).")
+    lines += finding.vcpus.map { vcpu in
+      let pointer = vcpu.identity.pointer.map(hexadecimal)
+      let thread = vcpu.identity.thread.map { "by thread \($0)" }
+      return "vcpu \(pointer ?? thread ?? "?") id \(vcpu.identity.number.map(String.init) ?? "?"): "
+        + counted(vcpu.count, "time")
+    }
+    return lines
+  }
+}

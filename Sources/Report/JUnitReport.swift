@@ -1,0 +1,90 @@
+import Ptrauth
+import Replay
+
+/// `--format junit`: the JUnit XML that Jenkins, GitLab and KernelCI read. A recording is a testsuite, a
+/// rule a testcase. There are no times: the recording's length is not how long the test ran.
+///
+///     failure   a finding of severity --fail-on or above, with its evidence
+///     error     events are missing, or the recording could not be analysed
+///     skipped   not judged, and what would show it
+public enum JUnitReport {
+  public static func render(_ suites: [TestSuite]) -> String {
+    var xml = XMLWriter()
+    xml.element("testsuites", [("name", "ptrauth-trace")] + counts(suites)) { xml in
+      for suite in suites { self.suite(suite, &xml) }
+    }
+    return xml.text
+  }
+
+  private static func counts(_ suites: [TestSuite]) -> [(String, String?)] {
+    func sum(_ kind: TestCase.Result.Kind) -> String {
+      String(suites.reduce(0) { $0 + $1.count(kind) })
+    }
+    return [
+      ("tests", String(suites.reduce(0) { $0 + $1.cases.count })),
+      ("failures", sum(.failed)), ("errors", sum(.error)), ("skipped", sum(.skipped)),
+    ]
+  }
+
+  private static func suite(_ suite: TestSuite, _ xml: inout XMLWriter) {
+    xml.element("testsuite", [("name", suite.name)] + counts([suite])) { xml in
+      if let document = suite.document {
+        xml.element("properties", []) { xml in
+          for (name, value) in properties(document) {
+            xml.element("property", [("name", name), ("value", value)])
+          }
+        }
+      }
+      for test in suite.cases { self.test(test, in: suite, &xml) }
+    }
+  }
+
+  private static func properties(_ document: Document) -> [(String, String)] {
+    let recording = document.recording
+    let kernel = document.kernel
+    let optional: [(String, String?)] = [
+      ("verdict", document.analysis.verdict.word),
+      ("format", recording.format),
+      ("events", String(document.analysis.eventCount)),
+      ("osrelease", recording.osRelease),
+      ("vmlinux", kernel.path),
+      ("build-id", kernel.recordedBuildID ?? kernel.buildID),
+      ("match", kernel.match),
+      ("generation", kernel.generation?.name),
+      ("generation-basis", kernel.generationBasis),
+    ]
+    return optional.compactMap { name, value in value.map { (name, $0) } }
+      + recording.warnings.map { ("warning", $0) }
+  }
+
+  private static func test(_ test: TestCase, in suite: TestSuite, _ xml: inout XMLWriter) {
+    xml.element(
+      "testcase",
+      [
+        // Jenkins splits at the last dot into package and class.
+        ("classname", "ptrauth-trace." + suite.name.replacing(".", with: "_")),
+        ("name", test.rule.id), ("file", test.source?.file),
+        ("line", test.source.map { String($0.line) }),
+      ]
+    ) { xml in
+      let found = FindingLines.lines(test).joined(separator: "\n")
+      switch test.result {
+      case .passed: if !found.isEmpty { xml.element("system-out", text: found) }
+      case .failed:
+        xml.element(
+          "failure",
+          [
+            ("message", "\(test.rule.title): \(test.summary ?? "")"),
+            ("type", test.rule.severity.name),
+          ],
+          text: found)
+      case .skipped(let why):
+        xml.element("skipped", [("message", why)])
+        if !found.isEmpty { xml.element("system-out", text: found) }
+      case .error(let why):
+        xml.element("error", [("message", why), ("type", "incomplete")], text: suite.trouble)
+        if !found.isEmpty { xml.element("system-out", text: found) }
+      }
+    }
+  }
+}

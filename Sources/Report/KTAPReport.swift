@@ -1,0 +1,75 @@
+import Ptrauth
+import Replay
+
+/// `--format ktap`: KTAP version 1 (the kernel's Documentation/dev-tools/ktap.rst). A recording is a
+/// test, a rule a subtest; what was found comes as diagnostic lines before the result.
+///
+///     ok      passed; or not judged: # SKIP and what would show it
+///     not ok  failed; or # ERROR where events are missing
+///
+/// A recording of which every rule was skipped is skipped.
+public enum KTAPReport {
+  public static func render(_ suites: [TestSuite]) -> String {
+    var text = "KTAP version 1\n1..\(suites.count)\n"
+    for (number, suite) in suites.enumerated() { render(suite, number + 1, &text) }
+    return text
+  }
+
+  private static func render(_ suite: TestSuite, _ number: Int, _ text: inout String) {
+    let name = name(suite.name)
+    text += "  KTAP version 1\n  # Subtest: \(name)\n  1..\(suite.cases.count)\n"
+    for (index, test) in suite.cases.enumerated() {
+      for line in FindingLines.lines(test) { text += "  # \(test.rule.id): \(flat(line))\n" }
+      let (word, data) = result(test)
+      text += "  \(word) \(index + 1) \(test.rule.id)\(data.map { " # \(flat($0))" } ?? "")\n"
+    }
+    for line in facts(suite) { text += "# \(flat(line))\n" }
+    switch suite.worst {
+    case .passed: text += "ok \(number) \(name)\n"
+    case .skipped: text += "ok \(number) \(name) # SKIP no rule can be judged here\n"
+    case .failed: text += "not ok \(number) \(name)\n"
+    case .error:
+      text += "not ok \(number) \(name) # ERROR \(flat(suite.trouble ?? "not judged"))\n"
+    }
+  }
+
+  private static func result(_ test: TestCase) -> (word: String, data: String?) {
+    switch test.result {
+    case .passed: ("ok", test.summary)
+    case .failed: ("not ok", test.summary)
+    case .skipped(let why): ("ok", "SKIP " + why)
+    case .error(let why): ("not ok", "ERROR " + why)
+    }
+  }
+
+  private static func facts(_ suite: TestSuite) -> [String] {
+    guard let document = suite.document else { return [] }
+    let kernel = document.kernel
+    return [
+      "verdict \(document.analysis.verdict.word)",
+      "kernel \(document.recording.osRelease ?? "?"), build-id "
+        + (kernel.recordedBuildID ?? kernel.buildID ?? "unknown"),
+      "scheme \(kernel.generation?.name ?? "unknown"), from \(kernel.generationBasis)",
+    ] + document.recording.warnings.map { "warning: \($0)" }
+  }
+
+  /// A description cannot contain '#', and "- " in front would be taken for punctuation.
+  private static func name(_ text: String) -> String {
+    let name = flat(text).replacing("#", with: "_")
+    return name.hasPrefix("- ") ? "_" + name.dropFirst() : name
+  }
+}
+
+/// Text on one line: every control character becomes a space.
+func flat(_ text: String) -> String {
+  guard text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
+  return String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
+}
+
+/// C0 and C1 controls, DEL, and the two separators that some readers take for line ends.
+private func isControl(_ scalar: Unicode.Scalar) -> Bool {
+  switch scalar.value {
+  case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: true
+  default: false
+  }
+}

@@ -1,0 +1,139 @@
+public import Ptrauth
+public import Replay
+
+/// One recording as CI systems see it: one rule is one test case. The machine formats render lists of
+/// suites, one for each recording.
+///
+///     correctness or cost found, severity >= --fail-on   failed
+///     rule not observable in this recording              skipped, with what would show it
+///     verdict rule found, severity < --fail-on           skipped: it is no pass either
+///     events are missing, no vCPU, unreadable            error: never a pass
+///     otherwise                                          passed
+///
+/// So a suite has failures if and only if the exit code is 1, and errors without failures if and only if
+/// it is 2.
+public struct TestSuite: Sendable {
+  /// The recording's path, as the user gave it.
+  public var name: String
+  public var cases: [TestCase]
+  /// nil: the recording could not be analysed.
+  public var document: Document?
+  /// Why rules could not be judged that the recording's probes would show; nil if all were. Cases say
+  /// it in short.
+  public var trouble: String?
+
+  /// - Parameter failOn: `--fail-on`; nil is never.
+  public init(_ document: Document, failOn: Rule.Severity?) {
+    let analysis = document.analysis
+    let isUnusable = analysis.verdict == .unusable
+    let short =
+      isUnusable ? "no vCPU could be followed" : analysis.isIncomplete ? "events are missing" : nil
+    trouble =
+      isUnusable
+      ? "no vCPU could be followed" + (document.recording.warnings.last.map { ": \($0)" } ?? "")
+      : short.map { _ in MissingEvents.sentence(document) }
+    name = document.recording.path
+    self.document = document
+    cases = Analysis.judgedRules.map { rule in
+      let findings = analysis.findings.filter { $0.rule.id == rule.id }
+      return TestCase(
+        rule: rule, findings: findings, source: document.kernel.sources[rule.id],
+        result: Self.result(
+          rule, found: !findings.isEmpty, failOn: failOn, trouble: short,
+          hidden: analysis.notObservable.first { $0.rule.id == rule.id }))
+    }
+  }
+
+  /// A recording that could not be analysed, and why.
+  public init(unreadable path: String, because sentence: String) {
+    name = path
+    trouble = sentence
+    cases = Analysis.judgedRules.map {
+      TestCase(
+        rule: $0, findings: [], source: nil, result: .error("the recording could not be analysed"))
+    }
+  }
+
+  private static func result(
+    _ rule: Rule, found: Bool, failOn: Rule.Severity?, trouble: String?,
+    hidden: Analysis.NotObservable?
+  ) -> TestCase.Result {
+    if found, let failOn, rule.severity >= failOn { return .failed }
+    if found, rule.decidesVerdict {
+      return .skipped(
+        "found, and its severity \(rule.severity.name) is below --fail-on "
+          + (failOn?.name ?? "none"))
+    }
+    if let hidden { return .skipped("\(hidden.reason); \(hidden.remedy)") }
+    if let trouble { return .error(trouble) }
+    return .passed
+  }
+
+  /// How many cases have a result of this kind.
+  public func count(_ kind: TestCase.Result.Kind) -> Int {
+    cases.count { $0.result.kind == kind }
+  }
+
+  /// The worst result of the suite: a failure, else an error, else a pass, else skipped.
+  public var worst: TestCase.Result.Kind {
+    let order: [TestCase.Result.Kind] = [.failed, .error, .passed]
+    return order.first { kind in cases.contains { $0.result.kind == kind } } ?? .skipped
+  }
+}
+
+/// A rule and what became of it in one recording.
+public struct TestCase: Sendable {
+  public var rule: Rule
+  /// What was found; a cost below `--fail-on` is found and passes.
+  public var findings: [Finding]
+  /// The code the rule is about, where a vmlinux with DWARF told.
+  public var source: SourcePlace?
+  public var result: Result
+
+  public enum Result: Sendable, Hashable {
+    case passed
+    case failed
+    /// Not judged, and why.
+    case skipped(String)
+    /// The recording should have shown it and could not, and why.
+    case error(String)
+
+    public enum Kind: String, Sendable, Hashable { case passed, failed, skipped, error }
+    public var kind: Kind {
+      switch self {
+      case .passed: .passed
+      case .failed: .failed
+      case .skipped: .skipped
+      case .error: .error
+      }
+    }
+    /// Why there is no judgement; nil if there is one.
+    public var reason: String? {
+      switch self {
+      case .passed, .failed: nil
+      case .skipped(let reason), .error(let reason): reason
+      }
+    }
+  }
+
+  /// What was found in a few words: "critical, proved, 375 times on 3 vCPUs"; nil if nothing was.
+  public var summary: String? {
+    guard let finding = findings.first else { return nil }
+    if finding.rule.isCorrectness {
+      let vcpus = finding.vcpus.count > 1 ? " on \(finding.vcpus.count) vCPUs" : ""
+      return "\(finding.rule.severity.name), \(finding.level.word), "
+        + counted(finding.count, "time") + vcpus
+    }
+    return costWords(finding)
+  }
+}
+
+/// "27 times, 810 register accesses": what a cost rule's occurrences cost.
+func costWords(_ finding: Finding) -> String {
+  var words = counted(finding.count, "time")
+  if let cost = finding.cost, cost.accesses > 0 {
+    words += ", \(counted(cost.accesses, "register access", "register accesses"))"
+  }
+  if let cost = finding.cost, cost.trips > 0 { words += ", \(counted(cost.trips, "trip"))" }
+  return words
+}

@@ -1,0 +1,27 @@
+import Bytes
+import Report
+
+extension Analyze {
+  /// One report of all recordings for a CI system. A recording that cannot be read is an error in it: a
+  /// line in a log would be lost.
+  func analyze(_ paths: [String], as report: MachineReport) throws -> Outcome {
+    let sink = try ByteSink(path: output.output)
+    var suites: [TestSuite] = []
+    var worst = Outcome.clean
+    for path in paths {
+      do {
+        let document = try replay(try Session(recording: path, kernel), to: sink)
+        for warning in document.recording.warnings { complain("warning: \(warning)") }
+        suites.append(TestSuite(document, failOn: verdict.failOn.severity))
+        worst = max(worst, outcome(document))
+      } catch let problem as Problem {
+        complain(problem.sentence)
+        suites.append(TestSuite(unreadable: path, because: problem.sentence))
+        worst = max(worst, .cannotJudge)
+      }
+    }
+    try sink.write(report.render(suites))
+    try sink.flush()
+    return worst
+  }
+}

@@ -1,0 +1,70 @@
+import Ptrauth
+import Replay
+import Report
+import Testing
+
+@testable import ptrauth_trace
+
+/// What the formats are shown with: the documents of the recordings in traces/, and variants that no
+/// recording at hand has.
+struct Documents {
+  /// One of each recording of traces/, with paths as seen from the project.
+  static let real: [Document] = Corpus.traces.compactMap { try? document($0) }
+
+  static func document(_ corpus: Corpus) throws -> Document {
+    let session = try Session(
+      recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
+    var document = try session.document(try session.replay(timeline: nil))
+    document.recording.path = relative(document.recording.path)
+    document.kernel.path = document.kernel.path.map(relative)
+    return document
+  }
+
+  private static func relative(_ path: String) -> String {
+    path.hasPrefix(Corpus.root + "/") ? String(path.dropFirst(Corpus.root.count + 1)) : path
+  }
+
+  /// Clean, on a kernel that shows little; clean; with findings.
+  static var stock: Document { real[0] }
+  static var clean: Document { real[1] }
+  static var faulty: Document { real[2] }
+
+  /// The same with lost events.
+  static func incomplete(_ document: Document) -> Document {
+    var document = document
+    document.analysis.lostEvents = [(cpu: 1, count: 12)]
+    document.analysis.isIncomplete = true
+    if document.analysis.verdict == .clean { document.analysis.verdict = .incomplete }
+    return document
+  }
+
+  static var unusable: Document {
+    var document = clean
+    document.analysis.verdict = .unusable
+    document.analysis.vcpus = []
+    document.analysis.findings = []
+    document.recording.warnings = ["no kvm_entry was recorded"]
+    return document
+  }
+
+  /// Names and texts that hurt every format.
+  static var hostile: Document {
+    var document = faulty
+    document.recording.path = "- a#b,\"c\"/<&>/\u{1b}[31m\u{0}\n%::é\t]]>.data"
+    document.recording.warnings = ["not ok 1 x\nok 2 y # SKIP", "<LAVA_SIGNAL_TESTCASE x>"]
+    document.kernel.sources["missed-host-save"] = SourcePlace(
+      function: "f", file: "a b,c:d%\n.c", line: 1)
+    document.analysis.findings[0].statement = "ends ]]> & <b> \u{1}\r\nnot ok 1 missed-host-save"
+    return document
+  }
+
+  /// Every case that a format must tell apart, with its name.
+  static var suites: [TestSuite] {
+    [stock, clean, faulty, incomplete(clean), incomplete(faulty), unusable]
+      .enumerated().map { number, document in
+        var document = document
+        document.recording.path = "\(number)/\(document.recording.path)"
+        return TestSuite(document, failOn: .medium)
+      } + [TestSuite(unreadable: "nothing.data", because: "cannot open nothing.data: No such file")]
+  }
+}
