@@ -33,8 +33,6 @@ public struct TraceError: Error, Sendable {
     case isCorrupt(part: String, reason: String)
     /// The samples of `event` have no time.
     case hasNoTime(event: String)
-    /// A trace.dat of the other byte order.
-    case isBigEndian
     /// Not a recording of any kind that is read here.
     case isUnknownFormat
     case isNotTraceDat
@@ -91,9 +89,6 @@ extension TraceError.Code {
       "the file is empty; the recorder failed before it wrote anything, record again"
     case .isNotPerfData:
       "this is not a perf.data file (it does not start with PERFILE2)"
-    case .isBigEndian:
-      "this recording was written on a big-endian machine, which is not supported; "
-        + "print it as text there with `trace-cmd report`"
     case .isFileInStream:
       "this is a perf.data in file mode, which cannot be read from a pipe: its header points "
         + "forwards and backwards; give its path"

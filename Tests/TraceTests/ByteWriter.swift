@@ -1,9 +1,11 @@
-/// Little-endian bytes, one value after another.
+/// Little-endian bytes, one value after another; big-endian while ``isBigEndian`` says so.
 struct ByteWriter {
+  @TaskLocal static var isBigEndian = false
+
   private(set) var bytes: [UInt8] = []
 
   mutating func add<T: FixedWidthInteger>(_ value: T) {
-    var rest = value.littleEndian
+    var rest = Self.isBigEndian ? value.byteSwapped : value
     for _ in 0..<(T.bitWidth / 8) {
       bytes.append(UInt8(truncatingIfNeeded: rest))
       rest = T.bitWidth > 8 ? rest >> 8 : 0
@@ -18,7 +20,7 @@ struct ByteWriter {
   }
 
   mutating func set(_ value: UInt64, at offset: Int) {
-    for index in 0..<8 { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * index)) }
+    for (index, byte) in value.bytes.enumerated() { bytes[offset + index] = byte }
   }
 }
 

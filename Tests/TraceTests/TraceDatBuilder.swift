@@ -94,7 +94,7 @@ struct TraceDatBuilder {
     var file = ByteWriter()
     file.add([0x17, 0x08, 0x44] + Array("tracing".utf8))
     file.text("7")
-    file.add([0, 8])
+    file.add([ByteWriter.isBigEndian ? 1 : 0, 8])
     file.add(pageSize)
     file.text(compression.rawValue)
     file.text(compression == .none ? "" : "1.5.4")
@@ -175,7 +175,7 @@ struct TraceDatBuilder {
     var file = ByteWriter()
     file.add([0x17, 0x08, 0x44] + Array("tracing".utf8))
     file.text("6")
-    file.add([0, 8])
+    file.add([ByteWriter.isBigEndian ? 1 : 0, 8])
     file.add(pageSize)
     file.add(headers)
     file.add(UInt32(0))
@@ -229,8 +229,11 @@ struct TraceDatBuilder {
 }
 
 extension UInt64 {
-  /// Little-endian.
-  var bytes: [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: self >> (8 * UInt64($0))) } }
+  /// As ``ByteWriter`` writes it.
+  var bytes: [UInt8] {
+    let bytes = (0..<8).map { UInt8(truncatingIfNeeded: self >> (8 * UInt64($0))) }
+    return ByteWriter.isBigEndian ? bytes.reversed() : bytes
+  }
 }
 
 /// Builds one ring-buffer page.
@@ -248,7 +251,8 @@ struct PageBuilder {
   }
 
   private mutating func head(_ type: UInt32, _ delta: UInt64) {
-    data.add(type | UInt32(truncatingIfNeeded: delta) << 5)
+    let delta = UInt32(truncatingIfNeeded: delta)
+    data.add(ByteWriter.isBigEndian ? type << 27 | delta : type | delta << 5)
   }
 
   mutating func entry(after delta: UInt64, pc: UInt64) {

@@ -6,13 +6,7 @@ import Bytes
 /// it is called.
 public struct TraceDatFile: ~Copyable {
   private let file: MappedFile
-  private let plan: RecordPlan
-  private let set: StreamSet
-  private let times: EventTimes
-  /// What the ring buffer counted as lost, by pCPU.
-  private let counted: [Int32: UInt64]
-  /// The recording as opening the file found it.
-  private let opened: Recording
+  private let reading: BufferReading
 
   /// Complete but for the counts of the events and the warnings about them, which
   /// ``readEvents(_:)`` fills in.
@@ -32,21 +26,16 @@ public struct TraceDatFile: ~Copyable {
     } catch {
       throw TraceError(TraceError.Code(error), path: path)
     }
-    let reading = try Self.reading(of: map, path: path)
-    plan = reading.plan
-    set = reading.set
-    times = reading.times
-    counted = reading.counted
-    opened = reading.recording
+    reading = try Self.reading(of: map, path: path)
     recording = reading.recording
     file = map
   }
 
   private static func reading(
     of map: borrowing MappedFile, path: String
-  ) throws(TraceError) -> TraceDatReading {
+  ) throws(TraceError) -> BufferReading {
     do throws(TraceError) {
-      return try TraceDatReading(map.bytes, path: path)
+      return try BufferReading(traceDat: map.bytes, path: path)
     } catch {
       throw TraceError(error.code, path: path, offset: error.offset, record: error.record)
     }
@@ -55,21 +44,10 @@ public struct TraceDatFile: ~Copyable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    var pass = MergePass(plan, times)
-    var streams = set.streams(file.bytes)
-    var slots = try set.slots()
-    pass.run(file.bytes, &streams, &slots, body)
-    var result = opened
-    result.recordedEvents = pass.recordedEvents
-    for stream in streams {
-      guard let damage = stream.damage else { continue }
-      if damage.isEnd { result.isIncomplete = true }
-      result.warnings.append(damage.sentence(cpu: stream.cpu))
-    }
-    result.warnings += pass.doubts.warnings
-    losses = pass.losses(counted)
-    recording = result
-    firstTimeByCPU = pass.span.firstByCPU
-    lastTimeByCPU = pass.span.lastByCPU
+    let result = try reading.read(file.bytes, body)
+    losses = result.losses
+    recording = result.recording
+    firstTimeByCPU = result.firstTimeByCPU
+    lastTimeByCPU = result.lastTimeByCPU
   }
 }

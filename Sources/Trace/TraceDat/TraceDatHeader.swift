@@ -12,6 +12,8 @@ struct TraceDatHeader {
   var options: UInt64 = 0
   /// Where the rest of the file starts, in bytes.
   var byteCount: Int
+  /// The numbers of the file are big-endian, those of its events too.
+  var isBigEndian: Bool
 
   static let magic: [UInt8] = [0x17, 0x08, 0x44] + Array("tracing".utf8)
 
@@ -22,7 +24,6 @@ struct TraceDatHeader {
     }
     var cursor = ByteCursor(bytes, at: Self.magic.count)
     var compressionName = "none"
-    let isBigEndian: Bool
     do throws(ByteCursor.Truncation) {
       let text = try cursor.terminatedText()
       version = Int(text) ?? 0
@@ -30,6 +31,7 @@ struct TraceDatHeader {
         throw ByteCursor.Truncation(offset: Self.magic.count, needed: 0)
       }
       isBigEndian = try cursor.u8() != 0
+      cursor.isSwapped = isBigEndian
       // Size of a `long` in user space: the kernel's is in header_page.
       _ = try cursor.u8()
       pageSize = Int(try cursor.u32())
@@ -46,7 +48,6 @@ struct TraceDatHeader {
       }
       throw TraceError(.isCut(part: "header", needed: 64), offset: UInt64(bytes.byteCount))
     }
-    if isBigEndian { throw TraceError(.isBigEndian, offset: 12) }
     guard Self.isPossible(pageSize: pageSize) else {
       throw TraceError(
         .isCorrupt(part: "header", reason: "it says that a page has \(pageSize) bytes"), offset: 14)

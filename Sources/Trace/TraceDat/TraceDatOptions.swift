@@ -48,16 +48,18 @@ struct TraceDatOptions {
       let id = try cursor.u16()
       if id == ID.done, version == 6 { return 0 }
       let data = try cursor.slice(UInt64(try cursor.u32()))
-      if id == ID.done { return data.u64(at: 0) ?? 0 }
+      if id == ID.done { return data.u64(at: 0, swapped: cursor.isSwapped) ?? 0 }
+      let option = ByteCursor(data, isSwapped: cursor.isSwapped)
       // An option that is too short says nothing; the next one may.
-      do throws(ByteCursor.Truncation) { try take(id, data, version: version) } catch {}
+      do throws(ByteCursor.Truncation) { try take(id, option, version: version) } catch {}
     }
   }
 
   private mutating func take(
-    _ id: UInt16, _ data: RawSpan, version: Int
+    _ id: UInt16, _ option: consuming ByteCursor, version: Int
   ) throws(ByteCursor.Truncation) {
-    var cursor = ByteCursor(data)
+    var cursor = option
+    let data = cursor.bytes
     switch id {
     case ID.statistics: counters.take(data)
     case ID.buffer:

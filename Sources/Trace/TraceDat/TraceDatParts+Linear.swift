@@ -6,7 +6,7 @@ extension TraceDatParts {
   private static let recordsMark = Array("flyrecord\0".utf8)
 
   mutating func readLinear(_ bytes: RawSpan) throws(ByteCursor.Truncation) {
-    var cursor = ByteCursor(bytes, at: header.byteCount)
+    var cursor = ByteCursor(bytes, at: header.byteCount, isSwapped: header.isBigEndian)
     try takePageHeader(&cursor)
     guard let parser = FormatParser(longSize: layout.longSize) else { return }
     try formats.takeFtrace(&cursor, parser)
@@ -24,7 +24,7 @@ extension TraceDatParts {
     var total = buffers[0].cpus.count
     for instance in options.buffers where total < Int(TimeSpans.cpuLimit) {
       do throws(ByteCursor.Truncation) {
-        var table = ByteCursor(bytes)
+        var table = ByteCursor(bytes, isSwapped: header.isBigEndian)
         try table.skip(instance.offset)
         guard try table.slice(10).copied() == Self.recordsMark else { continue }
         var buffer = instance

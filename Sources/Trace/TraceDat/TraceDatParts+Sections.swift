@@ -12,7 +12,7 @@ extension TraceDatParts {
   }
 
   mutating func readSections(_ bytes: RawSpan) throws(TraceError) {
-    var sections = try TraceDatSections(header.compression)
+    var sections = try TraceDatSections(header.compression, isBigEndian: header.isBigEndian)
     try takeOptions(bytes, &sections)
     buffers = options.buffers.filter(\.name.isEmpty) + options.buffers.filter { !$0.name.isEmpty }
     guard !buffers.isEmpty else {
@@ -48,7 +48,7 @@ extension TraceDatParts {
       guard let body = try sections.body(Section.options, at: offset, in: bytes) else {
         throw TraceError(.isWithoutOptions, offset: offset)
       }
-      var cursor = ByteCursor(body)
+      var cursor = ByteCursor(body, isSwapped: header.isBigEndian)
       do throws(ByteCursor.Truncation) {
         offset = try options.take(&cursor, version: 7)
       } catch {
@@ -66,7 +66,7 @@ extension TraceDatParts {
     guard let offset = options.sections[id],
       let body = try sections.body(id, at: offset, in: bytes)
     else { return false }
-    var cursor = ByteCursor(body)
+    var cursor = ByteCursor(body, isSwapped: header.isBigEndian)
     do throws(ByteCursor.Truncation) {
       try take(id, &cursor)
     } catch {

@@ -20,6 +20,8 @@ struct TraceDatParts {
 
   init(_ bytes: RawSpan) throws(TraceError) {
     header = try TraceDatHeader(bytes)
+    layout = PageLayout(isBigEndian: header.isBigEndian)
+    formats.isBigEndian = header.isBigEndian
     if header.version == 6 {
       do throws(ByteCursor.Truncation) {
         try readLinear(bytes)
@@ -45,7 +47,10 @@ struct TraceDatParts {
   mutating func takePageHeader(_ cursor: inout ByteCursor) throws(ByteCursor.Truncation) {
     _ = try cursor.terminatedText()
     let place = cursor.offset
-    guard let layout = PageLayout(try cursor.slice(try cursor.u64())) else {
+    guard
+      let layout = PageLayout(
+        try cursor.slice(try cursor.u64()), isBigEndian: header.isBigEndian)
+    else {
       throw ByteCursor.Truncation(offset: place, needed: 0)
     }
     self.layout = layout

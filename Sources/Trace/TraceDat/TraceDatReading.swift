@@ -1,36 +1,28 @@
 import Bytes
 
-/// How the events of a trace.dat are to be read: which instances, which decoders, which clock.
-struct TraceDatReading {
-  let plan: RecordPlan
-  let set: StreamSet
-  let times: EventTimes
-  let counted: [Int32: UInt64]
-  let recording: Recording
-
-  init(_ bytes: RawSpan, path: String) throws(TraceError) {
+// How the events of a trace.dat are to be read: which instances, which decoders, which clock.
+extension BufferReading {
+  init(traceDat bytes: RawSpan, path: String) throws(TraceError) {
     let parts = try TraceDatParts(bytes)
     let fileSize = UInt64(bytes.byteCount)
     let plan = RecordPlan(parts.formats.formats)
     var warnings = parts.warnings + plan.warnings
     let buffers = try Self.chosen(parts, plan, bytes, &warnings)
-    set = try StreamSet(buffers, parts, fileSize: fileSize)
-    self.plan = plan
+    let set = try StreamSet(buffers, parts, fileSize: fileSize)
 
     let clock = Self.clock(of: buffers, parts)
     var times = EventTimes(offset: parts.options.timeOffset)
     if clock.name == "x86-tsc" { times.scale = parts.options.timeScale }
-    self.times = times
     var counted: [Int32: UInt64] = [:]
     for buffer in buffers {
       for (cpu, count) in parts.options.counters.lost[buffer.name] ?? [:] {
         counted[cpu, default: 0].saturatingAdd(count)
       }
     }
-    self.counted = counted
 
     var format = "trace.dat v\(parts.header.version)"
     if let compression = parts.header.compression { format += ", \(compression.rawValue)" }
+    if parts.header.isBigEndian { format += ", big-endian" }
     var recording = Recording(
       path: path, format: format, byteCount: fileSize, clock: clock.name)
     if times.scale != nil {
@@ -66,7 +58,7 @@ struct TraceDatReading {
       warnings.append("the file is cut: \(missing) bytes of its events are missing")
     }
     recording.warnings = warnings
-    self.recording = recording
+    self.init(plan: plan, set: set, times: times, counted: counted, recording: recording)
   }
 
   /// The top instance, unless it has no event of use and others do.
@@ -126,5 +118,15 @@ struct TraceDatReading {
       }
     }
     return false
+  }
+}
+
+extension StreamSet {
+  fileprivate init(
+    _ buffers: [TraceBuffer], _ whole: TraceDatParts, fileSize: UInt64
+  ) throws(TraceError) {
+    try self.init(
+      buffers, pageSize: whole.header.pageSize, layout: whole.layout,
+      compression: whole.header.compression, counters: whole.options.counters, fileSize: fileSize)
   }
 }

@@ -9,8 +9,10 @@ struct TraceDatSections: ~Copyable {
   private static let bodyLimit: UInt32 = 1 << 28
 
   private var inflated: InflatedSlots
+  private let isBigEndian: Bool
 
-  init(_ compression: BlockDecoder.Format?) throws(TraceError) {
+  init(_ compression: BlockDecoder.Format?, isBigEndian: Bool) throws(TraceError) {
+    self.isBigEndian = isBigEndian
     do throws(BlockDecoder.Failure) {
       inflated = try InflatedSlots(count: 1, compression)
     } catch {
@@ -26,15 +28,17 @@ struct TraceDatSections: ~Copyable {
   mutating func body(
     _ id: UInt16, at offset: UInt64, in file: RawSpan
   ) throws(TraceError) -> RawSpan? {
-    guard let place = Int(exactly: offset), file.u16(at: place) == id,
-      let flags = file.u16(at: place + 2), let size = file.u64(at: place + 8)
+    guard let place = Int(exactly: offset), file.u16(at: place, swapped: isBigEndian) == id,
+      let flags = file.u16(at: place + 2, swapped: isBigEndian),
+      let size = file.u64(at: place + 8, swapped: isBigEndian)
     else { return nil }
     let start = place + Self.headerSize
     guard flags & 1 != 0 else {
       guard let length = Int(exactly: size) else { return nil }
       return file.slice(at: start, count: length)
     }
-    guard let packed = file.u32(at: start), let unpacked = file.u32(at: start + 4),
+    guard let packed = file.u32(at: start, swapped: isBigEndian),
+      let unpacked = file.u32(at: start + 4, swapped: isBigEndian),
       let block = file.slice(at: start + 8, count: Int(packed))
     else { return nil }
     guard unpacked <= Self.bodyLimit else {

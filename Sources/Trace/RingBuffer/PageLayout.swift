@@ -9,13 +9,18 @@ struct PageLayout: BitwiseCopyable, Equatable {
   private(set) var longSize = 8
   /// Where the events start.
   private(set) var data = 16
+  /// Bytes of events in a page, nil: the kernel does not say.
+  private(set) var dataSize: Int?
+  /// The recorded kernel's byte order.
+  private(set) var isBigEndian = false
 
   /// A 64-bit kernel's.
-  init() {}
+  init(isBigEndian: Bool = false) { self.isBigEndian = isBigEndian }
 
   /// Lines such as "field: local_t commit;\toffset:8;\tsize:8;\tsigned:1;". A kernel too old to have
   /// them says nothing; then it is 64-bit. Nil when a page cannot be so.
-  init?(_ text: RawSpan) {
+  init?(_ text: RawSpan, isBigEndian: Bool = false) {
+    self.isBigEndian = isBigEndian
     for line in text.text().split(separator: "\n") {
       let parts = line.split(separator: ";").map { $0.drop { $0 == " " || $0 == "\t" } }
       guard let name = parts.first?.split(separator: " ").last else { continue }
@@ -30,7 +35,9 @@ struct PageLayout: BitwiseCopyable, Equatable {
         commit = offset
         guard let size = number("size:"), size == 4 || size == 8 else { return nil }
         longSize = size
-      case "data": data = offset
+      case "data":
+        data = offset
+        if let size = number("size:"), size > 0, size < 1 << 24 { dataSize = size }
       default: break
       }
     }

@@ -79,8 +79,9 @@ struct CPUStream {
     if isCompressed {
       place = start
       if data.size > 0 {
-        chunksLeft = file.u32(at: start) ?? 0
-        if file.u32(at: start) == nil {
+        if let count = file.u32(at: start, swapped: layout.isBigEndian) {
+          chunksLeft = count
+        } else {
           damage = Damage(offset: start, reason: "it lies outside of the file", isEnd: true)
         }
         place += 4
@@ -174,7 +175,8 @@ struct CPUStream {
   private mutating func openChunk(_ file: RawSpan, _ slots: inout InflatedSlots) -> Bool {
     guard let slot, chunksLeft > 0 else { return false }
     let start = place
-    guard let packed = file.u32(at: start), let unpacked = file.u32(at: start + 4),
+    guard let packed = file.u32(at: start, swapped: layout.isBigEndian),
+      let unpacked = file.u32(at: start + 4, swapped: layout.isBigEndian),
       let block = file.slice(at: start + 8, count: Int(packed)),
       start + 8 + Int(packed) <= limit
     else {

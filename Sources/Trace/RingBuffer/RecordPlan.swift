@@ -1,4 +1,4 @@
-/// How the raw records of a trace.dat are told apart and decoded: by their `common_type`.
+/// How the raw records of a ring buffer are told apart and decoded: by their `common_type`.
 struct RecordPlan {
   struct Source {
     /// `common_pid`: the thread that was current.
@@ -51,7 +51,8 @@ struct RecordPlan {
   }
 
   private static func common(_ name: String, _ format: EventFormat) -> NumberField {
-    format.commonFields.first { $0.name == name }.flatMap { NumberField($0) } ?? .absent
+    format.commonFields.first { $0.name == name }
+      .flatMap { NumberField($0, isSwapped: format.isBigEndian) } ?? .absent
   }
 
   private mutating func decode(_ format: EventFormat, _ source: inout Source) {

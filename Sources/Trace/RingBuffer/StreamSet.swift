@@ -20,19 +20,22 @@ struct StreamSet {
   /// Bytes of unpacked chunks, of all CPUs together.
   private static let budget = 1 << 31
 
-  init(_ buffers: [TraceBuffer], _ whole: TraceDatParts, fileSize: UInt64) throws(TraceError) {
-    compression = whole.header.compression
-    layout = whole.layout
+  /// - Parameter pageSize: of a buffer that does not say its own, in bytes.
+  init(
+    _ buffers: [TraceBuffer], pageSize common: Int, layout: PageLayout,
+    compression: BlockDecoder.Format? = nil, counters: RingBufferCounters, fileSize: UInt64
+  ) throws(TraceError) {
+    self.compression = compression
+    self.layout = layout
     for buffer in buffers {
-      let pageSize = buffer.pageSize ?? whole.header.pageSize
-      guard TraceDatHeader.isPossible(pageSize: pageSize), pageSize > whole.layout.data else {
+      let pageSize = buffer.pageSize ?? common
+      guard TraceDatHeader.isPossible(pageSize: pageSize), pageSize > layout.data else {
         throw TraceError(
           .isCorrupt(part: "buffer table", reason: "it says that a page has \(pageSize) bytes"),
           offset: buffer.offset)
       }
       for cpu in buffer.cpus where cpu.size > 0 {
-        let untold = whole.options.counters.untold[buffer.name]?[
-          Int32(truncatingIfNeeded: cpu.number)]
+        let untold = counters.untold[buffer.name]?[Int32(truncatingIfNeeded: cpu.number)]
         parts.append(
           Part(data: cpu, pageSize: pageSize, limit: fileSize, untold: untold ?? 0))
       }

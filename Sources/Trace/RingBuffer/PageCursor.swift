@@ -5,7 +5,7 @@ import Bytes
 ///
 ///     u64 time | long commit | event event event ... | (count of missed events)
 ///
-///     event: u32 = type_len (5 bits) | delta (27 bits), then
+///     event: u32 = type_len (5 bits) | delta (27 bits), then (big-endian: type_len is the upper 5 bits)
 ///       1...28  data, type_len * 4 bytes
 ///       0       u32 size of itself and the data, data
 ///       29      padding: a discarded event, or with delta 0 the rest of the page
@@ -21,6 +21,7 @@ struct PageCursor: BitwiseCopyable {
   /// Of the next event, from the start of the page, in bytes.
   private var position = 0
   private var end = 0
+  private var isBigEndian = false
 
   /// The data of an event, from the start of the page, in bytes.
   struct Record: BitwiseCopyable {
@@ -43,9 +44,9 @@ struct PageCursor: BitwiseCopyable {
 
   /// - Parameter isCut: the file ends inside of the page; what is there is read.
   init(_ page: RawSpan, _ layout: PageLayout, isCut: Bool) {
-    guard let time = page.u64(at: layout.time),
-      let commit = layout.longSize == 8
-        ? page.u64(at: layout.commit) : page.u32(at: layout.commit).map(UInt64.init)
+    isBigEndian = layout.isBigEndian
+    guard let time = page.u64(at: layout.time, swapped: isBigEndian),
+      let commit = Self.long(page, layout.commit, layout)
     else {
       isDamaged = true
       return
@@ -62,38 +63,43 @@ struct PageCursor: BitwiseCopyable {
     if flags & Self.missedBit != 0 {
       missed = nil
       if flags & Self.countStoredBit != 0 {
-        missed =
-          layout.longSize == 8 ? page.u64(at: end) : page.u32(at: end).map(UInt64.init)
+        missed = Self.long(page, end, layout)
         if missed == 0 { missed = nil }
       }
     }
+  }
+
+  private static func long(_ page: RawSpan, _ offset: Int, _ layout: PageLayout) -> UInt64? {
+    layout.longSize == 8
+      ? page.u64(at: offset, swapped: layout.isBigEndian)
+      : page.u32(at: offset, swapped: layout.isBigEndian).map(UInt64.init)
   }
 
   /// The next event with data, nil at the end of the page.
   @inline(__always)
   mutating func next(_ page: RawSpan) -> Record? {
     while position < end {
-      guard let head = page.u32(at: position) else { break }
-      let delta = UInt64(head >> 5)
+      guard let head = word(page, position) else { break }
+      let delta = UInt64(isBigEndian ? head & 0x7ff_ffff : head >> 5)
       let body = position + 4
-      switch head & 31 {
+      switch isBigEndian ? head >> 27 : head & 31 {
       case TypeLength.padding:
         if delta == 0 {
           end = position
           return nil
         }
         time &+= delta
-        guard let length = page.u32(at: body), move(to: body, past: max(4, Int(length))) else {
+        guard let length = word(page, body), move(to: body, past: max(4, Int(length))) else {
           return damaged()
         }
       case TypeLength.timeExtend:
-        guard let upper = page.u32(at: body), move(to: body, past: 4) else { return damaged() }
+        guard let upper = word(page, body), move(to: body, past: 4) else { return damaged() }
         time &+= delta | UInt64(upper) << 27
       case TypeLength.timeStamp:
-        guard let upper = page.u32(at: body), move(to: body, past: 4) else { return damaged() }
+        guard let upper = word(page, body), move(to: body, past: 4) else { return damaged() }
         time = Self.absolute(delta | UInt64(upper) << 27, after: time)
       case TypeLength.sized:
-        guard let length = page.u32(at: body), length >= 4, move(to: body, past: Int(length)) else {
+        guard let length = word(page, body), length >= 4, move(to: body, past: Int(length)) else {
           return damaged()
         }
         time &+= delta
@@ -106,6 +112,12 @@ struct PageCursor: BitwiseCopyable {
       }
     }
     return nil
+  }
+
+  @inline(__always)
+  private func word(_ page: RawSpan, _ offset: Int) -> UInt32? {
+    guard let value = page.u32(at: offset) else { return nil }
+    return isBigEndian ? value.byteSwapped : value
   }
 
   /// The next event begins where `length` bytes from `body` end; false when that is not in the page.

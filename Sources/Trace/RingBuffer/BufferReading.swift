@@ -1,0 +1,39 @@
+import Bytes
+
+/// The ring buffers of a recording with all that reading their events needs.
+struct BufferReading {
+  let plan: RecordPlan
+  let set: StreamSet
+  let times: EventTimes
+  /// What the ring buffer counted as lost, by pCPU.
+  let counted: [Int32: UInt64]
+  /// The recording as opening it found it.
+  var recording: Recording
+
+  /// What one pass over all events leaves.
+  struct Result {
+    var recording: Recording
+    var losses: Losses
+    var firstTimeByCPU: [Int32: UInt64]
+    var lastTimeByCPU: [Int32: UInt64]
+  }
+
+  /// Delivers all events in time order. What cannot be read is said in the recording's warnings.
+  func read(_ file: RawSpan, _ body: MergePass.Body) throws(TraceError) -> Result {
+    var pass = MergePass(plan, times)
+    var streams = set.streams(file)
+    var slots = try set.slots()
+    pass.run(file, &streams, &slots, body)
+    var result = recording
+    result.recordedEvents = pass.recordedEvents
+    for stream in streams {
+      guard let damage = stream.damage else { continue }
+      if damage.isEnd { result.isIncomplete = true }
+      result.warnings.append(damage.sentence(cpu: stream.cpu))
+    }
+    result.warnings += pass.doubts.warnings
+    return Result(
+      recording: result, losses: pass.losses(counted), firstTimeByCPU: pass.span.firstByCPU,
+      lastTimeByCPU: pass.span.lastByCPU)
+  }
+}
