@@ -20,6 +20,7 @@ let package = Package(
   products: [
     .executable(name: "ptrauth-trace", targets: ["ptrauth-trace"]),
     .library(name: "Ptrauth", targets: ["Ptrauth"]),
+    .library(name: "Explorer", targets: ["Explorer"]),
     .library(name: "Trace", targets: ["Trace"]),
     .library(name: "KernelImage", targets: ["KernelImage"]),
     .library(name: "Replay", targets: ["Replay"]),
@@ -42,6 +43,7 @@ let package = Package(
     .target(
       name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib", "CLinux"], swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
+    .target(name: "Explorer", dependencies: ["Ptrauth"], swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
       name: "KernelImage", dependencies: ["Ptrauth", "Bytes", "CElfutils", "CBpf"],
@@ -52,12 +54,15 @@ let package = Package(
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
-        "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes", argumentParser,
+        "Report", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth", "Bytes",
+        argumentParser,
       ],
       swiftSettings: settings),
 
     .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: settings),
     .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
+    .testTarget(
+      name: "ExplorerTests", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
     .testTarget(
@@ -66,7 +71,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Ptrauth", "Bytes",
+        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth",
+        "Bytes",
         argumentParser,
       ],
       // Read and run where they lie.

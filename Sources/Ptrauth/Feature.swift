@@ -17,3 +17,13 @@ public enum Feature: Sendable, Hashable {
     }
   }
 }
+
+/// What all CPUs of the host support: system_supports_address_auth(), _generic_auth(), has_vhe().
+public struct HostSupport: Sendable, Hashable {
+  public var address, generic, hasVHE: Bool
+  public init(address: Bool = true, generic: Bool = true, hasVHE: Bool = true) {
+    self.address = address
+    self.generic = generic
+    self.hasVHE = hasVHE
+  }
+}

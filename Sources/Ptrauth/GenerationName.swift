@@ -21,8 +21,10 @@ extension Generation {
     switch (major, minor) {
     case (5, 0), (5, 1): self = .g0
     case (5, 2...7): self = .g3
-    case (5, 8...15): self = .g4
-    case (5, 16...), (6, ..<10): self = .g5
+    case (5, 8): self = .g4
+    case (5, 9...15): self = .g4Live
+    case (5, 16...), (6, ..<5): self = .g5
+    case (6, 5..<10): self = .g5Protected
     case (6, 10...), (7..., _): self = .g6
     default: return nil
     }

@@ -1,78 +1,48 @@
-// The patch as transitions, in the order a vCPU meets them. For v7 (G2) each is one hunk of
-// "[PATCH v7 7/10] KVM: arm/arm64: context-switch ptrauth registers"; other generations differ
-// only in their table of facts (Generation.swift).
+// The one transition function: what a step does to the vCPU and the pCPU it runs on.
 //
 //   kvm_reset_vcpu ─▶ kvm_arch_vcpu_load ─▶ __guest_enter ─▶ __guest_exit ─┬▶ kvm_arch_vcpu_put
 //                          ▲                     ▲                         │
 //                          │                     └── ptrauth trap ◀────────┤
 //                          └───────────────────────────────────────────────┘
+//
+// Which steps each of these functions is made of is in Code.swift. The explorer runs them one by
+// one, other tasks coming in between; a recording shows whole functions, and runs them whole
+// (Function.swift).
 
-extension Generation {
-  /// kvm_reset_vcpu: HCR starts from HCR_GUEST_FLAGS, which holds neither bit.
-  public func reset(_ v: inout VCPUState) {
-    v.bits = .clear
-    v.enableInFlight = false
-  }
+extension Step {
+  /// Performs the step on pCPU `cpu`. `context` is the host slots that ``VCPUState/context`` leads to.
+  public func perform(
+    _ v: inout VCPUState, on c: inout PCPUState, at cpu: Int32, context: inout HostSlots
+  ) {
+    switch self {
+    case .arrive:
+      v.loadedOn = cpu
+      c.hostSlots.isFresh = .clear
+    case .takeHostContext: v.hostContext = cpu
+    case .enable(let api, let apk):
+      if api { v.bits.api = .set }
+      if apk { v.bits.apk = .set }
+    case .disable: v.bits = .clear
+    case .adoptNestedBits: v.bits = v.nestedBits ?? v.bits
+    case .addNestedBits:
+      if v.nestedBits?.api == .set { v.bits.api = .set }
+      if v.nestedBits?.apk == .set { v.bits.apk = .set }
+    case .writeHCR: c.hcr = v.bits
+    case .enableHCR, .setHCR: c.hcr = .set
+    case .clearHCR: c.hcr = .clear
 
-  /// kvm_arch_vcpu_load. v7's last statement is kvm_arm_vcpu_ptrauth_setup_lazy: clear both bits
-  /// of a vCPU that has ptrauth, touch no key. Whatever the host slots held is no longer ours.
-  public func load(_ v: inout VCPUState, on cpu: Int32, _ c: inout PCPUState, process: Int32) {
-    v.loadedOn = cpu
-    switch (load, v.feature) {
-    case (.clears, .both):
-      // A preempted handler may set the bits after this load.
-      v.bits = v.enableInFlight && hostSave == .preemptibleTrap ? .unknown : .clear
-    case (.sets, .both): v.bits = .set
-    case (.clears, .unknown): if v.bits != .clear { v.bits = .unknown }
-    case (.sets, .unknown): v.bits = .unknown
-    case (.nothing, _), (_, .none), (_, .partial): break
+    case .readHostContext: v.context = v.hostContext
+    case .readOwnContext: v.context = cpu
+    case .saveHost: context = HostSlots(c.live, isFresh: .set)
+    case .restoreGuest: c.live = v.slots
+    case .saveGuest: v.slots = c.live
+    case .restoreHost:
+      c.live = c.hostSlots.keys
+      c.isUnsynchronized = true
+    case .synchronize: c.isUnsynchronized = false
+
+    case .resetGuest: v.slots = .guest(vcpu: v.number)
+    case .injectUndefined, .injectNested: break
     }
-    if hostSave == .everyLoad, v.feature == .both {
-      c.hostSlots = .valid(process: process)
-    } else if let saver = c.hostSlots.process {
-      c.hostSlots = .stale(process: saver)
-    }
-  }
-
-  /// kvm_arch_vcpu_put: nothing about keys; the shadow keeps its bits.
-  public func put(_ v: inout VCPUState) { v.loadedOn = nil }
-
-  /// ptrauth_switch_to_guest: if either bit is set, the ten registers are loaded from the guest's
-  /// slots. The host's keys are not saved here (except in G1).
-  public func guestEnter(_ v: VCPUState, vcpu: Int, _ c: inout PCPUState, process: Int32) {
-    switch v.bits.switchesKeys {
-    case .set:
-      if hostSave == .everyEntry { c.hostSlots = .valid(process: process) }
-      c.live = .guest(vcpu: vcpu)
-    case .clear: c.live = .host(process: process)
-    case .unknown: c.live = .unknown
-    }
-  }
-
-  /// ptrauth_switch_to_host: the guest's registers to its slots, the ten registers from the host
-  /// slots, isb. Whose keys the host gets is whoever saved last.
-  public func guestExit(_ v: VCPUState, _ c: inout PCPUState, process: Int32) {
-    switch v.bits.switchesKeys {
-    case .set: c.live = c.hostSlots.process.map { .host(process: $0) } ?? .unknown
-    case .clear: c.live = .host(process: process)
-    case .unknown: c.live = .unknown
-    }
-  }
-
-  /// A ptrauth trap of a vCPU with the feature was answered: kvm_arm_vcpu_ptrauth_trap enables,
-  /// then saves the host's keys (v7). Without the feature it injects an UNDEF: no change.
-  public func trap(_ v: inout VCPUState, _ c: inout PCPUState, process: Int32) {
-    guard v.feature == .both else { return }
-    switch hostSave {
-    case .never: return
-    case .preemptibleTrap, .hypTrap: c.hostSlots = .valid(process: process)
-    case .everyEntry, .everyLoad: break
-    }
-    v.bits = .set
-  }
-
-  /// __switch_to: the next task's keys are installed.
-  public func taskSwitch(_ c: inout PCPUState, to process: Int32) {
-    c.live = process < 0 ? .unknown : .host(process: process)
   }
 }

@@ -11,14 +11,14 @@ extension Replayer {
     }
     let cpu = cpu(at)
     let process = pid
-    if let generation {
+    if let generation, let code {
       let wasLeaningOnTrap = vcpus[index].state.enableInFlight
-      generation.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
+      code.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
       if generation.hostSave == .everyLoad, vcpus[index].state.feature == .both {
         vcpus[index].counters.hostSaves += 1
         cpu.hostSaves += 1
       }
-      vcpus[index].loadWasTainted = wasLeaningOnTrap && generation.hostSave == .preemptibleTrap
+      vcpus[index].loadWasTainted = wasLeaningOnTrap && code.trapIsPreemptible
     } else {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
@@ -35,8 +35,8 @@ extension Replayer {
     settle(index)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
-    if let generation {
-      generation.put(&vcpus[index].state)
+    if let code {
+      code.put(&vcpus[index].state)
     } else {
       vcpus[index].state.loadedOn = nil
     }
@@ -91,8 +91,8 @@ extension Replayer {
         index, Moment(time: at.time, cpu: at.cpu, tid: next), thread.pid, isImplied: true)
       threads[next]?.wasSwitchedOut = false
     }
-    if let generation, let cpu = cpus[at.cpu] {
-      generation.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
+    if let code, let cpu = cpus[at.cpu] {
+      code.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
     }
   }
 

@@ -65,6 +65,6 @@ extension Replayer {
   private mutating func reset(_ index: Int) {
     vcpus[index].counters.resets += 1
     vcpus[index].pendingWrite = nil
-    if let generation { generation.reset(&vcpus[index].state) }
+    code?.reset(&vcpus[index].state)
   }
 }

@@ -76,7 +76,8 @@ extension Replayer {
     var found = StaleEnable(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
       bits: sample)
-    if case .stale(let saver)? = cpus[run.cpu]?.state.hostSlots, saver >= 0,
+    if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
+      let saver = slots.process, saver >= 0,
       vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
     {
       found.savedBy = saver

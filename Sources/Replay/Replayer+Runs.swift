@@ -140,7 +140,7 @@ extension Replayer {
 
   /// Lets the model follow what was seen, for what the next events are compared with.
   private mutating func moveModel(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
-    guard let generation, run.exit != nil else { return }
+    guard let generation, let code, run.exit != nil else { return }
     let index = run.vcpu
     if let sample = run.exitSample ?? run.entrySample, !run.isOver, run.trap == nil {
       vcpus[index].state.bits = sample
@@ -152,12 +152,12 @@ extension Replayer {
     if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
     if let cpu = cpus[run.cpu], !run.isOver {
       let process = vcpus[index].pid
-      generation.guestEnter(switched, vcpu: index, &cpu.state, process: process)
+      code.guestEnter(switched, vcpu: index, &cpu.state, process: process)
       if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
         cpu.state.hostSlots = .valid(process: process)
         cpu.hostSaves += 1
       }
-      generation.guestExit(switched, &cpu.state, process: process)
+      code.guestExit(switched, &cpu.state, process: process)
     }
   }
 

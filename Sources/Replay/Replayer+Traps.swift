@@ -66,13 +66,13 @@ extension Replayer {
 
   /// The handler enables and saves the host's keys, if the vCPU has the feature.
   mutating func answered(_ index: Int, _ at: Moment) {
-    guard let generation, vcpus[index].state.feature == .both else { return }
+    guard let generation, let code, vcpus[index].state.feature == .both else { return }
     let cpu = cpu(at)
     if generation.hostSave == .preemptibleTrap {
       vcpus[index].counters.hostSaves += 1
       cpu.hostSaves += 1
       vcpus[index].interval.saveUnused = at
     }
-    generation.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
+    code.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
   }
 }

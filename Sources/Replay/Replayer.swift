@@ -30,6 +30,8 @@ public struct Replayer {
 
   let configuration: Configuration
   let capabilities: Capabilities
+  /// The generation's code, the ten registers as one.
+  let code: Code?
   var vcpus: [VCPURecord] = []
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
@@ -57,6 +59,7 @@ public struct Replayer {
   /// - Parameter timeline: called for every line of the timeline, in the order things become known.
   public init(_ configuration: Configuration, timeline: ((TimelineEntry) -> Void)? = nil) {
     self.configuration = configuration
+    code = configuration.generation?.code.seen(by: .apiaLo)
     capabilities = Capabilities(
       configuration.recordedEvents, probesHaveNames: configuration.resolve != nil)
     emit = timeline

@@ -221,15 +221,13 @@ func word(_ feature: Feature) -> String? {
 func word(_ owner: KeyOwner) -> String? {
   switch owner {
   case .host(let process): process < 0 ? "host" : "host \(process)"
-  case .guest(let vcpu): "guest \(vcpu)"
-  case .unknown: nil
+  case .kernel(let task): "kernel \(task)"
+  case .guest(let vcpu), .oldGuest(let vcpu): "guest \(vcpu)"
+  case .unwritten, .unknown: nil
   }
 }
 
 func word(_ slots: HostSlots) -> String? {
-  switch slots {
-  case .unknown: nil
-  case .valid(let process): "valid \(process)"
-  case .stale(let process): "stale \(process)"
-  }
+  guard let process = slots.process else { return nil }
+  return slots.isFresh == .set ? "valid \(process)" : "stale \(process)"
 }

@@ -34,7 +34,7 @@ final class Session {
       generation = asked
       generationIsWeak = false
       generationBasis = "--generation"
-      if let marked, marked != asked {
+      if let marked, marked.id != asked.id {
         warnings.append(
           "--generation \(asked.name), but the marks of \(kernel.binding?.image.path ?? "vmlinux") "
             + "say \(marked.name)")

@@ -1,0 +1,79 @@
+public import Ptrauth
+
+/// Every state that one class of registers can reach in a setting, breadth first.
+public struct Exploration: Sendable {
+  public let setting: Setting
+  /// The registers it speaks for; the first one's name is used.
+  public let registers: [KeyRegister]
+  public private(set) var stateCount = 0
+  public private(set) var transitionCount = 0
+  /// The longest of the shortest ways to a state.
+  public private(set) var depth = 0
+  /// The first, and so a shortest, way to break each invariant that can be broken.
+  public private(set) var counterexamples: [Invariant: Counterexample] = [:]
+  /// False: the limit was reached first.
+  public private(set) var isComplete = true
+
+  /// - Parameter limit: more states than this are not explored (about 30 bytes each).
+  public init(_ setting: Setting, _ registers: [KeyRegister], limit: Int = .max) {
+    self.setting = setting
+    self.registers = registers
+    var ignored = StateSet()
+    explore(limit, &ignored)
+  }
+
+  /// For tests: also leaves the states.
+  init(_ setting: Setting, _ registers: [KeyRegister], states: inout StateSet) {
+    self.setting = setting
+    self.registers = registers
+    explore(.max, &states)
+  }
+
+  private mutating func explore(_ limit: Int, _ found: inout StateSet) {
+    let world = World(setting, register: registers.first ?? .apiaLo)
+    let initial = Machine(setting)
+    var broken: [Invariant: (state: Int, action: Action)] = [:]
+    _ = found.insert(initial.packed, from: .max)
+    var index = 0
+    var levelEnd = 1
+    var transitions = 0
+    while index < found.count {
+      if index == levelEnd {
+        depth += 1
+        levelEnd = found.count
+      }
+      if found.count > limit {
+        isComplete = false
+        break
+      }
+      let machine = Machine(packed: found.states[index], like: initial)
+      world.forEachSuccessor(of: machine) { action, next, breaks in
+        transitions += 1
+        if breaks.mask != 0 {
+          for invariant in breaks.list where broken[invariant] == nil {
+            broken[invariant] = (index, action)
+          }
+        }
+        _ = found.insert(next.packed, from: UInt32(index))
+      }
+      index += 1
+    }
+    stateCount = found.count
+    transitionCount = transitions
+    for (invariant, place) in broken {
+      counterexamples[invariant] = Counterexample(
+        world, initial, path: Self.path(to: place.state, found), last: place.action, invariant)
+    }
+  }
+
+  /// The states on the way to one, the initial one first.
+  private static func path(to index: Int, _ found: StateSet) -> [UInt128] {
+    var path: [UInt128] = []
+    var at = UInt32(index)
+    while at != .max {
+      path.append(found.states[Int(at)])
+      at = found.parents[Int(at)]
+    }
+    return path.reversed()
+  }
+}
