@@ -17,6 +17,13 @@ public final class ByteSink {
     }
   }
 
+  /// A file that is kept and added to.
+  public init(appendingTo path: String) throws(ByteSinkError) {
+    self.path = path
+    descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw ByteSinkError(path: path, code: errno) }
+  }
+
   public func write(_ bytes: [UInt8]) throws(ByteSinkError) {
     buffer.append(contentsOf: bytes)
     if buffer.count >= 1 << 16 { try flush() }

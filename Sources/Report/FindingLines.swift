@@ -15,11 +15,7 @@ enum FindingLines {
       finding.statement + ".",
       "=> \(rule.consequence).",
     ]
-    lines += finding.evidence.map { evidence in
-      "\(seconds(evidence.moment.time)) [\(String(evidence.moment.cpu).right(3))] "
-        + "\(String(evidence.moment.tid).right(6))  \(evidence.event)"
-        + (evidence.detail.isEmpty ? "" : "  \(evidence.detail)")
-    }
+    lines += evidence(finding)
     if let source { lines.append("in \(source)") }
     lines.append("look at \(rule.lookAt).")
     lines += finding.vcpus.map { vcpu in
@@ -29,5 +25,14 @@ enum FindingLines {
         + counted(vcpu.count, "time")
     }
     return lines
+  }
+
+  /// The events that prove it: time in seconds, pCPU, thread, event, fields.
+  static func evidence(_ finding: Finding) -> [String] {
+    finding.evidence.map { evidence in
+      "\(seconds(evidence.moment.time)) [\(String(evidence.moment.cpu).right(3))] "
+        + "\(String(evidence.moment.tid).right(6))  \(evidence.event)"
+        + (evidence.detail.isEmpty ? "" : "  \(evidence.detail)")
+    }
   }
 }

@@ -22,6 +22,7 @@ extension Analyze {
     }
     try sink.write(report.render(suites))
     try sink.flush()
+    try report.writeSummary(suites)
     return worst
   }
 }

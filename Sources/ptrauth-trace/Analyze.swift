@@ -37,8 +37,10 @@ struct Analyze: ParsableCommand {
   var input: String?
 
   @Option(
-    help: "text, json (one document), jsonl (the timeline, one object a line); for CI: ktap, junit."
-  )
+    help: """
+      text, json (one document), jsonl (the timeline, one object a line); for CI ktap, junit, sarif, github, \
+      kcidb, lava; csv (counters by vCPU).
+      """)
   var format = ReportFormat.text
 
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
@@ -47,6 +49,7 @@ struct Analyze: ParsableCommand {
   @OptionGroup(title: "Kernel") var kernel: KernelOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+  @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
 
   func validate() throws {
     if !recordings.isEmpty, input != nil {
@@ -59,7 +62,7 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
-      if let report = MachineReport(format) {
+      if let report = MachineReport(format, kcidb) {
         return try analyze(recordings.isEmpty ? [input ?? "perf.data"] : recordings, as: report)
       }
       if recordings.count > 1 { return try analyzeSeveral(recordings) }

@@ -1,22 +1,42 @@
+import ArgumentParser
+import Bytes
 import Report
 
 /// A report for CI systems: each recording a suite, each rule a test case.
 struct MachineReport {
   private let format: ReportFormat
+  private let kcidb: KCIDBOptions
 
   /// nil for the formats that people and scripts read.
-  init?(_ format: ReportFormat) {
+  init?(_ format: ReportFormat, _ kcidb: KCIDBOptions) {
     switch format {
-    case .ktap, .junit: self.format = format
+    case .ktap, .junit, .sarif, .github, .kcidb, .lava, .csv: self.format = format
     default: return nil
     }
+    self.kcidb = kcidb
   }
 
   func render(_ suites: [TestSuite]) -> [UInt8] {
     switch format {
     case .ktap: Array(KTAPReport.render(suites).utf8)
     case .junit: Array(JUnitReport.render(suites).utf8)
+    case .sarif: SARIFReport.render(suites, version: PtrauthTrace.configuration.version)
+    case .github: Array(GitHubReport.render(suites).utf8)
+    case .kcidb:
+      KCIDBReport(origin: kcidb.kcidbOrigin, buildID: kcidb.kcidbBuildID).render(suites)
+    case .lava: Array(LAVAReport.render(suites).utf8)
+    case .csv: Array(CountersCSV.render(suites).utf8)
     default: []
     }
+  }
+
+  /// What a format writes besides its output: GitHub's step summary, to the file GitHub names.
+  func writeSummary(_ suites: [TestSuite]) throws(ByteSinkError) {
+    guard format == .github, let path = ProcessState.environment["GITHUB_STEP_SUMMARY"],
+      !path.isEmpty
+    else { return }
+    let sink = try ByteSink(appendingTo: path)
+    try sink.write(GitHubSummary.render(suites))
+    try sink.flush()
   }
 }

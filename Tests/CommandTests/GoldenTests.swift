@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import Ptrauth
 import Report
@@ -8,13 +9,13 @@ import Testing
 /// Every format of every recording in traces/ is byte for byte the file that somebody read.
 /// `UPDATE_GOLDEN=1 swift test --filter GoldenTests` writes them anew: read them again.
 struct GoldenTests {
-  static let formats: [ReportFormat] = [.ktap, .junit]
+  static let formats: [ReportFormat] = [.ktap, .junit, .sarif, .github, .kcidb, .lava, .csv]
 
   @Test(arguments: formats, Corpus.traces)
   func theFormatIsTheGoldenFile(format: ReportFormat, corpus: Corpus) throws {
     let document = try #require(
       Documents.real.first { corpus.recording.hasSuffix($0.recording.path) })
-    let bytes = render(document, format)
+    let bytes = try render(document, format)
     let path =
       Corpus.root + "/Tests/CommandTests/Golden/"
       + "\(corpus.directory.split(separator: "/").last ?? "").\(format.rawValue)"
@@ -33,8 +34,8 @@ struct GoldenTests {
       """)
   }
 
-  private func render(_ document: Document, _ format: ReportFormat) -> [UInt8] {
-    if let report = MachineReport(format) {
+  private func render(_ document: Document, _ format: ReportFormat) throws -> [UInt8] {
+    if let report = MachineReport(format, try KCIDBOptions.parse([])) {
       return report.render([TestSuite(document, failOn: .medium)])
     }
     return switch format {

@@ -1,4 +1,3 @@
-import Glibc
 import Ptrauth
 import Replay
 import Report
@@ -56,7 +55,7 @@ struct MachineFormatTests {
   // MARK: KTAP
 
   @Test func theKernelsParserReadsKTAP() throws {
-    let seen = try read("ktap.py", KTAPReport.render(Documents.suites))
+    let seen = try Reader.lines("ktap.py", KTAPReport.render(Documents.suites))
     var expected: [String] = []
     for suite in Documents.suites {
       for test in suite.cases {
@@ -69,7 +68,7 @@ struct MachineFormatTests {
 
   @Test func hostileNamesLeaveKTAPWhole() throws {
     let suites = [TestSuite(Documents.hostile, failOn: .medium)]
-    let seen = try read("ktap.py", KTAPReport.render(suites))
+    let seen = try Reader.lines("ktap.py", KTAPReport.render(suites))
     #expect(seen.count == suites[0].cases.count + 2)
     #expect(seen.count { $0.hasSuffix("\tFAILURE") } == 3, "one rule, its suite, and all")
   }
@@ -81,7 +80,7 @@ struct MachineFormatTests {
       text.replacing("ok 3 ", with: "ok 4 "), text.replacing("  ok 3 ", with: "  # "),
     ] {
       #expect(broken != text)
-      #expect(throws: Refusal.self) { try read("ktap.py", broken) }
+      #expect(throws: Reader.Refusal.self) { try Reader.lines("ktap.py", broken) }
     }
   }
 
@@ -97,7 +96,7 @@ struct MachineFormatTests {
   // MARK: JUnit
 
   @Test func junitparserReadsJUnit() throws {
-    let seen = try read("junit.py", JUnitReport.render(Documents.suites))
+    let seen = try Reader.lines("junit.py", JUnitReport.render(Documents.suites))
     #expect(
       seen
         == Documents.suites.flatMap { suite in
@@ -110,21 +109,6 @@ struct MachineFormatTests {
     let text = JUnitReport.render(suites)
     #expect(!text.unicodeScalars.contains { $0.value < 0x20 && $0 != "\n" && $0 != "\t" })
     #expect(text.contains("\\x1b[31m\\x00"))
-    #expect(try read("junit.py", text).count { $0.hasSuffix("\tfailed") } == 1)
-  }
-
-  // MARK: readers
-
-  struct Refusal: Error, CustomStringConvertible { var description: String }
-
-  /// The lines that a validator prints of a report.
-  @discardableResult
-  private func read(_ validator: String, _ report: String) throws -> [String] {
-    let path = "/tmp/ptrauth-trace-report-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    defer { unsafe unlink(path) }
-    Corpus.write(Array(report.utf8), to: path)
-    let reader = try Program.validate(validator, [path])
-    guard reader.code == 0 else { throw Refusal(description: reader.errors) }
-    return reader.output.split(separator: "\n").map(String.init)
+    #expect(try Reader.lines("junit.py", text).count { $0.hasSuffix("\tfailed") } == 1)
   }
 }

@@ -4,5 +4,5 @@ import ArgumentParser
 enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json, jsonl
   // For CI systems: see MachineReport.
-  case ktap, junit
+  case ktap, junit, sarif, github, kcidb, lava, csv
 }

@@ -1,0 +1,50 @@
+import Replay
+
+/// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
+/// `loads_are_lower_bounds` is true, so are loads and puts; key_switches always is.
+public enum CountersCSV {
+  private static let columns: [(name: String, value: @Sendable (Analysis.VCPU) -> String?)] = [
+    ("vcpu", { $0.identity.pointer.map(hexadecimal) }),
+    ("vcpu_id", { $0.identity.number.map(String.init) }),
+    ("tid", { String($0.tid) }),
+    ("pid", { $0.pid < 0 ? nil : String($0.pid) }),
+    ("identity", { $0.identity.kind.words }),
+    ("feature", { word($0.feature) }),
+    ("loads", { String($0.counters.loads) }),
+    ("puts", { String($0.counters.puts) }),
+    ("loads_are_lower_bounds", { String($0.counters.loadsAreLowerBounds) }),
+    ("runs", { String($0.counters.runs) }),
+    ("known_runs", { String($0.counters.knownRuns) }),
+    ("enabled_runs", { String($0.counters.enabledRuns) }),
+    ("pac_traps", { String($0.counters.instructionTraps) }),
+    ("key_register_traps", { String($0.counters.registerTraps) }),
+    ("hidden_traps", { String($0.counters.hiddenTraps) }),
+    ("undefs", { String($0.counters.undefs) }),
+    ("resets", { String($0.counters.resets) }),
+    ("host_saves", { String($0.counters.hostSaves) }),
+    ("key_switches", { String($0.counters.keySwitches) }),
+  ]
+
+  public static func render(_ suites: [TestSuite]) -> String {
+    var text = line(["recording", "verdict"] + columns.map(\.name))
+    for suite in suites {
+      guard let analysis = suite.document?.analysis else { continue }
+      for vcpu in analysis.vcpus {
+        text += line(
+          [suite.name, analysis.verdict.word] + columns.map { $0.value(vcpu) ?? "" })
+      }
+    }
+    return text
+  }
+
+  private static func line(_ fields: [String]) -> String {
+    fields.map(quoted).joined(separator: ",") + "\r\n"
+  }
+
+  private static func quoted(_ field: String) -> String {
+    guard field.unicodeScalars.contains(where: { "\",\r\n".unicodeScalars.contains($0) }) else {
+      return field
+    }
+    return "\"" + field.replacing("\"", with: "\"\"") + "\""
+  }
+}

@@ -1,0 +1,91 @@
+import Ptrauth
+import Replay
+
+/// `--format github`: workflow commands that GitHub Actions shows as annotations, worst first: it shows
+/// about ten of each kind a step.
+///
+///     ::error    failed; or events are missing
+///     ::warning  found, and below --fail-on; warnings of the recording
+///     ::notice   what it cost
+///
+/// Annotations are on the kernel's source where that is known. `summary` has everything.
+public enum GitHubReport {
+  public static func render(_ suites: [TestSuite]) -> String {
+    var errors = ""
+    var warnings = ""
+    var notices = ""
+    var text = ""
+    for suite in suites {
+      for test in suite.cases where !test.findings.isEmpty {
+        switch test.result {
+        case .failed: errors += annotation("error", test, in: suite)
+        case .skipped: warnings += annotation("warning", test, in: suite)
+        default: notices += annotation("notice", test, in: suite)
+        }
+      }
+      if let trouble = suite.trouble {
+        errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
+      }
+      for warning in suite.document?.recording.warnings ?? [] {
+        warnings += command("warning", [("title", suite.name)], warning)
+      }
+      text += "\(plain(suite.name)): \(verdict(suite)), \(counts(suite))\n"
+    }
+    return text + errors + warnings + notices
+  }
+
+  static func verdict(_ suite: TestSuite) -> String {
+    suite.document?.analysis.verdict.word ?? "not analysed"
+  }
+
+  static func counts(_ suite: TestSuite) -> String {
+    [TestCase.Result.Kind.failed, .error, .skipped, .passed].compactMap { kind in
+      let count = suite.count(kind)
+      return count == 0 ? nil : "\(count) \(kind.rawValue)"
+    }.joined(separator: ", ")
+  }
+
+  private static func annotation(_ kind: String, _ test: TestCase, in suite: TestSuite) -> String {
+    let first = test.findings.first
+    let words =
+      test.rule.isCorrectness
+      ? "\(first?.statement ?? ""). => \(test.rule.consequence). Look at \(test.rule.lookAt)."
+      : test.rule.title
+    return command(
+      kind,
+      [
+        ("file", test.source?.file), ("line", test.source.map { String($0.line) }),
+        ("title", "\(test.rule.id) (\(test.summary ?? ""))"),
+      ], "\(suite.name): \(words)")
+  }
+
+  private static func command(
+    _ kind: String, _ properties: [(String, String?)], _ message: String
+  ) -> String {
+    let list = properties.compactMap { name, value in
+      value.map { "\(name)=\(escaped($0, property: true))" }
+    }.joined(separator: ",")
+    return "::\(kind) \(list)::\(escaped(message, property: false))\n"
+  }
+
+  /// As actions/toolkit's core does: % CR LF, and in properties also : and ,
+  static func escaped(_ text: String, property: Bool) -> String {
+    var out = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "%": out += "%25"
+      case "\r": out += "%0D"
+      case "\n": out += "%0A"
+      case ":" where property: out += "%3A"
+      case "," where property: out += "%2C"
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out
+  }
+
+  /// A line of the log that is no workflow command: neither `::name ::` nor the older `##[name]`.
+  private static func plain(_ text: String) -> String {
+    flat(text).replacing("::", with: ": :").replacing("##[", with: "## [")
+  }
+}
