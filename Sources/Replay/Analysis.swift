@@ -50,6 +50,10 @@ public struct Analysis: Sendable {
     public var pid: Int32
     public var feature: Feature
     public var counters: Counters
+    /// What other policies would have had to do.
+    public var schedule: Schedule
+    /// Its ptrauth traps were answered with an UNDEF, whatever is known of its features.
+    public var answersWithUndef: Bool
   }
 
   /// A pCPU at the end of the recording.
@@ -77,6 +81,7 @@ extension Replayer {
       vcpus[index].inference = known
     }
     for found in staleEnables.takeAll() where !mayLackEvents(found) { commit(found) }
+    for index in vcpus.indices { endObservation(index) }
     judgeThrash()
     let findings = log.sorted()
     let missing = breaks.count(until: lastTime)
@@ -97,7 +102,8 @@ extension Replayer {
       vcpus: followed.map {
         Analysis.VCPU(
           identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
-          counters: $0.counters)
+          counters: $0.counters, schedule: $0.schedule,
+          answersWithUndef: $0.inference.lacksFeature)
       }.sorted {
         ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
       },

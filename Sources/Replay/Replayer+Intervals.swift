@@ -76,8 +76,10 @@ extension Replayer {
     }
     cpus[at.cpu]?.isIdle = next == 0
     if threads[next] != nil { seen(next, on: at.cpu) }
+    threads[next]?.isSwitchedOut = false
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
+      threads[prev]?.isSwitchedOut = true
       if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
         let index = threads[prev]?.vcpu
       {
@@ -141,6 +143,7 @@ extension Replayer {
   private mutating func beginInterval(_ index: Int, _ at: Moment) {
     vcpus[index].interval = LoadInterval()
     vcpus[index].interval.begin = at
+    vcpus[index].interval.isTainted = vcpus[index].loadWasTainted
     if generation?.hostSave == .everyLoad, vcpus[index].state.feature == .both {
       vcpus[index].interval.saveUnused = at
     }
@@ -148,6 +151,7 @@ extension Replayer {
 
   private mutating func endInterval(_ index: Int, _ at: Moment) {
     let interval = vcpus[index].interval
+    endObservation(index)
     guard let begin = interval.begin else { return }
     let identity = vcpus[index].identity
     if interval.runs > 0 {

@@ -166,6 +166,7 @@ extension Replayer {
     guard let generation, run.exit != nil else { return }
     let index = run.vcpu
     let (atEntry, atExit) = knownBits(of: run)
+    observe(run, atExit)
     if atEntry.bits.switchesKeys == .set {
       vcpus[index].counters.enabledRuns += 1
       vcpus[index].interval.saveUnused = nil

@@ -40,7 +40,15 @@ extension Replayer {
     case .instruction: vcpus[index].counters.instructionTraps += 1
     case .register: vcpus[index].counters.registerTraps += 1
     }
-    vcpus[index].interval.trapped = true
+    if run.isAccounted {
+      // Its load interval ended before it was known what it trapped on.
+      vcpus[index].trappedIntervals += 1
+      if vcpus[index].lastIsInSchedule, generation?.trap == .reachesHost {
+        vcpus[index].schedule.lastIntervalTrapped(wasCounted: true)
+      }
+    } else {
+      vcpus[index].interval.trapped = true
+    }
     let feature = vcpus[index].state.feature
     let answer: TrapAnswer =
       switch feature {

@@ -24,6 +24,8 @@ public struct Replayer {
     public var resolve: ((UInt64) -> KernelFunction?)?
     /// `perf record -z` of perf 6.1 can lose the end of a pCPU's buffer without a record of it.
     public var tailsMayBeMissing = false
+    /// How many load intervals a policy with hysteresis remembers.
+    public var hysteresis = Hysteresis.defaultDepth
 
     public init() {}
   }
@@ -187,7 +189,8 @@ public struct Replayer {
   }
 
   private mutating func add(_ identity: VCPUIdentity, _ tid: Int32, _ pid: Int32) -> Int {
-    var record = VCPURecord(identity: identity, tid: tid, pid: pid)
+    var record = VCPURecord(
+      identity: identity, tid: tid, pid: pid, hysteresis: configuration.hysteresis)
     if threads[tid]?.isBornHere ?? false {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
       record.inference.isWholeLifeSeen = true

@@ -14,6 +14,8 @@ final class ThreadRecord {
   var isInKVMRun: Bool?
   /// Switched out since the last run: a load lies in between if it was in KVM_RUN.
   var wasSwitchedOut = false
+  /// Another task runs on its pCPU.
+  var isSwitchedOut = false
   /// The pCPU it belongs to, by its last event there or by sched_migrate_task; and whether it was
   /// seen there.
   var place: (cpu: Int32, wasSeen: Bool)?

@@ -21,6 +21,10 @@ struct VCPURecord {
   var isPut = false
 
   var interval = LoadInterval()
+  /// All load intervals, for what other policies would cost.
+  var schedule: Schedule
+  /// The last interval that ended is in `schedule`.
+  var lastIsInSchedule = false
   /// Load intervals that had a run, and those of them with a ptrauth trap.
   var intervals: UInt64 = 0
   var trappedIntervals: UInt64 = 0
@@ -32,8 +36,9 @@ struct VCPURecord {
   var unansweredTrap: Moment?
   var inference = IntervalInference()
 
-  init(identity: VCPUIdentity, tid: Int32, pid: Int32) {
+  init(identity: VCPUIdentity, tid: Int32, pid: Int32, hysteresis: Int) {
     self.identity = identity
+    schedule = Schedule(hysteresis: hysteresis)
     self.tid = tid
     self.pid = pid
     state = VCPUState()
@@ -49,7 +54,9 @@ struct VCPURecord {
     lastExit = nil
     isPut = false
     state.loadedOn = nil
+    if interval.begin != nil { schedule.leftOut += 1 }
     interval = LoadInterval()
+    lastIsInSchedule = false
     loadedSinceEntry = false
     loadWasTainted = false
     pendingWrite = nil
@@ -67,6 +74,10 @@ struct LoadInterval {
   var lastSwitched: Moment?
   var runs: UInt64 = 0
   var trapped = false
+  /// A trap handler may have been under way over the load.
+  var isTainted = false
+  /// What a policy would have had to do in it.
+  var seen = LoadObservation()
   /// A host save of this interval has not been restored from yet.
   var saveUnused: Moment?
 }

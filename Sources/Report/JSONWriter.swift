@@ -36,6 +36,13 @@ public struct JSONWriter {
     bytes.append(contentsOf: String(number).utf8)
     needsComma = true
   }
+  /// Infinity and NaN are no JSON numbers: null.
+  public mutating func value(_ number: Double) {
+    guard number.isFinite else { return null() }
+    separate()
+    bytes.append(contentsOf: decimal(number).utf8)
+    needsComma = true
+  }
   public mutating func value(_ flag: Bool?) {
     guard let flag else { return null() }
     separate()

@@ -13,6 +13,8 @@ final class Session {
   private let generationBasis: String
   private let generationIsWeak: Bool
   private var warnings: [String] = []
+  /// How many load intervals the policy with hysteresis remembers.
+  var hysteresis = Hysteresis.defaultDepth
 
   convenience init(recording path: String, _ options: KernelOptions) throws(Problem) {
     try self.init(
@@ -84,6 +86,7 @@ final class Session {
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.recordedEvents
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
+    configuration.hysteresis = hysteresis
     configuration.tailsMayBeMissing = file.recording.commandLine.contains("-z")
     return configuration
   }

@@ -1,0 +1,111 @@
+import ArgumentParser
+import Bytes
+import Ptrauth
+import Report
+
+struct Whatif: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Count what the recorded schedule would cost under other policies.",
+    discussion: """
+      Reduces a recording to its load intervals (passes, first use of pointer authentication) and counts what each \
+      policy would pay for them: accesses to key registers, memory, barriers, traps. What the recording does not \
+      show makes a number an interval; a policy is ranked before another only if it is cheaper either way. Cycle \
+      costs are not known: --weights says what a unit of each is worth to you. Reads what `analyze` reads.
+
+      Examples:
+        ptrauth-trace whatif perf.data
+        ptrauth-trace whatif --weights mrs=1,msr=1,isb=8,hyp=120,full=1500 perf.data
+        ptrauth-trace whatif --hysteresis 8 --format json -k vmlinux trace.dat
+
+      Exit codes: 0 the table was made; 2 no load interval of a vCPU with ptrauth was seen, or the input is \
+      unusable; 64 usage.
+      """)
+
+  @Argument(
+    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text.",
+    completion: .file())
+  var recording: String = "perf.data"
+
+  @Option(help: "text or json.")
+  var format = Format.text
+
+  @Option(
+    help: ArgumentHelp(
+      "What one unit is worth: mrs, msr, pairs, isb, hyp, full. Default mrs=1,msr=1.",
+      valueName: "name=number,..."))
+  var weights = WeightList(weights: .accesses)
+
+  @Option(
+    help: ArgumentHelp(
+      "How many load intervals the policy lazy-keep remembers, 1 to 64.", valueName: "intervals"))
+  var hysteresis = Hysteresis.defaultDepth
+
+  @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "Output") var output: OutputOptions
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+  func validate() throws {
+    guard (1...64).contains(hysteresis) else {
+      throw ValidationError("--hysteresis \(hysteresis): from 1 to 64 load intervals")
+    }
+  }
+
+  func run() throws {
+    try ExitDialect.standard.run {
+      let session = try Session(recording: recording, kernel)
+      session.hysteresis = hysteresis
+      let document = try session.document(try session.replay(timeline: nil))
+      guard document.kernel.generation != nil else {
+        throw Problem(
+          "\(recording): the kernel's generation is not known; pass -k vmlinux or --generation")
+      }
+      let whatIf = WhatIf(document, hysteresis: hysteresis, weights: weights.weights)
+      guard !whatIf.vcpus.isEmpty else {
+        throw Problem(
+          "\(recording): no load interval of a vCPU with ptrauth was seen; `ptrauth-trace info` says "
+            + "what the recording holds")
+      }
+      let sink = try ByteSink(path: output.output)
+      if format == .json || !output.isStandardOutput, !output.quiet {
+        for warning in document.recording.warnings {
+          ProcessState.complain("ptrauth-trace: warning: \(warning)")
+        }
+      }
+      switch format {
+      case .text:
+        try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
+      case .json: try sink.write(WhatIfJSON.render(whatIf))
+      }
+      try sink.flush()
+      return .clean
+    }
+  }
+}
+
+/// "mrs=1,full=1500". What is not named counts nothing.
+struct WeightList: ExpressibleByArgument {
+  var weights: CostWeights
+
+  init(weights: CostWeights) { self.weights = weights }
+
+  init?(argument: String) {
+    weights = CostWeights()
+    for part in argument.split(separator: ",") {
+      let pair = part.split(separator: "=", maxSplits: 1)
+      guard pair.count == 2, let value = Double(pair[1]), value.isFinite, (0...1e9).contains(value)
+      else { return nil }
+      switch pair[0] {
+      case "mrs": weights.mrs = value
+      case "msr": weights.msr = value
+      case "pairs": weights.pairs = value
+      case "isb": weights.isb = value
+      case "hyp": weights.hypTrips = value
+      case "full": weights.fullTrips = value
+      default: return nil
+      }
+    }
+  }
+
+  var defaultValueDescription: String { "mrs=1,msr=1" }
+}
