@@ -32,12 +32,7 @@ import Glibc
   ///   this then; 0: it is mapped as it is.
   public init(path: String, unpackedLimit: UInt64 = 0) throws(Failure) {
     var file = try OpenFile(path)
-    var found: CompressionFormat?
-    if unpackedLimit > 0 {
-      var head = [UInt8](repeating: 0, count: 8)
-      let count = unsafe pread(file.descriptor, &head, head.count, 0)
-      found = CompressionFormat(head: Array(head.prefix(max(0, count))))
-    }
+    let found = unpackedLimit > 0 ? file.compression : nil
     if let found { file = try OpenFile(unpacking: file, found, limit: unpackedLimit) }
     var start: UnsafeRawPointer?
     if file.byteCount > 0 {
@@ -63,12 +58,23 @@ import Glibc
   }
 
   /// Maps the files at `paths` one behind another, each at the start of a page; between them are zeros.
-  package init(paths: [String]) throws(Failure) {
+  ///
+  /// - Parameter unpackedLimit: as above, for each.
+  package init(paths: [String], unpackedLimit: UInt64 = 0) throws(Failure) {
     let page = max(4096, Int(sysconf(Int32(_SC_PAGESIZE))))
     var places: [Range<Int>] = []
     var total = 0
-    for path in paths {
-      let size = try OpenFile(path).byteCount
+    // Unpacked files live as long as they are open.
+    var unpacked: [Int: OpenFile] = [:]
+    var found: CompressionFormat?
+    for (number, path) in paths.enumerated() {
+      var file = try OpenFile(path)
+      if unpackedLimit > 0, let format = file.compression {
+        file = try OpenFile(unpacking: file, format, limit: unpackedLimit)
+        unpacked[number] = file
+        found = format
+      }
+      let size = file.byteCount
       let (end, overflow) = total.addingReportingOverflow(size)
       guard !overflow, end < Int.max - page else { throw .system(EFBIG) }
       places.append(total..<end)
@@ -87,10 +93,11 @@ import Glibc
     guard let reserved = unsafe reserved, unsafe reserved != MAP_FAILED else {
       throw .system(errno)
     }
-    for (path, place) in zip(paths, places) where !place.isEmpty {
+    for (index, place) in places.enumerated() where !place.isEmpty {
       var number: Int32 = 0
       do throws(Failure) {
-        let file = try OpenFile(path)
+        let file: OpenFile
+        if let known = unpacked[index] { file = known } else { file = try OpenFile(paths[index]) }
         let mapping = unsafe mmap(
           reserved + place.lowerBound, min(place.count, file.byteCount), PROT_READ,
           MAP_PRIVATE | MAP_FIXED, file.descriptor, 0)
@@ -107,7 +114,7 @@ import Glibc
     unsafe base = UnsafeRawPointer(reserved)
     byteCount = total
     parts = places
-    compression = nil
+    compression = found
   }
 
   deinit {
@@ -128,7 +135,7 @@ import Glibc
 }
 
 /// A regular file that is open for reading.
-private struct OpenFile: ~Copyable {
+private final class OpenFile {
   let descriptor: CInt
   let byteCount: Int
 
@@ -151,9 +158,16 @@ private struct OpenFile: ~Copyable {
     if let problem { throw problem }
   }
 
+  /// How its first bytes say that it is packed.
+  var compression: CompressionFormat? {
+    var head = [UInt8](repeating: 0, count: 8)
+    let count = unsafe pread(descriptor, &head, head.count, 0)
+    return CompressionFormat(head: Array(head.prefix(max(0, count))))
+  }
+
   /// An unnamed file in memory with the unpacked bytes of `packed`.
   init(
-    unpacking packed: borrowing OpenFile, _ format: CompressionFormat, limit: UInt64
+    unpacking packed: OpenFile, _ format: CompressionFormat, limit: UInt64
   ) throws(MappedFile.Failure) {
     let memory = unsafe unnamed_memory_file("recording")
     var problem: MappedFile.Failure?

@@ -6,6 +6,10 @@ public final class RecordingFile {
   private var perfData: PerfDataFile?
   private var traceDat: TraceDatFile?
   private var text: FtraceTextFile?
+  private var rawBuffers: RawBufferFile?
+
+  /// Bytes that a packed recording may unpack to, in memory.
+  static let unpackedLimit: UInt64 = 4 << 30
 
   /// ``readEvents(_:)`` can be called more than once: false for a pipe.
   public let canReread: Bool
@@ -17,26 +21,67 @@ public final class RecordingFile {
   public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
   public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
-  /// - Parameter path: a file; a directory of `perf record --threads`; "-" or a FIFO, for a stream of
-  ///   `perf record -o -`.
-  public init(path: String) throws(TraceError) {
-    let format: Format = try Self.format(of: path)
-    switch format {
-    case .perfData:
-      let file = try PerfDataFile(path: path)
+  /// - Parameters:
+  ///   - path: a file, packed with gzip, xz or zstd or not; a directory of `perf record --threads` or
+  ///     of raw ring buffers; "-" or a FIFO, for a stream of `perf record -o -`.
+  ///   - formats: where to take event formats from if the recording has none: a directory like
+  ///     tracefs' `events`, or another recording of the same boot.
+  public init(path: String, formats: String? = nil) throws(TraceError) {
+    if ByteStream.isStream(path) {
+      let file = try PerfDataFile(path: path, formats: formats)
       recording = file.recording
       canReread = file.canReread
       perfData = consume file
-    case .traceDat:
-      let file = try TraceDatFile(path: path)
+      return
+    }
+    canReread = true
+    if Folder.isDirectory(path) {
+      if let folder = RawBufferFolder(path) {
+        let file = try RawBufferFile(folder, formats: formats)
+        recording = file.recording
+        rawBuffers = consume file
+      } else {
+        let file = try PerfDataFile(path: path, formats: formats)
+        recording = file.recording
+        perfData = consume file
+      }
+      return
+    }
+    let map = try Self.map(path)
+    switch try Self.format(of: map, path) {
+    case .perfData:
+      let file = try Self.perfData(map, path, formats)
       recording = file.recording
-      canReread = true
+      perfData = consume file
+    case .traceDat:
+      let file = try TraceDatFile(map, path: path)
+      recording = file.recording
       traceDat = consume file
     case .text:
-      let file = try FtraceTextFile(path: path)
+      let file = try FtraceTextFile(map, path: path)
       recording = file.recording
-      canReread = true
       text = consume file
+    }
+  }
+
+  private static func perfData(
+    _ map: consuming MappedFile, _ path: String, _ formats: String?
+  ) throws(TraceError) -> PerfDataFile {
+    do throws(TraceError) {
+      var supplied: EventFormats?
+      if let formats { supplied = try EventFormats(at: formats) }
+      return try PerfDataFile(map, path: path, formats: supplied)
+    } catch {
+      guard error.path.isEmpty else { throw error }
+      throw TraceError(error.code, path: path, offset: error.offset, record: error.record)
+    }
+  }
+
+  private static func map(_ path: String) throws(TraceError) -> MappedFile {
+    do throws(MappedFile.Failure) {
+      return try MappedFile(path: path, unpackedLimit: unpackedLimit)
+    } catch {
+      throw TraceError(TraceError.Code(error), path: path)
     }
   }
 
@@ -46,19 +91,16 @@ public final class RecordingFile {
   /// comments.
   private static let startCount = 1 << 16
 
-  private static func format(of path: String) throws(TraceError) -> Format {
-    if ByteStream.isStream(path) || Folder.isDirectory(path) { return .perfData }
-    let start: [UInt8]
-    do throws(MappedFile.Failure) {
-      let file = try MappedFile(path: path)
-      start = file.bytes.extracting(first: startCount).copied()
-    } catch {
-      throw TraceError(TraceError.Code(error), path: path)
-    }
+  private static func format(
+    of map: borrowing MappedFile, _ path: String
+  ) throws(TraceError) -> Format {
+    let start = map.bytes.extracting(first: startCount).copied()
     guard !start.isEmpty else { throw TraceError(.isEmpty, path: path) }
     if start.starts(with: TraceDatHeader.magic) { return .traceDat }
-    if StreamHeader.isPerfData(start) || CompressionFormat(head: start) != nil { return .perfData }
+    if StreamHeader.isPerfData(start) { return .perfData }
     if FtraceTextFile.looksLikeFtraceText(start) { return .text }
+    if RawBufferFolder.isDump(path) { throw TraceError(.isRawBuffer, path: path) }
+    if PartFiles.isPart(path) { throw TraceError(.isPartOfDirectory, path: path) }
     throw TraceError(.isUnknownFormat, path: path)
   }
 
@@ -67,6 +109,7 @@ public final class RecordingFile {
     try read(&perfData, body)
     try read(&traceDat, body)
     try read(&text, body)
+    try read(&rawBuffers, body)
   }
 
   private func read<Source: RecordingSource & ~Copyable>(

@@ -1,3 +1,5 @@
+import Bytes
+
 /// A recording of one format: what it says about itself, and its events.
 protocol RecordingSource: ~Copyable {
   /// Complete after opening, except counts and warnings of reading.
@@ -13,4 +15,12 @@ protocol RecordingSource: ~Copyable {
 
 extension PerfDataFile: RecordingSource {}
 extension TraceDatFile: RecordingSource {}
+extension RawBufferFile: RecordingSource {}
 extension FtraceTextFile: RecordingSource {}
+
+extension Recording {
+  /// The file on disk is packed.
+  mutating func note(_ compression: CompressionFormat?) {
+    if let compression { format += ", packed with \(compression.rawValue)" }
+  }
+}

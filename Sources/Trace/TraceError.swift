@@ -53,6 +53,12 @@ public struct TraceError: Error, Sendable {
     case isCompressedText
     /// A stream that describes no events.
     case streamHasNoEvents
+    /// One of the files with nothing but records of `perf record --threads`.
+    case isPartOfDirectory
+    /// Dumps of raw ring buffers that are all empty.
+    case hasNoRawData
+    /// The dump of one CPU's ring buffer, alone.
+    case isRawBuffer
     /// Event formats were asked for from where there are none.
     case hasNoFormats(reason: String)
   }
@@ -81,8 +87,8 @@ extension TraceError.Code {
     case .cannotOpen(let reason):
       "cannot open the recording: \(reason)"
     case .isDirectory:
-      "this directory is no recording: it has no file `data`; give a perf.data, or the directory that "
-        + "`perf record --threads` made"
+      "this directory is no recording: it has no file `data` (as `perf record --threads` makes them) "
+        + "and no raw ring buffers (cpuN.trace_pipe_raw or per_cpu/cpuN/trace_pipe_raw)"
     case .isNotRegularFile:
       "this is not a regular file; save the stream to a file first"
     case .isEmpty:
@@ -147,8 +153,16 @@ extension TraceError.Code {
       "this is the compressed output of atrace, which is not supported; record without -z"
     case .streamHasNoEvents:
       "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
+    case .isPartOfDirectory:
+      "this is one part of a recording made with `perf record --threads`; pass its directory"
+    case .hasNoRawData:
+      "all raw ring buffers here are empty; those of tracefs cannot be read in place: copy each with "
+        + "`cat per_cpu/cpuN/trace_pipe_raw > DIR/cpuN.trace_pipe_raw`, and events/ too"
+    case .isRawBuffer:
+      "this is the raw ring buffer of one CPU; pass the directory it lies in, with those of the other "
+        + "CPUs and the event formats"
     case .hasNoFormats(let reason):
-      "no event formats can be taken from here: \(reason)"
+      "no event formats: \(reason)"
     }
   }
 }

@@ -259,5 +259,13 @@ final class TemporaryFolder {
     close(descriptor)
   }
 
+  /// Writes a file that is there again.
+  func replace(_ name: String, _ bytes: [UInt8]) {
+    unsafe unlink("\(path)/\(name)")
+    let descriptor = unsafe open("\(path)/\(name)", O_WRONLY | O_CREAT, 0o600)
+    _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    close(descriptor)
+  }
+
   deinit { _ = Command.output("rm -r '\(path)'") }
 }

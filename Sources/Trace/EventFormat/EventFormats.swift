@@ -9,6 +9,11 @@ struct EventFormats {
   /// Where they come from.
   let path: String
   private var byID: [UInt64: EventFormat] = [:]
+  /// tracefs' `events/header_page`, if it is there.
+  private(set) var pageHeader: [UInt8]?
+
+  /// By number.
+  var all: [EventFormat] { byID.values.sorted { $0.id < $1.id } }
 
   /// Largest format file in bytes; the kernel's own limit of a seq_file page is far below.
   private static let fileLimit = 1 << 20
@@ -22,8 +27,8 @@ struct EventFormats {
   /// `DIR/SYSTEM/EVENT.format`.
   init(directory path: String) throws(TraceError) {
     self.path = path
-    let page = Folder.contents("\(path)/header_page", limit: Self.fileLimit)
-    guard let parser = FormatParser(longSize: Self.longSize(page)) else {
+    pageHeader = Folder.contents("\(path)/header_page", limit: Self.fileLimit)
+    guard let parser = FormatParser(longSize: Self.longSize(pageHeader)) else {
       throw TraceError(.hasNoFormats(reason: "there is no memory to parse them"), path: path)
     }
     for system in Folder.names(in: path) ?? [] where Folder.isDirectory("\(path)/\(system)") {

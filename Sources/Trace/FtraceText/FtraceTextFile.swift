@@ -24,13 +24,20 @@ public struct FtraceTextFile: ~Copyable {
   public init(path: String) throws(TraceError) {
     let map: MappedFile
     do throws(MappedFile.Failure) {
-      map = try MappedFile(path: path)
+      map = try MappedFile(path: path, unpackedLimit: RecordingFile.unpackedLimit)
     } catch {
       throw TraceError(TraceError.Code(error), path: path)
     }
+    try self.init(map, path: path)
+  }
+
+  /// A file that is mapped already.
+  init(_ map: consuming MappedFile, path: String) throws(TraceError) {
     let scan = try Self.scan(map, path)
     self.scan = scan
-    opened = Self.recording(scan, path, map.byteCount)
+    var opened = Self.recording(scan, path, map.byteCount)
+    opened.note(map.compression)
+    self.opened = opened
     recording = opened
     file = map
   }

@@ -16,6 +16,14 @@ enum PartFiles {
     return ["\(directory)/data"] + numbers.sorted().map { "\(directory)/data.\($0)" }
   }
 
+  /// `path` is one of the other files.
+  static func isPart(_ path: String) -> Bool {
+    let directory = directory(of: path)
+    return list(directory)?.dropFirst().contains {
+      $0 == path || $0 == "\(directory)/\(path)"
+    } ?? false
+  }
+
   /// The directory that `path` lies in.
   static func directory(of path: String) -> String {
     guard let slash = path.lastIndex(of: "/") else { return "." }

@@ -1,9 +1,6 @@
 import Bytes
 
 extension PerfDataFile {
-  /// Bytes that a compressed recording may unpack to, in memory.
-  private static let unpackedLimit: UInt64 = 4 << 30
-
   /// Maps the file or the files at `path`; `names`: which these are.
   static func map(_ path: String, names: inout [String]) throws(TraceError) -> MappedFile {
     do throws(MappedFile.Failure) {
@@ -11,10 +8,26 @@ extension PerfDataFile {
         guard let files = PartFiles.list(path) else { throw .isDirectory }
         names = files
         if files.count > 1 { return try MappedFile(paths: files) }
-        return try MappedFile(path: files[0], unpackedLimit: unpackedLimit)
+        return try MappedFile(path: files[0], unpackedLimit: RecordingFile.unpackedLimit)
       }
-      let map = try MappedFile(path: path, unpackedLimit: unpackedLimit)
-      names = [path]
+    } catch {
+      throw TraceError(TraceError.Code(error), path: path)
+    }
+    let map: MappedFile
+    do throws(MappedFile.Failure) {
+      map = try MappedFile(path: path, unpackedLimit: RecordingFile.unpackedLimit)
+    } catch {
+      throw TraceError(TraceError.Code(error), path: path)
+    }
+    return try whole(map, path, names: &names)
+  }
+
+  /// `map`: the file at `path`; with the others of its directory if it is the main one of several.
+  static func whole(
+    _ map: consuming MappedFile, _ path: String, names: inout [String]
+  ) throws(TraceError) -> MappedFile {
+    names = [path]
+    do throws(MappedFile.Failure) {
       // The main file of a directory: its events lie in the files beside it.
       if isOfDirectory(map), path == "data" || path.hasSuffix("/data"),
         let files = PartFiles.list(PartFiles.directory(of: path)), files.count > 1

@@ -27,9 +27,6 @@ public struct PerfDataFile: ~Copyable {
   public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
   public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
-  /// Bytes that a compressed recording may unpack to, in memory.
-  private static let unpackedLimit: UInt64 = 4 << 30
-
   /// Opens the recording and reads its header, events, feature sections and event formats.
   ///
   /// - Parameters:
@@ -54,12 +51,25 @@ public struct PerfDataFile: ~Copyable {
   private init(file path: String, formats: EventFormats?) throws(TraceError) {
     var names: [String] = []
     let map = try Self.map(path, names: &names)
+    try self.init(map, names: names, path: path, formats: formats)
+  }
+
+  /// A file that is mapped already.
+  init(
+    _ map: consuming MappedFile, path: String, formats: EventFormats?
+  ) throws(TraceError) {
+    var names: [String] = []
+    let whole = try Self.whole(map, path, names: &names)
+    try self.init(whole, names: names, path: path, formats: formats)
+  }
+
+  private init(
+    _ map: consuming MappedFile, names: [String], path: String, formats: EventFormats?
+  ) throws(TraceError) {
     parts = try Self.parts(of: map, path: path, formats: formats)
     self.names = names
     recording = parts.recording
-    if let compression = map.compression {
-      recording.format += ", packed with \(compression.rawValue)"
-    }
+    recording.note(map.compression)
     stream = nil
     canReread = true
     self.map = map

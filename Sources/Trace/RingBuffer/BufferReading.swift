@@ -37,3 +37,30 @@ struct BufferReading {
       lastTimeByCPU: pass.span.lastByCPU)
   }
 }
+
+extension Recording {
+  /// Names the clock, and its unit where that is not the nanosecond.
+  mutating func take(_ clock: TraceClock, scale: TimeScale?, _ warnings: inout [String]) {
+    if scale != nil {
+      self.clock += " in ns"
+    } else if let unit = clock.tickUnit {
+      self.clock += " in \(unit)"
+      clockIsInNanoseconds = false
+      warnings.append(
+        "the clock \(clock.name) counts \(unit), not nanoseconds: all times and durations are in "
+          + "\(unit); record with `trace-cmd record -C mono` to have nanoseconds")
+    }
+  }
+
+  /// The kernel's ring buffer has thread ids only.
+  mutating func noteMissingProcesses(
+    _ plan: RecordPlan, what format: String, _ warnings: inout [String]
+  ) {
+    guard plan.recorded.contains(where: { $0.fields.contains("host_apiakeylo_el1") }) else {
+      return
+    }
+    warnings.append(
+      "\(format) does not say which process a thread belongs to, so a host save that is missing "
+        + "only between two processes is not seen; record with perf to see it")
+  }
+}

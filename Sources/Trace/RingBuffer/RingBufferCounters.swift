@@ -15,8 +15,16 @@ struct RingBufferCounters {
   private var instance = ""
 
   /// A CPUSTAT option: the text of one CPU, or "Buffer: name" before those of an instance.
-  mutating func take(_ option: RawSpan) {
-    var cpu: Int32?
+  mutating func take(_ option: RawSpan) { take(option, on: nil) }
+
+  /// The text of one CPU of the top instance, as it is in tracefs: it does not name the CPU.
+  mutating func take(_ stats: RawSpan, cpu: UInt32) {
+    cpuCount += 1
+    take(stats, on: Int32(truncatingIfNeeded: cpu))
+  }
+
+  private mutating func take(_ option: RawSpan, on given: Int32?) {
+    var cpu = given
     for line in option.text().split(separator: "\n") {
       guard let colon = line.firstIndex(of: ":") else { continue }
       let value = line[line.index(after: colon)...].drop { $0 == " " }

@@ -24,6 +24,12 @@ struct TraceBuffer {
   /// No kernel has more CPUs.
   private static let cpuLimit = TimeSpans.cpuLimit
 
+  /// The top instance, with nothing in it.
+  init() {
+    offset = 0
+    name = ""
+  }
+
   /// The top instance of version 6, whose table follows.
   init(top cursor: inout ByteCursor, cpuCount: UInt32) throws(ByteCursor.Truncation) {
     offset = UInt64(cursor.offset)

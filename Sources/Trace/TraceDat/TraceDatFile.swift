@@ -22,11 +22,18 @@ public struct TraceDatFile: ~Copyable {
   public init(path: String) throws(TraceError) {
     let map: MappedFile
     do throws(MappedFile.Failure) {
-      map = try MappedFile(path: path)
+      map = try MappedFile(path: path, unpackedLimit: RecordingFile.unpackedLimit)
     } catch {
       throw TraceError(TraceError.Code(error), path: path)
     }
-    reading = try Self.reading(of: map, path: path)
+    try self.init(map, path: path)
+  }
+
+  /// A file that is mapped already.
+  init(_ map: consuming MappedFile, path: String) throws(TraceError) {
+    var reading = try Self.reading(of: map, path: path)
+    reading.recording.note(map.compression)
+    self.reading = reading
     recording = reading.recording
     file = map
   }

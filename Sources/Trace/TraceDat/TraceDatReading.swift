@@ -25,20 +25,8 @@ extension BufferReading {
     if parts.header.isBigEndian { format += ", big-endian" }
     var recording = Recording(
       path: path, format: format, byteCount: fileSize, clock: clock.name)
-    if times.scale != nil {
-      recording.clock += " in ns"
-    } else if let unit = clock.tickUnit {
-      recording.clock += " in \(unit)"
-      recording.clockIsInNanoseconds = false
-      warnings.append(
-        "the clock \(clock.name) counts \(unit), not nanoseconds: all times and durations are in "
-          + "\(unit); record with `trace-cmd record -C mono` to have nanoseconds")
-    }
-    if plan.recorded.contains(where: { $0.fields.contains("host_apiakeylo_el1") }) {
-      warnings.append(
-        "a trace.dat does not say which process a thread belongs to, so a host save that is missing "
-          + "only between two processes is not seen; record with perf to see it")
-    }
+    recording.take(clock, scale: times.scale, &warnings)
+    recording.noteMissingProcesses(plan, what: "a trace.dat", &warnings)
     let uname = parts.options.uname.split(separator: " ")
     if uname.count >= 4 {
       recording.osRelease = String(uname[uname.count - 2])
