@@ -50,7 +50,13 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
-    .target(name: "Report", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
+    .target(
+      name: "Report", dependencies: ["Replay", "Ptrauth"],
+      resources: [
+        .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
+        .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
+        .embedInCode("HTML/timeline.js"),
+      ], swiftSettings: settings),
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
@@ -76,7 +82,7 @@ let package = Package(
         argumentParser,
       ],
       // Read and run where they lie.
-      exclude: ["Golden", "Validators"],
+      exclude: ["Browser", "Golden", "Validators"],
       swiftSettings: settings),
   ]
 )

@@ -7,6 +7,8 @@ public struct Document: Sendable {
   public var recording: RecordingFacts
   public var kernel: KernelFacts
   public var analysis: Analysis
+  /// The timeline, where the report draws it.
+  public var picture: TimelinePicture?
 
   public init(recording: RecordingFacts, kernel: KernelFacts, analysis: Analysis) {
     self.recording = recording

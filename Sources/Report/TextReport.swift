@@ -16,32 +16,14 @@ public enum TextReport {
   }
 
   private static func verdict(_ document: Document, _ page: inout Page) {
-    let analysis = document.analysis
-    let correctness = analysis.findings.filter(\.rule.isCorrectness)
-    let words: String
-    switch analysis.verdict {
-    case .findings:
-      let rules = correctness.map(\.rule.id)
-      let unique = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
-        .map(\.element)
-      words = page.style.red("FINDINGS") + ": " + unique.joined(separator: ", ")
-    case .incomplete:
-      words =
-        page.style.yellow("INCOMPLETE")
-        + ": events are missing; nothing was found outside the gaps"
-    case .clean:
-      let hidden = analysis.notObservable.count(where: \.rule.isCorrectness)
-      let all = Analysis.judgedRules.count(where: \.isCorrectness)
-      words =
-        hidden == all
-        ? page.style.yellow("CLEAN") + ": but none of the \(all) correctness rules can be seen here"
-        : page.style.green("CLEAN")
-          + ": \(all - hidden) of \(all) correctness rules judged, none broken"
-          + (hidden == 0 ? "" : "; the others cannot be seen here")
-    case .unusable:
-      words = page.style.yellow("UNUSABLE") + ": no vCPU could be followed"
-    }
-    page.line(words)
+    let sentence = VerdictSentence(document.analysis)
+    let word =
+      switch sentence.tone {
+      case .good: page.style.green(sentence.word)
+      case .doubtful: page.style.yellow(sentence.word)
+      case .bad: page.style.red(sentence.word)
+      }
+    page.line("\(word): \(sentence.rest)")
   }
 
   private static func header(_ document: Document, _ page: inout Page, _ isVerbose: Bool) {

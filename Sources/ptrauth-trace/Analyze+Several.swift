@@ -10,18 +10,25 @@ extension Analyze {
     let sink = try ByteSink(path: output.output)
     var summary = Summary()
     var worst = Outcome.clean
+    // A page is written whole.
+    var pages: [HTMLReport.Part] = []
     for path in paths {
       if format == .json { try sink.write(summary.lines.isEmpty ? "[\n" : ",\n") }
       if format == .jsonl { try sink.write(SummaryLines.recording(path)) }
       do {
         let document = try replay(try Session(recording: path, kernel), to: sink)
-        try write(document, to: sink)
+        if format == .html {
+          pages.append(.judged(document))
+        } else {
+          try write(document, to: sink)
+        }
         summary.lines.append(Summary.Line(path: path, result: .judged(document.analysis)))
         worst = max(worst, outcome(document))
       } catch let problem as Problem {
         complain(problem.sentence)
         summary.lines.append(Summary.Line(path: path, result: .refused(problem.sentence)))
         worst = max(worst, .cannotJudge)
+        if format == .html { pages.append(.refused(path: path, problem.sentence)) }
         if format == .json {
           try sink.write(JSONReport.refused(path: path, sentence: problem.sentence))
         }
@@ -34,6 +41,7 @@ extension Analyze {
     switch format {
     case .text: try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
     case .json: try sink.write("]\n")
+    case .html: try sink.write(HTMLReport.render(pages))
     default: break
     }
     try sink.flush()

@@ -38,8 +38,8 @@ struct Analyze: ParsableCommand {
 
   @Option(
     help: """
-      text, json (one document), jsonl (the timeline, one object a line); for CI ktap, junit, sarif, github, \
-      kcidb, lava; csv (counters by vCPU).
+      text, json (one document), jsonl (the timeline, one object a line), html (one file); for CI ktap, \
+      junit, sarif, github, kcidb, lava; csv (counters by vCPU).
       """)
   var format = ReportFormat.text
 
@@ -82,7 +82,10 @@ struct Analyze: ParsableCommand {
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
     var analysis: Analysis
-    if format != .jsonl {
+    var picture: TimelinePicture?
+    if format == .html {
+      (analysis, picture) = try session.picture()
+    } else if format != .jsonl {
       analysis = try session.replay(timeline: nil)
     } else {
       // Whether the shadow can be trusted is known only at the end: where that is possible, the
@@ -98,7 +101,9 @@ struct Analyze: ParsableCommand {
       }
       if let failure { throw failure }
     }
-    return try session.document(analysis)
+    var document = try session.document(analysis)
+    document.picture = picture
+    return document
   }
 
   /// The report of one recording, unless it was written while it was replayed.
@@ -112,6 +117,7 @@ struct Analyze: ParsableCommand {
         TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
       )
     case .json: try sink.write(JSONReport.render(document))
+    case .html: try sink.write(HTMLReport.render([.judged(document)]))
     default: break
     }
   }

@@ -145,7 +145,7 @@ struct AnalyzeTests {
   }
 
   @Test func sameInputSameOutput() throws {
-    for format in ["text", "json", "jsonl"] {
+    for format in ["text", "json", "jsonl", "html"] {
       #expect(try run([faulty, "--format", format]) == run([faulty, "--format", format]))
     }
   }
@@ -156,7 +156,7 @@ struct AnalyzeTests {
     var file = try PerfDataFile(path: faulty)
     try file.readEvents { values.formUnion(keyValues($0.payload)) }
     #expect(values.count > 100)
-    for format in ["text", "json", "jsonl"] {
+    for format in ["text", "json", "jsonl", "html"] {
       let output = String(
         decoding: try run([faulty, "-v", "--format", format]).output, as: UTF8.self)
       let words = Set(

@@ -1,0 +1,202 @@
+import Ptrauth
+import Replay
+
+/// The parts of the page that are text and tables: whole without a script.
+enum HTMLSections {
+  static func facts(_ document: Document, _ page: inout Markup) {
+    let facts = document.recording
+    let kernel = document.kernel
+    let analysis = document.analysis
+    page.element("section", [("class", "facts")]) { page in
+      page.element("dl") { page in
+        fact("recording", &page) { page in
+          page.element("code", facts.path)
+          let span = analysis.lastTime - min(analysis.firstTime, analysis.lastTime)
+          page.text(
+            " \(facts.format), \(size(facts.byteCount)), \(duration(span)), "
+              + "\(counted(analysis.eventCount, "event")), "
+              + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock)")
+        }
+        fact("kernel", &page) { page in
+          let names = [facts.osRelease, facts.architecture].compactMap(\.self)
+          page.text(names.joined(separator: " ") + (names.isEmpty ? "" : "; "))
+          page.element("code", kernel.path ?? "no vmlinux")
+          page.text(" \(kernel.match)")
+        }
+        fact("scheme", &page) { page in
+          if let generation = kernel.generation {
+            page.text("\(generation.name) (\(generation.id)), from \(kernel.generationBasis)")
+          } else {
+            page.text("not known: \(kernel.generationBasis)")
+          }
+        }
+        for loss in LossSentences.of(document) {
+          fact("missing", &page) { $0.element("strong", loss) }
+        }
+        for warning in facts.warnings { fact("warning", &page) { $0.text(warning) } }
+      }
+    }
+    page.raw("\n")
+  }
+
+  static func fact(
+    _ name: String, _ page: inout Markup, _ body: (inout Markup) -> Void
+  ) {
+    page.element("div") { page in
+      page.element("dt", name)
+      page.element("dd", [], body)
+    }
+  }
+
+  static func header(_ names: [String], _ page: inout Markup) {
+    page.element("thead") { page in
+      page.element("tr") { page in
+        for name in names { page.element("th", [("scope", "col")], name) }
+      }
+    }
+  }
+
+  static func numbers(_ values: [UInt64?], _ page: inout Markup) {
+    for value in values {
+      page.element("td", [("class", "n")], value.map { String($0) } ?? "\u{2013}")
+    }
+  }
+
+  static func vcpus(_ document: Document, _ page: inout Markup) {
+    let vcpus = document.analysis.vcpus
+    guard !vcpus.isEmpty else { return }
+    page.element("section") { page in
+      page.element("h2", "vCPUs")
+      page.element("table") { page in
+        header(
+          [
+            "vCPU", "id", "pid", "tid", "ptrauth", "loads", "runs", "known", "enabled",
+            "EC 0x09", "key register", "hidden traps", "UNDEF", "host saves", "runs switched",
+          ], &page)
+        page.element("tbody") { page in
+          for vcpu in vcpus {
+            page.element("tr") { page in
+              let c = vcpu.counters
+              page.element("td") {
+                $0.element("code", vcpu.identity.pointer.map(hexadecimal) ?? "by thread")
+              }
+              page.element("td", [("class", "n")], vcpu.identity.number.map(String.init) ?? "?")
+              page.element("td", [("class", "n")], vcpu.pid < 0 ? "?" : String(vcpu.pid))
+              page.element("td", [("class", "n")], String(vcpu.tid))
+              page.element("td", featureWord(vcpu.feature))
+              page.element(
+                "td", [("class", "n")], (c.loadsAreLowerBounds ? "\u{2265} " : "") + String(c.loads)
+              )
+              numbers([c.runs], &page)
+              page.element(
+                "td", [("class", "n")],
+                c.runs == 0 ? "\u{2013}" : "\(c.knownRuns * 100 / c.runs) %")
+              numbers(
+                [
+                  c.enabledRuns, c.instructionTraps, c.registerTraps, c.hiddenTraps, c.undefs,
+                  c.hostSaves,
+                ], &page)
+              page.element("td", [("class", "n")], "\u{2265} \(c.keySwitches)")
+            }
+          }
+        }
+      }
+      page.element(
+        "p", [("class", "note")],
+        "Known: runs whose API and APK are known at both ends. Hidden traps are handled at EL2 "
+          + "without a kvm_exit. Switches are lower bounds: the entry loop re-enters without an event."
+          + (vcpus.contains { $0.identity.kind == .thread }
+            ? " A vCPU by thread is one thread taken for one vCPU: usual, not certain." : ""))
+    }
+    page.raw("\n")
+  }
+
+  private static func featureWord(_ feature: Feature) -> String {
+    switch feature {
+    case .both: "yes"
+    case .none: "no"
+    case .partial: "partial"
+    case .unknown: "?"
+    }
+  }
+
+  static func cpus(_ document: Document, _ page: inout Markup) {
+    let cpus = document.analysis.cpus
+    guard !cpus.isEmpty else { return }
+    page.element("section") { page in
+      page.element("h2", "pCPUs at the end of the recording")
+      page.element("table") { page in
+        header(["pCPU", "live keys", "host slots", "host saves"], &page)
+        page.element("tbody") { page in
+          for cpu in cpus {
+            page.element("tr") { page in
+              page.element("td", [("class", "n")], String(cpu.cpu))
+              page.element("td", word(cpu.state.live) ?? "not known")
+              page.element("td", word(cpu.state.hostSlots) ?? "not known")
+              numbers([cpu.hostSaves], &page)
+            }
+          }
+        }
+      }
+    }
+    page.raw("\n")
+  }
+
+  static func notObservable(_ document: Document, _ page: inout Markup) {
+    let items = document.analysis.notObservable
+    guard !items.isEmpty else { return }
+    page.element("section") { page in
+      page.element("h2", "Not observable in this recording")
+      page.element("table") { page in
+        header(["rule", "why", "what would show it"], &page)
+        page.element("tbody") { page in
+          for item in items {
+            page.element("tr") { page in
+              page.element("td") { $0.element("code", item.rule.id) }
+              page.element("td", item.reason)
+              page.element("td", item.remedy)
+            }
+          }
+        }
+      }
+    }
+    page.raw("\n")
+  }
+
+  /// What the recording holds and what the kernel's generation rests on.
+  static func recording(_ document: Document, _ page: inout Markup) {
+    page.element("section") { page in
+      page.element("details") { page in
+        page.element("summary", "Events recorded, and marks of the kernel's generation")
+        if !document.recording.commandLine.isEmpty {
+          page.element("pre", document.recording.commandLine.joined(separator: " "))
+        }
+        page.element("table") { page in
+          header(["event", "count"], &page)
+          page.element("tbody") { page in
+            for event in document.recording.events {
+              page.element("tr") { page in
+                page.element("td") { $0.element("code", event.name) }
+                numbers([event.count], &page)
+              }
+            }
+          }
+        }
+        guard !document.kernel.marks.isEmpty else { return }
+        page.element("table") { page in
+          header(["mark", "outcome", "fits"], &page)
+          page.element("tbody") { page in
+            for mark in document.kernel.marks {
+              page.element("tr") { page in
+                page.element("td", mark.description)
+                page.element("td", mark.outcome)
+                page.element("td", mark.isConsistent ? "yes" : "no")
+              }
+            }
+          }
+        }
+      }
+    }
+    page.raw("\n")
+  }
+}

@@ -1,0 +1,150 @@
+import FoundationEssentials
+import Glibc
+import Ptrauth
+import Replay
+import Testing
+
+@testable import Report
+@testable import ptrauth_trace
+
+/// The page, used in a real browser as a reader uses it.
+struct HTMLTests {
+  /// What Browser/timeline.py saw.
+  private struct Seen: Decodable {
+    var readyMs: Int
+    var requests: [String]
+    var lanes: Int
+    var runs: Int
+    var marks: Int
+    var colours: Int
+    var setColour: Int
+    var wheelZoom: Double
+    var wheelKeepsPlace: Double
+    var dragMoved: Double
+    var keyZoom: Double
+    var keyMoved: Double
+    var keyAll: Bool
+    var keyMark: String
+    var jumped: String?
+    var jumpShows: Bool?
+    var jumpZoom: Double?
+    var tip: String
+    var chosen: String?
+    var tableRows: Int
+    var unnamedButtons: Int
+    var contrast: Contrast
+    var errors: [String]
+    struct Contrast: Decodable {
+      var light: Double
+      var dark: Double
+      var lightGround: String
+      var darkGround: String
+    }
+  }
+
+  private func use(_ page: [UInt8]) throws -> Seen {
+    let path = "/tmp/ptrauth-trace-page-\(getpid())-\(UInt64.random(in: 0 ... .max)).html"
+    Corpus.write(page, to: path)
+    defer { unsafe unlink(path) }
+    let ran = try Program.run(
+      "python3", [Corpus.root + "/Tests/CommandTests/Browser/timeline.py", path],
+      environment: ["PYTHONDONTWRITEBYTECODE=1"])
+    try #require(ran.code == 0, "\(ran.errors)")
+    return try JSONDecoder().decode(Seen.self, from: Data(ran.output.utf8))
+  }
+
+  private func expectUsable(_ seen: Seen) {
+    #expect(seen.errors.isEmpty, "the console")
+    #expect(seen.requests.isEmpty, "the network")
+    #expect(seen.colours >= 5 && seen.setColour > 100, "the timeline is drawn")
+    #expect(seen.wheelZoom > 4)
+    #expect(seen.wheelKeepsPlace < 0.02, "the wheel zooms around the pointer")
+    #expect((0.9...1.1).contains(seen.dragMoved), "a drag moves by what the pointer moved")
+    #expect((1.9...2.1).contains(seen.keyZoom) && seen.keyMoved > 0.05 && seen.keyAll)
+    #expect(seen.keyMark.contains("pCPU") || seen.keyMark.contains("CPU 0"))
+    #expect(seen.tip.contains("kvm_entry") && (seen.chosen ?? "").contains("API="))
+    #expect(seen.tableRows > seen.lanes, "the table alternative")
+    #expect(seen.unnamedButtons == 0)
+    #expect(seen.contrast.light >= 4.5 && seen.contrast.dark >= 4.5, "WCAG 2.1 AA")
+    #expect(seen.contrast.lightGround != seen.contrast.darkGround)
+  }
+
+  @Test func aRecordingWithFindings() throws {
+    let run = try CommandRun([Corpus.traces[2].recording, "--format", "html"])
+    #expect(run.code == 1)
+    let seen = try use(run.output)
+    expectUsable(seen)
+    #expect(seen.runs == 2714, "every run is in the picture")
+    #expect(seen.lanes == 8)
+    #expect(seen.jumped == "missed-host-save" && seen.jumpShows == true)
+    #expect((seen.jumpZoom ?? 0) > 100)
+  }
+
+  /// More than 100,000 runs are drawn within 2 s from less than 5 MB, and a finding's moment is there at
+  /// full resolution.
+  @Test func aLongRecording() throws {
+    let document = SyntheticRecording(runs: 120_000).document
+    let page = HTMLReport.render([.judged(document)])
+    #expect(page.count < 5_000_000)
+    let seen = try use(page)
+    expectUsable(seen)
+    #expect(seen.runs == 120_000)
+    #expect(seen.marks < 120_000 && seen.marks > MarkKeeper.headCount)
+    #expect(seen.readyMs < 2000)
+    #expect(seen.jumped == "stale-enable" && seen.jumpShows == true)
+  }
+
+  @Test func severalRecordingsAreOnePage() throws {
+    let several = try CommandRun(
+      [Corpus.traces[1].recording, "/nonexistent.data", Corpus.traces[2].recording]
+        + ["--format", "html"])
+    let text = several.text
+    let pictures = text.components(of: "<section class=\"timeline\">")
+    let isRefused = text.contains(">/nonexistent.data</a>")
+    #expect(several.code == 1 && pictures == 2 && isRefused)
+  }
+
+  /// Nothing of a recording becomes markup.
+  @Test func textIsText() throws {
+    var document = Documents.hostile
+    var collector = TimelineCollector()
+    let at = Moment(time: 5, cpu: 0, tid: 1)
+    collector.add(.load(VCPUIdentity(number: 0, thread: 1, kind: .thread), at, isImplied: false))
+    document.picture = collector.finish()
+    document.analysis.findings[0].evidence[0].detail = "</script><img src=x onerror=alert(1)>"
+    let page = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
+    #expect(!page.contains("<img") && !page.contains("]]> & <b>"))
+    #expect(page.components(of: "</script>") == 2)
+    #expect(!page.utf8.contains { $0 < 32 && ![9, 10].contains($0) })
+  }
+
+  @Test func withoutAVCPUThereIsNoPicture() throws {
+    var document = Documents.unusable
+    document.picture = TimelineCollector().finish()
+    let page = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
+    #expect(page.contains("there is nothing to draw") && page.contains("UNUSABLE"))
+  }
+
+  /// What the page says without its script is what somebody read.
+  @Test(arguments: Corpus.traces)
+  func theMarkupIsTheGoldenFile(corpus: Corpus) throws {
+    let document = try #require(
+      Documents.real.first { corpus.recording.hasSuffix($0.recording.path) })
+    var page = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
+    for (from, to) in [("<style>", "</style>"), ("<script>", "</script>")] {
+      if let begin = page.firstRange(of: from), let end = page.firstRange(of: to) {
+        page.removeSubrange(begin.upperBound..<end.lowerBound)
+      }
+    }
+    let path =
+      Corpus.root + "/Tests/CommandTests/Golden/"
+      + "\(corpus.directory.split(separator: "/").last ?? "").html"
+    if unsafe getenv("UPDATE_GOLDEN") != nil { Corpus.write(Array(page.utf8), to: path) }
+    #expect(page == String(decoding: Corpus.bytes(path), as: UTF8.self))
+  }
+}
+
+extension String {
+  /// How often `part` is in it.
+  fileprivate func components(of part: String) -> Int { ranges(of: part).count }
+}
