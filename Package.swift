@@ -51,6 +51,8 @@ let package = Package(
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
     .target(
+      name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
+    .target(
       name: "Report", dependencies: ["Replay", "Ptrauth"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
@@ -60,7 +62,7 @@ let package = Package(
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
-        "Report", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth", "Bytes",
+        "Report", "Probing", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth", "Bytes",
         argumentParser,
       ],
       swiftSettings: settings),
@@ -71,6 +73,9 @@ let package = Package(
       name: "ExplorerTests", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
+    .testTarget(
+      name: "ProbingTests", dependencies: ["Probing", "KernelImage", "Bytes"],
+      swiftSettings: settings),
     .testTarget(
       name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
       swiftSettings: settings),

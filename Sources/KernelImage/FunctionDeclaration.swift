@@ -13,18 +13,9 @@ extension DebugInformation {
   func declaration(
     ofFunctionAt address: UInt64, symbol: KernelFunctionSymbol?
   ) -> SourceLocation? {
-    guard let unit = unit(covering: address) else { return nil }
-    // What begins behind the end of a short function is the next one.
-    let reach = symbol.map { min(Self.patchableEntry, max($0.size, 1) - 1) } ?? Self.patchableEntry
-    let function = unit.firstChild { child -> DebugEntry? in
-      guard child.tag == DW_TAG_subprogram, let low = child.lowPC, low >= address,
-        low - address <= reach
-      else { return nil }
-      return child
-    }
-    guard let entry = function ?? symbol.flatMap({ mergedFunction($0.name, in: unit) }) else {
-      return nil
-    }
+    guard let unit = unit(covering: address),
+      let entry = subprogram(at: address, symbol: symbol, in: unit)
+    else { return nil }
     return entry.withDie { die -> SourceLocation? in
       var line: CInt = 0
       guard unsafe dwarf_decl_line(die, &line) == 0 else { return nil }
@@ -35,6 +26,21 @@ extension DebugInformation {
         file: SourcePath.relative(file, to: unit.withDie { unsafe directory($0) }),
         line: Int(line))
     }
+  }
+
+  /// The DW_TAG_subprogram of the function whose symbol is at a link-time address.
+  func subprogram(
+    at address: UInt64, symbol: KernelFunctionSymbol?, in unit: DebugEntry
+  ) -> DebugEntry? {
+    // What begins behind the end of a short function is the next one.
+    let reach = symbol.map { min(Self.patchableEntry, max($0.size, 1) - 1) } ?? Self.patchableEntry
+    let function = unit.firstChild { child -> DebugEntry? in
+      guard child.tag == DW_TAG_subprogram, let low = child.lowPC, low >= address,
+        low - address <= reach
+      else { return nil }
+      return child
+    }
+    return function ?? symbol.flatMap { mergedFunction($0.name, in: unit) }
   }
 
   /// A function of a unit that DWARF defines without code of its own.

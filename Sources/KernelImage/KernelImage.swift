@@ -9,7 +9,7 @@ public final class KernelImage {
 
   let elf: ElfImage
   lazy var symbols: SymbolTable? = SymbolTable(elf)
-  private lazy var information: DebugInformation? = {
+  lazy var information: DebugInformation? = {
     let information = DebugInformation(elf)
     if let load = addresses(of: "kvm_arch_vcpu_load").first {
       information?.home = information?.unit(covering: load)

@@ -1,0 +1,65 @@
+/// What every script says first, and what its lines have in common.
+struct ScriptHead {
+  let plan: ProbePlan
+  let kernel: ScriptKernel
+
+  /// Comment lines, without the comment sign.
+  var lines: [String] {
+    var lines = [
+      "Probes for ptrauth-trace: what to record so that the analysis knows every run.",
+      "Kernel: \(kernel.path)" + (kernel.buildID.map { ", build-id \($0)" } ?? ", no build-id")
+        + (kernel.generation.map { ", key switch of generation \($0)" } ?? ""),
+      "The offsets are this kernel's: on any other one the values are wrong.",
+    ]
+    lines += [""] + plan.notes.flatMap { Self.wrapped($0) }
+    if plan.samplesKeys {
+      lines += ["", "WARNING: KEY VALUES WILL BE IN THE RECORDING. Before it leaves this machine:"]
+      lines += ["  ptrauth-trace redact RECORDING SHAREABLE-COPY"]
+    }
+    lines += ["", "Probes:"]
+    for probe in plan.probes {
+      lines += Self.wrapped("\(probe.function): \(probe.purpose)", indent: 2)
+    }
+    if !plan.leftOut.isEmpty {
+      lines += ["", "Not probed:"]
+      for entry in plan.leftOut {
+        lines += Self.wrapped(
+          "\(entry.functions.joined(separator: ", ")): \(entry.reason)", indent: 2)
+      }
+    }
+    return lines
+  }
+
+  /// `text` in lines of at most 92 columns, those behind the first set in by 2 more.
+  static func wrapped(_ text: String, indent: Int = 0) -> [String] {
+    var lines: [String] = []
+    var line = String(repeating: " ", count: indent)
+    var isEmpty = true
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      if !isEmpty, line.count + 1 + word.count > 92 {
+        lines.append(line)
+        line = String(repeating: " ", count: indent + 2)
+        isEmpty = true
+      }
+      if !isEmpty { line += " " }
+      line += word
+      isEmpty = false
+    }
+    return lines + [line]
+  }
+}
+
+/// The kernel that a script is for.
+public struct ScriptKernel: Sendable {
+  public var path: String
+  /// In hexadecimal.
+  public var buildID: String?
+  /// Name of the key switch's generation.
+  public var generation: String?
+
+  public init(path: String, buildID: String?, generation: String?) {
+    self.path = path
+    self.buildID = buildID
+    self.generation = generation
+  }
+}

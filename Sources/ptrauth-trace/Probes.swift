@@ -1,0 +1,110 @@
+import ArgumentParser
+import Bytes
+import KernelImage
+import Probing
+
+struct Probes: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write the probe definitions that a recording needs, with one kernel's offsets.",
+    discussion: """
+      Reads the vmlinux's structures and symbols, chooses the probes that are safe on it and that its \
+      generation of the key switch needs, and writes a script that sets them, records, and removes \
+      them. Functions that must not be probed are left out, with the reason.
+
+      Examples:
+        ptrauth-trace probes vmlinux --for perf > probes.sh
+        sh probes.sh record ./workload           (as root, on the machine to record)
+        ptrauth-trace analyze -k vmlinux perf.data
+
+      Exit codes: 0 written; 2 the vmlinux does not tell, or a probe asked for must not be set; 64 usage.
+      """)
+
+  @Argument(help: "The vmlinux of the kernel to record; may be .xz or .zst.", completion: .file())
+  var vmlinux: String
+
+  @Option(name: .customLong("for"), help: "tracefs, perf, trace-cmd or bpftrace.")
+  var recorder = ScriptKind.perf
+
+  @Flag(help: "Also sample the key slots. KEY VALUES WILL BE IN THE RECORDING: see redact.")
+  var keys = false
+
+  @Flag(
+    help: "Also record what only the function tracer may see (tracefs and trace-cmd).")
+  var functionTracer = false
+
+  @Option(help: "Group of the probes' events.")
+  var group = "ptrauth"
+
+  @Option(
+    help: ArgumentHelp(
+      "Also probe this function, whose first argument is the struct kvm_vcpu; repeatable.",
+      valueName: "function"))
+  var also: [String] = []
+
+  @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
+  var output = "-"
+
+  func validate() throws {
+    // What the kernel takes as a group (is_good_system_name, kernel/trace/trace_probe.c).
+    let isName = group.utf8.first.map { !(0x30...0x39).contains($0) } ?? false
+    guard isName, group.utf8.count < 64, group.utf8.allSatisfy(Self.isWordByte) else {
+      throw ValidationError("--group \(group): letters, digits and _ only, no digit first")
+    }
+    if functionTracer, recorder == .perf || recorder == .bpftrace {
+      throw ValidationError("--function-tracer goes with --for tracefs or --for trace-cmd")
+    }
+  }
+
+  private static func isWordByte(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+      true
+    default: false
+    }
+  }
+
+  func run() throws {
+    try ExitDialect.standard.run {
+      let image: KernelImage
+      let plan: ProbePlan
+      do throws(KernelImageError) {
+        image = try KernelImage(path: vmlinux)
+        try image.requireSymbols()
+      } catch {
+        throw Problem("\(error)")
+      }
+      do throws(ProbePlan.Failure) {
+        plan = try ProbePlan(image, keys: keys, also: also)
+      } catch {
+        throw Problem("\(vmlinux): \(error.sentence)")
+      }
+      let kernel = ScriptKernel(
+        path: vmlinux, buildID: image.buildID.map(hexadecimal),
+        generation: image.generationEvidence().generation)
+      let sink = try ByteSink(path: output)
+      try sink.write(script(plan, kernel))
+      try sink.flush()
+      if plan.samplesKeys {
+        ProcessState.complain(
+          "ptrauth-trace: warning: key values will be in the recording; ptrauth-trace redact makes a "
+            + "copy to share")
+      }
+      return .clean
+    }
+  }
+
+  private func script(_ plan: ProbePlan, _ kernel: ScriptKernel) -> String {
+    if let recorder = ShellScript.Recorder(rawValue: recorder.rawValue) {
+      return ShellScript(recorder, plan, kernel, group: group, tracesFunctions: functionTracer).text
+    }
+    return BpftraceScript(plan, kernel).text
+  }
+}
+
+/// Whom a script is for.
+enum ScriptKind: String, ExpressibleByArgument, CaseIterable {
+  case tracefs, perf
+  case traceCmd = "trace-cmd"
+  case bpftrace
+}

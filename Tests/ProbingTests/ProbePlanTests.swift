@@ -1,0 +1,123 @@
+import KernelImage
+import Testing
+
+@testable import Probing
+
+struct ProbePlanTests {
+  private func failure(_ kernel: StubKernel, also: [String] = []) -> String? {
+    do throws(ProbePlan.Failure) {
+      _ = try ProbePlan(kernel, also: also)
+      return nil
+    } catch {
+      return error.sentence
+    }
+  }
+
+  private func reason(_ function: String, _ plan: ProbePlan) -> String? {
+    plan.leftOut.first { $0.functions.contains(function) }?.reason
+  }
+
+  @Test func aDefinitionIsTheKernelsSyntax() {
+    let probe = Probe(
+      event: "sync", function: "kvm_vgic_sync_hwstate",
+      arguments: [
+        FetchArgument("cpu", register: 1, .s32), FetchArgument("vcpu", .x64),
+        FetchArgument("hcr_el2", offsets: [2112], .x64),
+        FetchArgument("features", offsets: [0, 3032], .x64),
+      ], purpose: "")
+    #expect(
+      probe.definition(group: "g")
+        == "p:g/sync kvm_vgic_sync_hwstate cpu=%x1:s32 vcpu=%x0:x64 hcr_el2=+2112(%x0):x64 "
+        + "features=+3032(+0(%x0)):x64")
+    #expect(probe.removal(group: "g") == "-:g/sync")
+  }
+
+  @Test func theSmallestKernelHasAPlan() throws {
+    let plan = try ProbePlan(StubKernel.minimal())
+    #expect(plan.probes.map(\.function).contains("kvm_vgic_flush_hwstate"))
+    #expect(plan.leftOut.isEmpty)
+    #expect(
+      plan.probes.allSatisfy {
+        $0.arguments.map(\.name).starts(with: ["vcpu"]) || $0.event == "vcpu_load"
+      })
+    #expect(plan.tracepoints.isEmpty, "no tracepoint has a symbol")
+  }
+
+  @Test func whatIsMissingIsLeftOutWithAWord() throws {
+    var kernel = StubKernel.minimal()
+    kernel.symbols["kvm_vgic_flush_hwstate"] = nil
+    let plan = try ProbePlan(kernel)
+    #expect(!plan.probes.contains { $0.event == "flush" })
+    #expect(try #require(reason("kvm_vgic_flush_hwstate", plan)).contains("inlined"))
+    kernel.symbols["kvm_arch_vcpu_load"] = nil
+    #expect(try #require(failure(kernel)).contains("without KVM"))
+    kernel = .minimal()
+    kernel.offsets["kvm_vcpu.arch.hcr_el2"] = nil
+    #expect(failure(kernel) != nil, "no shadow, no plan")
+  }
+
+  @Test func unsafeFunctionsAreRefused() throws {
+    var kernel = StubKernel.minimal([
+      "__guest_enter", "__kvm_nvhe_handle_trap", "in_hyp", "by_file", "never", "in_kprobes",
+      "twice",
+      "first", "fine", "notrace",
+    ])
+    kernel.symbols["__hyp_text_start"] = [0x9000]
+    kernel.symbols["__hyp_text_end"] = [0xa000]
+    kernel.symbols["in_hyp"] = [0x9000]
+    kernel.files[try #require(kernel.symbols["by_file"]?.first)] = "arch/arm64/kvm/hyp/vhe/switch.c"
+    kernel.symbols["_kbl_addr_never"] = [0x7777]
+    kernel.symbols["__kprobes_text_start"] = [0xb000]
+    kernel.symbols["__kprobes_text_end"] = [0xb100]
+    kernel.symbols["in_kprobes"] = [0xb0ff]
+    kernel.symbols["behind_kprobes"] = [0xb100]
+    kernel.symbols["twice"] = [0xc000, 0xc100]
+    kernel.symbols["a_second_name"] = kernel.symbols["first"]
+    kernel.notrace = Set(kernel.symbols["notrace"] ?? [])
+    let refused = [
+      ("__guest_enter", "panics"), ("__kvm_nvhe_handle_trap", "EL2"), ("in_hyp", "EL2"),
+      ("by_file", "panics"), ("never", "NOKPROBE"), ("in_kprobes", ".kprobes.text"),
+      ("twice", "2 functions"), ("first", "merged it with a_second_name"),
+      ("nowhere", "no such symbol"),
+      ("notrace", "notrace"),
+    ]
+    for (function, says) in refused {
+      let sentence = try #require(failure(kernel, also: [function]), "\(function)")
+      #expect(sentence.contains(says) && sentence.contains(function), "\(sentence)")
+    }
+    #expect(failure(kernel, also: ["fine"]) == nil)
+    #expect(failure(kernel, also: ["behind_kprobes"]) == nil)
+  }
+
+  @Test func moreFunctionsMustTakeAVCPU() throws {
+    var kernel = StubKernel.minimal(["of_file", "of_vcpu", "unknown"])
+    kernel.pointees[try #require(kernel.symbols["of_file"]?.first)] = "file"
+    kernel.pointees[try #require(kernel.symbols["of_vcpu"]?.first)] = "kvm_vcpu"
+    #expect(try #require(failure(kernel, also: ["of_file"])).contains("points at file"))
+    #expect(failure(kernel, also: ["of_vcpu"]) == nil)
+    #expect(failure(kernel, also: ["unknown"]) == nil)
+  }
+
+  @Test func keysAreAskedFor() throws {
+    var kernel = StubKernel.minimal()
+    for (index, name) in keyNames.enumerated() {
+      kernel.offsets["kvm_vcpu.arch.ctxt.sys_regs[\(name.uppercased())]"] = 1000 + UInt64(index) * 8
+      kernel.offsets["kvm_cpu_context.sys_regs[\(name.uppercased())]"] = 744 + UInt64(index) * 8
+    }
+    let names = { (plan: ProbePlan) in Set(plan.probes.flatMap(\.arguments).map(\.name)) }
+    #expect(names(try ProbePlan(kernel)).isDisjoint(with: keyNames))
+    let guest = try ProbePlan(kernel, keys: true)
+    #expect(guest.samplesKeys && names(guest).isSuperset(of: keyNames))
+    #expect(!names(guest).contains("host_apiakeylo_el1"))
+    #expect(guest.notes.contains { $0.contains("per-CPU") })
+    kernel.offsets["kvm_vcpu.arch.host_cpu_context"] = 2176
+    let both = try ProbePlan(kernel, keys: true)
+    #expect(names(both).isSuperset(of: keyNames.map { "host_" + $0 }))
+    #expect(names(both).contains("host_ctxt"))
+    #expect(!both.notes.contains { $0.contains("per-CPU") })
+  }
+
+  private let keyNames = ["ia", "ib", "da", "db", "ga"].flatMap {
+    ["ap\($0)keylo_el1", "ap\($0)keyhi_el1"]
+  }
+}

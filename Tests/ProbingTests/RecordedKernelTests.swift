@@ -1,0 +1,116 @@
+import Bytes
+import Glibc
+import KernelImage
+import Testing
+
+@testable import Probing
+
+/// The plan for the kernels of the recordings, against the probes that made them.
+struct RecordedKernelTests {
+  static let root = #filePath.split(separator: "/").dropLast(3).reduce("") { "\($0)/\($1)" }
+
+  struct Case: Sendable, CustomTestStringConvertible {
+    var name: String
+    var vmlinux: String
+    /// The probes as the kernel read them back.
+    var events: String
+    var testDescription: String { name }
+  }
+
+  static let cases = [
+    Case(
+      name: "v7", vmlinux: root + "/traces/v7-good/vmlinux.slim.xz",
+      events: root + "/traces/v7-good/kprobe_events.txt"),
+    Case(
+      name: "deb-6.1", vmlinux: root + "/traces/deb-6.1-good/vmlinux.slim.xz",
+      events: root + "/traces/deb-6.1-good/kprobe_events.txt"),
+    Case(
+      name: "deb-6.12", vmlinux: root + "/../shared/recordings/kernels/deb-6.12/vmlinux.slim.xz",
+      events: root + "/../shared/recordings/deb-6.12/good/kprobe_events.txt"),
+  ].filter { unsafe access($0.vmlinux, R_OK) == 0 || $0.name != "deb-6.12" }
+
+  private func text(_ path: String) -> String {
+    guard let file = unsafe fopen(path, "r") else { return "" }
+    defer { unsafe fclose(file) }
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    let count = unsafe fread(&bytes, 1, bytes.count, file)
+    return String(decoding: bytes[..<count], as: UTF8.self)
+  }
+
+  /// What the recordings' own probes fetched, by function: written by hand from pahole's offsets.
+  private func recorded(_ test: Case) -> [String: Set<Substring>] {
+    var found: [String: Set<Substring>] = [:]
+    for line in text(test.events).split(separator: "\n") where line.hasPrefix("p:") {
+      let words = line.split(separator: " ")
+      found[String(words[1])] = Set(words.dropFirst(2))
+    }
+    return found
+  }
+
+  @Test(arguments: cases)
+  func thePlanFitsTheKernel(test: Case) throws {
+    // Opening unpacks it: once for all that is asked.
+    let image = try KernelImage(path: test.vmlinux)
+    try offsetsAreThoseOfTheRecordings(test, image)
+    try theGenerationDecides(test, image)
+  }
+
+  private func offsetsAreThoseOfTheRecordings(_ test: Case, _ image: KernelImage) throws {
+    let plan = try ProbePlan(image, keys: true)
+    let recorded = recorded(test)
+    #expect(recorded.count >= 9)
+    for probe in plan.probes {
+      let known = try #require(recorded[probe.function], "\(probe.function)")
+      for argument in probe.arguments {
+        // ESR_EL2's low half is fetched here.
+        let definition = Substring(argument.definition.replacing(":x32", with: ":x64"))
+        #expect(known.contains(definition), "\(probe.function): \(definition)")
+      }
+    }
+  }
+
+  private func theGenerationDecides(_ test: Case, _ image: KernelImage) throws {
+    let plan = try ProbePlan(image)
+    let functions = Set(plan.probes.map(\.function))
+    #expect(
+      functions.isSuperset(of: [
+        "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "handle_exit", "kvm_vgic_flush_hwstate",
+        "kvm_vgic_sync_hwstate", "kvm_reset_vcpu",
+      ]))
+    #expect(functions.contains("kvm_arm_vcpu_ptrauth_trap") == (test.name == "v7"))
+    #expect(plan.traced == (test.name == "deb-6.1" ? ["kvm_hyp_handle_ptrauth"] : []))
+    let refused = Set(plan.leftOut.flatMap(\.functions))
+    #expect(refused.isSuperset(of: ["__guest_enter", "__guest_exit"]))
+    #expect(refused.isDisjoint(with: functions))
+    #expect(refused.contains("kvm_hyp_handle_ptrauth") == (test.name == "deb-6.1"))
+    let fields = Set(plan.probes.flatMap(\.arguments).map(\.name))
+    #expect(fields.contains("host_ctxt") == (test.name == "v7"))
+    #expect(!plan.samplesKeys && !fields.contains("apiakeylo_el1"))
+    #expect(plan.tracepoints.count == 7)
+  }
+
+  /// Functions that kernels refuse, or would panic at; and one that is fine.
+  @Test func whatMayBeProbed() throws {
+    let image = try KernelImage(path: Self.cases[1].vmlinux)
+    let refused = [
+      ("kvm_hyp_handle_ptrauth", "panics"), ("__kvm_vcpu_run_vhe", "panics"),
+      ("__kvm_vcpu_run", "panics"), ("__guest_enter", "panics"), ("__guest_exit", "panics"),
+      ("__kvm_nvhe___guest_enter", "EL2"), ("el1h_64_sync", ".entry.text"),
+      ("do_debug_exception", "NOKPROBE"), ("__switch_to", "notrace"),
+      ("kvm_vcpu_ioctl", "points at file"),
+    ]
+    for (function, says) in refused {
+      #expect(!image.addresses(of: function).isEmpty)
+      do throws(ProbePlan.Failure) {
+        _ = try ProbePlan(image, also: [function])
+        Issue.record("\(function) accepted")
+      } catch {
+        #expect(error.sentence.contains(says), "\(error.sentence)")
+      }
+    }
+    let plan = try ProbePlan(image, also: ["kvm_handle_wfx"])
+    #expect(
+      plan.probes.last?.definition(group: "p").hasPrefix(
+        "p:p/kvm_handle_wfx kvm_handle_wfx vcpu=%x0:x64") == true)
+  }
+}

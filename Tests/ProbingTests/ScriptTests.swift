@@ -1,0 +1,142 @@
+import Bytes
+import Glibc
+import KernelImage
+import Testing
+
+@testable import Probing
+
+/// The scripts, run by the shell against a directory that stands for tracefs.
+struct ScriptTests {
+  private let kernel = ScriptKernel(path: "vmlinux", buildID: nil, generation: "5.16")
+
+  private func script(_ recorder: ShellScript.Recorder, functions: Bool = false) throws -> String {
+    let stub = StubKernel.minimal(["kvm_hyp_handle_ptrauth", "__tracepoint_kvm_entry"])
+    return ShellScript(
+      recorder, try ProbePlan(stub), kernel, group: "grp", tracesFunctions: functions
+    ).text
+  }
+
+  /// Runs a shell command in a scratch directory and returns what it printed, "rc N" last.
+  private func shell(_ command: String, _ files: [String: String]) throws -> String {
+    var template = Array("/tmp/ptrauth-trace-script.XXXXXX".utf8CString)
+    _ = unsafe mkdtemp(&template)
+    let directory = String(
+      decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    for (name, text) in files {
+      let sink = try ByteSink(path: "\(directory)/\(name)")
+      try sink.write(text)
+      try sink.flush()
+    }
+    let line = "cd \(directory) && { \(command); } 2>&1; echo rc $?; rm -rf \(directory)"
+    guard let stream = unsafe popen(line, "r") else { return "" }
+    defer { unsafe pclose(stream) }
+    var output: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = unsafe fread(&chunk, 1, chunk.count, stream)
+      if count == 0 { return String(decoding: output, as: UTF8.self) }
+      output += chunk[..<count]
+    }
+  }
+
+  /// The script with a plain file in place of tracefs' kprobe_events, which takes every line.
+  private func harmless(_ text: String) -> String {
+    text.replacing("tracefs=/sys/kernel/tracing", with: "tracefs=tracefs")
+      .replacing("[ \"$(id -u)\" = 0 ]", with: "true")
+  }
+
+  @Test(arguments: ShellScript.Recorder.allCases)
+  func isAShellScript(recorder: ShellScript.Recorder) throws {
+    let text = try script(recorder)
+    #expect(text.hasPrefix("#!/bin/sh\n") && text.hasSuffix("\n"))
+    #expect(try shell("sh -n probes.sh", ["probes.sh": text]) == "rc 0\n")
+    #expect(text.contains("p:grp/flush kvm_vgic_flush_hwstate vcpu=%x0:x64"))
+    #expect(text.contains("-:grp/flush"))
+    let usage = try shell("sh probes.sh", ["probes.sh": text])
+    #expect(usage == "usage: sh probes.sh record [COMMAND...] | add | remove\nrc 64\n")
+  }
+
+  @Test func addWritesEveryLine() throws {
+    let text = try harmless(script(.perf))
+    let plan = try ProbePlan(StubKernel.minimal())
+    let added = try shell(
+      "mkdir tracefs; : > tracefs/kprobe_events; sh probes.sh add && cat tracefs/kprobe_events",
+      ["probes.sh": text])
+    #expect(added == plan.probes.map { $0.definition(group: "grp") + "\n" }.joined() + "rc 0\n")
+  }
+
+  @Test func aRefusedProbeIsNamed() throws {
+    // Nothing can be written to a directory.
+    let text = try harmless(script(.perf))
+    let refused = try shell(
+      "mkdir -p tracefs/kprobe_events; sh probes.sh add", ["probes.sh": text])
+    #expect(refused.contains("the kernel refused: p:grp/vcpu_load kvm_arch_vcpu_load"))
+    #expect(refused.hasSuffix("rc 1\n"))
+  }
+
+  @Test func anotherKernelIsRefused() throws {
+    var kernel = kernel
+    kernel.buildID = "00112233445566778899aabbccddeeff00112233"
+    let text = harmless(
+      ShellScript(.perf, try ProbePlan(StubKernel.minimal()), kernel).text
+    ).replacing("/sys/kernel/notes", with: "notes")
+    let prepare = "mkdir tracefs; : > tracefs/kprobe_events; "
+    func run(_ notes: String, _ environment: String = "") throws -> String {
+      try shell(
+        prepare + "printf '\(notes)' > notes; \(environment) sh probes.sh add", ["probes.sh": text])
+    }
+    #expect(try run("other").contains("not the kernel with build-id 00112233"))
+    #expect(try run("other").hasSuffix("rc 1\n"))
+    #expect(try run("other", "ANY_KERNEL=1") == "rc 0\n")
+    let own = (0..<20).map { index in
+      let byte = kernel.buildID?.dropFirst(index * 2).prefix(2) ?? ""
+      return "\\" + String(UInt8(byte, radix: 16) ?? 0, radix: 8)
+    }.joined()
+    #expect(try run("GNU" + own) == "rc 0\n")
+  }
+
+  /// The recorder is started with the events, and the probes are gone when it ends, however it ends.
+  @Test(arguments: [ShellScript.Recorder.perf, .traceCmd])
+  func recordRunsTheRecorder(recorder: ShellScript.Recorder) throws {
+    let fake = "#!/bin/sh\necho \"$(basename $0) $*\"; exit 7\n"
+    let output = try shell(
+      """
+      chmod +x perf trace-cmd; mkdir tracefs; : > tracefs/kprobe_events
+      PATH=.:$PATH OUTPUT=out sh probes.sh record work 'a b'; echo "code $?"; grep -c ^-: tracefs/kprobe_events
+      """, ["probes.sh": harmless(script(recorder)), "perf": fake, "trace-cmd": fake])
+    let lines = output.split(separator: "\n")
+    let command = try #require(lines.first)
+    #expect(command.contains("-e kvm:kvm_entry") && command.contains("-o out"))
+    #expect(command.hasSuffix("work a b"))
+    switch recorder {
+    case .perf:
+      #expect(command.hasPrefix("perf record -a -k CLOCK_MONOTONIC -m 4096"))
+      #expect(command.contains("-e grp:* ") && command.contains(" -- "))
+    default:
+      #expect(command.hasPrefix("trace-cmd record -C mono -b 16384") && command.contains("-e grp "))
+    }
+    #expect(lines.contains("code 7"), "the recorder's exit code is the script's")
+    #expect(lines.suffix(2).first == "8", "every probe was removed")
+  }
+
+  @Test func theFunctionTracerIsOffered() throws {
+    #expect(try script(.traceCmd).contains("--function-tracer"))
+    #expect(!(try script(.traceCmd).contains("-p function")))
+    #expect(
+      try script(.traceCmd, functions: true).contains("-p function -l kvm_hyp_handle_ptrauth"))
+    let tracefs = try script(.tracefs, functions: true)
+    #expect(tracefs.contains("echo kvm_hyp_handle_ptrauth > \"$instance/set_ftrace_filter\""))
+  }
+
+  @Test func keysComeWithAWarning() throws {
+    var stub = StubKernel.minimal()
+    for name in ["IA", "IB", "DA", "DB", "GA"].flatMap({ ["AP\($0)KEYLO_EL1", "AP\($0)KEYHI_EL1"] })
+    {
+      stub.offsets["kvm_vcpu.arch.ctxt.sys_regs[\(name)]"] = 8
+      stub.offsets["kvm_cpu_context.sys_regs[\(name)]"] = 8
+    }
+    let warning = "KEY VALUES WILL BE IN THE RECORDING"
+    #expect(ShellScript(.perf, try ProbePlan(stub, keys: true), kernel).text.contains(warning))
+    #expect(!ShellScript(.perf, try ProbePlan(stub), kernel).text.contains(warning))
+  }
+}
