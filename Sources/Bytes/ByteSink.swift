@@ -56,6 +56,8 @@ public struct ByteSinkError: Error, Sendable, CustomStringConvertible {
   public var path: String
   /// errno.
   public var code: Int32
+  /// Its reader has gone, as after `| head`.
+  public var isClosedPipe: Bool { code == EPIPE }
   public var description: String {
     "\(path == "-" ? "standard output" : path): cannot be written: \(SystemMessage.text(code))"
   }

@@ -1,8 +1,21 @@
 #pragma once
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 /* memfd_create(2): glibc declares it with _GNU_SOURCE only, which Swift does not set. 1: MFD_CLOEXEC. */
 static inline int unnamed_memory_file(const char *name) {
   return (int)syscall(SYS_memfd_create, name, 1u);
+}
+
+/* signalfd(2), closed on exec. */
+static inline int signal_file(const sigset_t *signals) {
+  return signalfd(-1, signals, SFD_CLOEXEC);
+}
+
+/* The file is of tracefs or debugfs (TRACEFS_MAGIC, DEBUGFS_MAGIC of linux/magic.h). */
+static inline int is_trace_file(const char *path) {
+  struct statfs status;
+  return statfs(path, &status) == 0 && (status.f_type == 0x74726163 || status.f_type == 0x64626720);
 }

@@ -120,7 +120,7 @@ extension Replayer {
 
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may
   /// have lost its end without a word.
-  private func mayLackEvents(_ found: StaleEnable) -> Bool {
+  func mayLackEvents(_ found: StaleEnable) -> Bool {
     if configuration.tailsMayBeMissing {
       return cpus.values.contains { $0.lastTime < found.exit && !$0.isIdle }
     }

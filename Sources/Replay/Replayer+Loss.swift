@@ -22,7 +22,8 @@ extension Replayer {
         threads[tid]?.run = run.afterWall
       }
     }
-    staleEnables.drop(from: begin, to: at.time)
+    withdrawn += staleEnables.drop(from: begin, to: at.time).map(\.enter)
+    if let firstTime, at.time >= firstTime + SequenceBreaks.edge { lossesSeen += 1 }
     // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }
     for tid in threads.keys {

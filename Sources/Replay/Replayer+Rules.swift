@@ -5,6 +5,11 @@ import Trace
 extension Replayer {
   mutating func judge(_ run: OpenRun, atEntry: KnownBits, atExit: KnownBits) {
     followGuestWrite(run, atEntry: atEntry.bits)
+    if !run.isJudged { judgeAlone(run) }
+  }
+
+  /// What the run itself shows.
+  mutating func judgeAlone(_ run: OpenRun) {
     guard run.exit != nil, !vcpus[run.vcpu].isNested else { return }
     judgeTrap(run)
     guard let sample = run.entrySample ?? inheritedSample(run) else { return }
@@ -100,7 +105,7 @@ extension Replayer {
     log.add(.staleEnable, .proved, vcpu: identity, at: found.enter, count: found.count) {
       ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
     }
-    emit?(.finding(.staleEnable, .proved, identity, found.enter))
+    if !found.isAnnounced { say(found) }
     guard let saver = found.savedBy else { return }
     log.add(.missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count) {
       (
@@ -108,7 +113,13 @@ extension Replayer {
           + "\(found.enter.cpu) were last saved by process \(saver)", evidence()
       )
     }
-    emit?(.finding(.missedHostSave, .proved, identity, found.enter))
+  }
+
+  /// Says a stale enable, and what follows from it, in the timeline.
+  func say(_ found: StaleEnable) {
+    let identity = vcpus[found.vcpu].identity
+    emit?(.finding(.staleEnable, .proved, identity, found.enter))
+    if found.savedBy != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
   }
 
   /// The lazy scheme pays a trap in nearly every load interval. Judged over the recording, for

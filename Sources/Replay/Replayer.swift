@@ -31,7 +31,9 @@ public struct Replayer {
   }
 
   let configuration: Configuration
-  let capabilities: Capabilities
+  private(set) var capabilities: Capabilities
+  /// Events that a stream showed, which cannot say what it will have.
+  private var learned: [RecordedEvent] = []
   /// The generation's code, the ten registers as one.
   let code: Code?
   var vcpus: [VCPURecord] = []
@@ -39,6 +41,10 @@ public struct Replayer {
   var cpus: [Int32: CPURecord] = [:]
   var log = FindingLog()
   var staleEnables = StaleEnables()
+  /// Of a stream: entries with a stale enable that was announced, and does not stand.
+  var withdrawn: [Moment] = []
+  /// Losses behind the beginning of the recording.
+  var lossesSeen: UInt64 = 0
   /// The pCPU whose events lag behind all others'.
   private var slowest: CPURecord?
   var hostContexts = HostContextMap()
@@ -67,6 +73,13 @@ public struct Replayer {
     emit = timeline
   }
 
+  /// A stream has an event that it had not shown before.
+  mutating func learn(_ event: RecordedEvent) {
+    learned.append(event)
+    capabilities = Capabilities(
+      configuration.recordedEvents + learned, probesHaveNames: configuration.resolve != nil)
+  }
+
   var probeAddresses: [UInt64] { functionCache.keys.sorted() }
 
   var generation: Generation? { configuration.generation }
@@ -75,10 +88,18 @@ public struct Replayer {
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
-    note(at)
     let pid = event.pid
+    if case .lost(let count) = event.payload {
+      // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
+      // events since the beginning.
+      if at.cpu >= 0, cpus[at.cpu] == nil {
+        cpus[at.cpu] = CPURecord(firstTime: firstTime ?? at.time)
+      }
+      pass(at)
+      return lost(at, count: count)
+    }
+    note(at)
     switch event.payload {
-    case .lost(let count): return lost(at, count: count)
     case .fork(let child, let childPid): return fork(child, childPid)
     default:
       eventCount += 1
@@ -100,12 +121,19 @@ public struct Replayer {
     }
   }
 
-  /// Remembers how far each pCPU's events have come; lets stale enables stand.
-  private mutating func note(_ at: Moment) {
-    guard at.cpu >= 0 else { return }
+  /// Remembers how far each pCPU's events have come.
+  @discardableResult
+  private mutating func pass(_ at: Moment) -> CPURecord? {
+    guard at.cpu >= 0 else { return nil }
     let cpu = cpu(at)
     cpu.beforeLast = cpu.lastTime
     cpu.lastTime = at.time
+    return cpu
+  }
+
+  /// The same; lets stale enables stand.
+  private mutating func note(_ at: Moment) {
+    guard let cpu = pass(at) else { return }
     // Only when the last of all pCPUs has moved on can more of them stand.
     guard !staleEnables.isEmpty, slowest == nil || slowest === cpu else { return }
     slowest = cpus.values.min { $0.lastTime < $1.lastTime }

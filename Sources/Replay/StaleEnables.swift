@@ -14,6 +14,8 @@ struct StaleEnable {
   var savedBy: Int32?
   /// Occurrences merged into this one.
   var count: UInt64 = 1
+  /// It was said already, of a recording that is still being made (``Replayer/announce(endedBefore:)``).
+  var isAnnounced = false
 
   /// The window in which nothing may have been lost.
   var begin: UInt64 { (lastExit ?? load).time }
@@ -58,11 +60,25 @@ struct StaleEnables {
     return ready
   }
 
+  /// Those that ended before `time`, fit and were not announced yet; now they are.
+  mutating func announce(before time: UInt64, where fits: (StaleEnable) -> Bool) -> [StaleEnable] {
+    guard earliestEnd < time else { return [] }
+    var found: [StaleEnable] = []
+    for index in waiting.indices where waiting[index].exit < time && !waiting[index].isAnnounced {
+      guard fits(waiting[index]) else { continue }
+      waiting[index].isAnnounced = true
+      found.append(waiting[index])
+    }
+    return found
+  }
+
   mutating func takeAll() -> [StaleEnable] { take(upTo: .max) }
 
-  /// Drops what leans across a loss in `begin...end`.
-  mutating func drop(from begin: UInt64, to end: UInt64) {
+  /// Drops what leans across a loss in `begin...end`. Returns what was announced of it.
+  mutating func drop(from begin: UInt64, to end: UInt64) -> [StaleEnable] {
+    let dropped = waiting.filter { $0.begin <= end && begin <= $0.exit }
     waiting.removeAll { $0.begin <= end && begin <= $0.exit }
     earliestEnd = waiting.map(\.exit).min() ?? .max
+    return dropped.filter(\.isAnnounced)
   }
 }

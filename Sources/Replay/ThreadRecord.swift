@@ -50,6 +50,8 @@ struct OpenRun {
   var isAnswered = false
   /// Its key slots were looked at.
   var isChecked = false
+  /// The rules that look at it alone have.
+  var isJudged = false
   /// Its passes are in the counters of its load interval.
   var isAccounted = false
   /// A load came after the exit: later samples are not this run's.

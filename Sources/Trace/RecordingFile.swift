@@ -1,4 +1,4 @@
-import Bytes
+public import Bytes
 
 /// A recording of any kind that can be read, opened by its first bytes.
 public final class RecordingFile {
@@ -7,6 +7,8 @@ public final class RecordingFile {
   private var traceDat: TraceDatFile?
   private var text: FtraceTextFile?
   private var rawBuffers: RawBufferFile?
+  private var textStream: FtraceTextStream?
+  private let watch: StreamWatch?
 
   /// Bytes that a packed recording may unpack to, in memory.
   static let unpackedLimit: UInt64 = 4 << 30
@@ -23,15 +25,27 @@ public final class RecordingFile {
 
   /// - Parameters:
   ///   - path: a file, packed with gzip, xz or zstd or not; a directory of `perf record --threads` or
-  ///     of raw ring buffers; "-" or a FIFO, for a stream of `perf record -o -`.
+  ///     of raw ring buffers; "-", a FIFO or a file of tracefs, for a stream of `perf record -o -` or of
+  ///     text.
   ///   - formats: where to take event formats from if the recording has none: a directory like
   ///     tracefs' `events`, or another recording of the same boot.
-  public init(path: String, formats: String? = nil) throws(TraceError) {
-    if ByteStream.isStream(path) {
-      let file = try PerfDataFile(path: path, formats: formats)
-      recording = file.recording
-      canReread = file.canReread
-      perfData = consume file
+  ///   - watch: for a stream.
+  public init(
+    path: String, formats: String? = nil, watch: StreamWatch? = nil
+  ) throws(TraceError) {
+    self.watch = watch
+    if Self.isStream(path) {
+      canReread = false
+      let stream = try PerfDataFile.open(stream: path, watch: watch)
+      if try Self.isText(stream, path) {
+        let text = FtraceTextStream(stream, watch: watch, path: path)
+        recording = text.recording
+        textStream = consume text
+      } else {
+        let file = try Self.perfData(stream, path, formats)
+        recording = file.recording
+        perfData = consume file
+      }
       return
     }
     canReread = true
@@ -105,11 +119,28 @@ public final class RecordingFile {
   }
 
   /// Delivers all events in time order, from the first; as often as it is called if ``canReread``.
-  public func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
+  ///
+  /// - Parameter observer: is told of what happens meanwhile if this is a stream.
+  public func readEvents(
+    observer: StreamObserver? = nil, _ body: (borrowing Event) -> Void
+  ) throws(TraceError) {
+    if let observer { watch?.drained = { observer.drained(StreamWatch.now) } }
+    defer { watch?.drained = {} }
+    if textStream != nil {
+      try textStream?.readEvents(observer, body)
+      take(textStream?.recording, textStream?.losses)
+      firstTimeByCPU = textStream?.firstTimeByCPU ?? [:]
+      lastTimeByCPU = textStream?.lastTimeByCPU ?? [:]
+    }
     try read(&perfData, body)
     try read(&traceDat, body)
     try read(&text, body)
     try read(&rawBuffers, body)
+  }
+
+  private func take(_ recording: Recording?, _ losses: Losses?) {
+    if let recording { self.recording = recording }
+    self.losses = losses ?? Losses()
   }
 
   private func read<Source: RecordingSource & ~Copyable>(
@@ -117,8 +148,7 @@ public final class RecordingFile {
   ) throws(TraceError) {
     guard source != nil else { return }
     try source?.readEvents(body)
-    if let recording = source?.recording { self.recording = recording }
-    losses = source?.losses ?? Losses()
+    take(source?.recording, source?.losses)
     firstTimeByCPU = source?.firstTimeByCPU ?? [:]
     lastTimeByCPU = source?.lastTimeByCPU ?? [:]
   }

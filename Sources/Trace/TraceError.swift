@@ -18,6 +18,8 @@ public struct TraceError: Error, Sendable {
     case isNotPerfData
     /// A recording in file mode comes through a pipe.
     case isFileInStream
+    /// A trace.dat comes through a pipe.
+    case isTraceDatInStream
     /// A packed recording comes through a pipe.
     case isPackedStream(String)
     case isTerminal
@@ -98,6 +100,9 @@ extension TraceError.Code {
     case .isFileInStream:
       "this is a perf.data in file mode, which cannot be read from a pipe: its header points "
         + "forwards and backwards; give its path"
+    case .isTraceDatInStream:
+      "this is a trace.dat, which cannot be read from a pipe: its parts point at one another; give "
+        + "its path, or pipe `trace-cmd report -t`"
     case .isPackedStream(let format):
       "this is \(format) data, which is unpacked from files only; unpack it in the pipe, or give its "
         + "path"
@@ -152,7 +157,8 @@ extension TraceError.Code {
     case .isCompressedText:
       "this is the compressed output of atrace, which is not supported; record without -z"
     case .streamHasNoEvents:
-      "the stream ends or its events begin before it has described any (HEADER_ATTR); record it again"
+      "the stream ends before its first event, or its events begin before any is described; record "
+        + "it again"
     case .isPartOfDirectory:
       "this is one part of a recording made with `perf record --threads`; pass its directory"
     case .hasNoRawData:

@@ -17,6 +17,10 @@ struct Analyze: ParsableCommand {
         ptrauth-trace analyze -k vmlinux trace.dat
         ptrauth-trace analyze -k vmlinux perf.data --format json -o report.json
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
+        perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
+        ssh host cat /sys/kernel/tracing/trace_pipe | ptrauth-trace analyze -k vmlinux -
+
+      Of a stream (-, or a FIFO) findings are printed as they come, to standard output with the text report       and to standard error otherwise. Ctrl-C or SIGTERM ends it, and the report of what came follows; a second one       ends the program.
         ptrauth-trace analyze a.dat b.data
 
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
@@ -81,6 +85,7 @@ struct Analyze: ParsableCommand {
 
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
+    if session.isStream, format != .html { return try replayStream(session, to: sink) }
     var analysis: Analysis
     var picture: TimelinePicture?
     if format == .html {

@@ -53,7 +53,8 @@ enum ExitDialect: String, CaseIterable {
       complain(problem.sentence)
       outcome = .cannotJudge
     } catch let error as ByteSinkError {
-      complain("\(error)")
+      // Whoever read standard output has seen enough.
+      if !error.isClosedPipe { complain("\(error)") }
       outcome = .cannotJudge
     }
     let code = code(outcome)

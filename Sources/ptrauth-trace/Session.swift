@@ -8,6 +8,8 @@ import Trace
 /// One recording with the kernel that was recorded, ready to be replayed.
 final class Session {
   let file: RecordingFile
+  /// Of a stream.
+  let watch: StreamWatch?
   private let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
@@ -28,7 +30,8 @@ final class Session {
     recording path: String, vmlinux: String? = nil, generation named: String? = nil
   ) throws(Problem) {
     let file: RecordingFile
-    do { file = try RecordingFile(path: path) } catch { throw Problem("\(error)") }
+    watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
+    do { file = try RecordingFile(path: path, watch: watch) } catch { throw Problem("\(error)") }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }
@@ -65,6 +68,7 @@ final class Session {
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
   ) throws(Problem) -> Analysis {
+    if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
     var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
     do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
     return replayer.finish(
@@ -78,7 +82,7 @@ final class Session {
     return replayer.finish()
   }
 
-  private func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
+  func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
     configuration.generationIsWeak = generationIsWeak

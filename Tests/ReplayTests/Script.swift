@@ -122,18 +122,23 @@ struct Script {
     return list
   }
 
-  /// Replays the script.
-  func replay(
-    shadowIsNotLive: Bool = false, isCut: Bool = false
-  ) -> (analysis: Analysis, timeline: [TimelineEntry]) {
+  var configuration: Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
     configuration.kernelUsesPointerAuth = kernelUsesPointerAuth
     configuration.recordedEvents = recordedEvents
-    configuration.shadowIsNotLive = shadowIsNotLive
     configuration.resolve = { address in
       KernelFunction.allCases.first { Script.address($0) == address }
     }
+    return configuration
+  }
+
+  /// Replays the script.
+  func replay(
+    shadowIsNotLive: Bool = false, isCut: Bool = false
+  ) -> (analysis: Analysis, timeline: [TimelineEntry]) {
+    var configuration = configuration
+    configuration.shadowIsNotLive = shadowIsNotLive
     var timeline: [TimelineEntry] = []
     var replayer = Replayer(configuration) { timeline.append($0) }
     for event in events { replayer.consume(event) }

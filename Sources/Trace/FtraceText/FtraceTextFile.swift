@@ -71,7 +71,7 @@ public struct FtraceTextFile: ~Copyable {
     lastTimeByCPU = pass.span.lastByCPU
   }
 
-  private static func recording(
+  static func recording(
     _ scan: TextScan, _ path: String, _ byteCount: Int
   ) -> Recording {
     var recording = Recording(
@@ -115,7 +115,7 @@ public struct FtraceTextFile: ~Copyable {
       + lacks.joined(separator: ", ") + "; where there is a perf.data or trace.dat, pass that"
   }
 
-  private static let atrace: TextPattern = "TRACE:"
+  static let atrace: TextPattern = "TRACE:"
 
   /// Whether a file that starts so is worth opening as text: `head` is its first bytes, as many as
   /// there are, 4 KiB suffice.

@@ -7,36 +7,30 @@ import Bytes
 struct TextPass {
   static let roundSize = 8192
 
-  private let isKernelText: Bool
-  /// kvm_arm_setup_debug's hashed pointers are not those of the probes.
-  private let usesHashedPointers: Bool
   private var sorter = RoundSorter()
   private var waitingCount = 0
   private var lastDelivered: UInt64 = 0
   /// Losses that wait for the next event of their pCPU.
   private var openLosses: [Int32: UInt64] = [:]
-  private var symbols: [SymbolMemory]
+  private var decoder: TextDecoder
   private(set) var span = TimeSpans()
   private(set) var losses = Losses()
-  private(set) var doubts: TextDoubts
   private(set) var lateCount: UInt64 = 0
 
   typealias Body = (borrowing Event) -> Void
 
-  /// The symbol an event's lines had last: probes have one each.
-  private struct SymbolMemory {
-    var bytes: [UInt8] = []
-    var offset: UInt64 = 0
-    var symbol = ""
-  }
-
   init(_ scan: borrowing TextScan) {
-    isKernelText = scan.form.isKernelText
-    usesHashedPointers = !scan.table.events.contains { $0.probe?.fields.contains("vcpu") ?? false }
-    symbols = Array(repeating: SymbolMemory(), count: scan.table.events.count)
-    doubts = scan.doubts
+    decoder = TextDecoder(
+      isKernelText: scan.form.isKernelText,
+      usesHashedPointers: !scan.table.events.contains {
+        $0.probe?.fields.contains("vcpu") ?? false
+      },
+      doubts: scan.doubts)
     losses.samples = scan.form.overwritten
   }
+
+  /// What was odd, of the scan and of this pass.
+  var doubts: TextDoubts { decoder.doubts }
 
   mutating func run(_ bytes: RawSpan, _ table: borrowing TextEventTable, _ body: Body) {
     var walk = LineWalk()
@@ -96,18 +90,12 @@ struct TextPass {
         raw: 0))
   }
 
-  private static let lost: TextPattern = "PERF_RECORD_LOST lost "
-  private static let fork: TextPattern = "PERF_RECORD_FORK("
-
-  /// "PERF_RECORD_LOST lost 59" (perf script --show-lost-events), "PERF_RECORD_FORK(93:93):(89:89)"
-  /// (--show-task-events).
   private mutating func takeRecord(_ line: RawSpan, _ head: LineHead, _ walk: LineWalk) {
-    if line.starts(with: Self.lost, at: head.nameStart) {
-      var position = head.nameStart &+ Self.lost.bytes.count
-      guard let count = line.decimal(&position) else { return }
-      addLoss(head.time, head.cpu, count)
-    } else if line.starts(with: Self.fork, at: head.nameStart), head.time > 0, !walk.isCut {
-      add(head, walk, PendingRecord.fork, raw: head.nameStart &+ Self.fork.bytes.count)
+    switch TextDecoder.record(line, head) {
+    case .lost(let count): addLoss(head.time, head.cpu, count)
+    case .fork where head.time > 0 && !walk.isCut:
+      add(head, walk, PendingRecord.fork, raw: head.nameStart &+ TextDecoder.fork.bytes.count)
+    default: break
     }
   }
 
@@ -138,83 +126,8 @@ struct TextPass {
     _ line: RawSpan, _ record: PendingRecord, _ table: borrowing TextEventTable
   ) -> Event.Payload? {
     let values = Int(record.raw)
-    let number = Int(record.chunk)
-    if record.source == PendingRecord.fork { return Self.fork(line, values) }
+    if record.source == PendingRecord.fork { return TextDecoder.fork(line, values) }
     let index = Int(record.source)
-    if let layout = table.events[index].probe {
-      guard let hit = hit(line, values, layout, index) else {
-        doubts.unreadValues.note(number)
-        return nil
-      }
-      return .probe(hit)
-    }
-    guard let kind = table.events[index].kind else { return nil }
-    if kind == .setupDebug { return setupDebug(line, values, number) }
-    guard let payload = kind.payload(line, values) else {
-      doubts.unreadValues.note(number)
-      return nil
-    }
-    return payload
-  }
-
-  /// "93:93):(89:89)": the child's process and thread; the parent is the line's task.
-  private static func fork(_ line: RawSpan, _ start: Int) -> Event.Payload? {
-    var position = start
-    guard let process = line.decimal(&position), line.u8(at: position) == Character8.colon else {
-      return nil
-    }
-    position += 1
-    guard let thread = line.decimal(&position) else { return nil }
-    return .fork(
-      child: Int32(truncatingIfNeeded: thread), childPid: Int32(truncatingIfNeeded: process))
-  }
-
-  private static let masked: TextPattern = "(____ptrval____)"
-
-  /// The kernel hashes the pointers that it prints to 32 bits, or masks them while it has no
-  /// randomness; a hash is an identity, but not the probes'.
-  private mutating func setupDebug(
-    _ line: RawSpan, _ values: Int, _ number: Int
-  ) -> Event.Payload? {
-    guard let payload = TextEventKind.setupDebug.payload(line, values) else {
-      if line.position(behind: Self.masked, from: values) != nil {
-        doubts.maskedPointers.note(number)
-      } else {
-        doubts.unreadValues.note(number)
-      }
-      return nil
-    }
-    if case .setupDebug(let pointer) = payload, pointer >> 32 == 0, !usesHashedPointers {
-      return nil
-    }
-    return payload
-  }
-
-  private mutating func hit(
-    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int
-  ) -> ProbeHit? {
-    guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else { return nil }
-    var hit = ProbeHit(
-      address: place.address, isReturn: place.isReturn,
-      fields: layout.values(line, from: place.end).fields)
-    if place.symbolEnd > place.symbolStart { hit.symbol = symbol(line, place, index) }
-    return hit
-  }
-
-  private mutating func symbol(_ line: RawSpan, _ place: ProbePlace, _ index: Int) -> String {
-    let count = place.symbolEnd - place.symbolStart
-    if symbols[index].bytes.count == count, symbols[index].offset == place.symbolOffset,
-      (0..<count).allSatisfy({
-        line.u8(at: place.symbolStart &+ $0) == symbols[index].bytes[$0]
-      })
-    {
-      return symbols[index].symbol
-    }
-    let name = line.string(place.symbolStart, place.symbolEnd)
-    symbols[index].bytes = Array(name.utf8)
-    symbols[index].offset = place.symbolOffset
-    symbols[index].symbol =
-      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))"
-    return symbols[index].symbol
+    return decoder.payload(line, values, table, index, number: Int(record.chunk))
   }
 }

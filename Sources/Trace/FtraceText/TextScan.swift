@@ -17,36 +17,50 @@ struct TextScan {
 
   private static let failedMark: TextPattern = "[FAILED TO PARSE]"
 
+  /// Nothing yet: of a text that comes line by line.
+  init() {}
+
   init(_ bytes: RawSpan) {
     var walk = LineWalk()
     while walk.next(bytes) {
       guard walk.end &- walk.start <= LineWalk.limit else {
-        doubts.longLines.note(walk.number)
+        takeLongLine(number: walk.number)
         continue
       }
       guard let line = bytes.slice(at: walk.start, count: walk.end &- walk.start) else { continue }
-      take(line, walk)
+      _ = take(line, TextLine(line), number: walk.number, isCut: walk.isCut)
     }
     lineCount = walk.number
   }
 
+  mutating func takeLongLine(number: Int) {
+    lineCount = number
+    doubts.longLines.note(number)
+  }
+
+  /// Takes the next line, which is line `number` from 1. `isCut`: the text ended before it did. The
+  /// event's index in ``table`` if it has one.
   @inline(__always)
-  private mutating func take(_ line: RawSpan, _ walk: LineWalk) {
-    switch TextLine(line) {
-    case .event(let head): takeEvent(line, head, walk)
-    case .idle: form.takeIdle(line, number: walk.number)
-    case .tracer: doubts.tracerLines.note(walk.number)
-    case .unknown: takeUnknown(line, walk)
+  mutating func take(_ line: RawSpan, _ kind: TextLine, number: Int, isCut: Bool) -> Int? {
+    lineCount = number
+    switch kind {
+    case .event(let head): return takeEvent(line, head, number, isCut)
+    case .idle: form.takeIdle(line, number: number)
+    case .tracer: doubts.tracerLines.note(number)
+    case .unknown: takeUnknown(line, number, isCut)
     case .record, .lost, .bufferStarted: break
     }
+    return nil
   }
 
   @inline(__always)
-  private mutating func takeEvent(_ line: RawSpan, _ head: LineHead, _ walk: LineWalk) {
+  private mutating func takeEvent(
+    _ line: RawSpan, _ head: LineHead, _ number: Int, _ isCut: Bool
+  ) -> Int? {
     if eventCount == 0 { form.takeFirst(line, head) }
     guard let index = table.index(line, head) else {
-      doubts.namelessEvents.note(walk.number)
-      return
+      doubts.namelessEvents.note(number)
+      return nil
     }
     eventCount &+= 1
     table.count(index)
@@ -55,17 +69,18 @@ struct TextScan {
     if line.u8(at: head.values) == Character8.openBracket,
       line.starts(with: Self.failedMark, at: head.values)
     {
-      doubts.failedToParse.note(walk.number)
+      doubts.failedToParse.note(number)
     }
-    if walk.isCut { isCut = true }
+    if isCut { self.isCut = true }
+    return index
   }
 
-  private mutating func takeUnknown(_ line: RawSpan, _ walk: LineWalk) {
-    if form.kind == nil { form.takeIdle(line, number: walk.number) }
+  private mutating func takeUnknown(_ line: RawSpan, _ number: Int, _ isCut: Bool) {
+    if form.kind == nil { form.takeIdle(line, number: number) }
     if form.kind == .page { return }
     if let option = TextOption(line) { options[option, default: 0] += 1 }
-    if walk.isCut, eventCount > 0 { isCut = true }
-    doubts.unreadLines.note(walk.number)
+    if isCut, eventCount > 0 { self.isCut = true }
+    doubts.unreadLines.note(number)
   }
 
   /// Why this is no text that can be read; nil if it can.

@@ -32,6 +32,14 @@ struct ChunkedInput: ~Copyable {
     lane = chunks.addLane()
   }
 
+  /// A signal ended the stream, perhaps within a record.
+  var isStopped: Bool {
+    switch stream {
+    case .some(let stream): stream.isStopped
+    case .none: false
+    }
+  }
+
   /// Where the first byte not consumed lies: chunk, and offset in it.
   var place: (chunk: UInt32, offset: Int) {
     (chunks.number(lane), chunks.parsedCount(lane))

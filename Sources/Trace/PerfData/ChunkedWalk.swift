@@ -20,6 +20,11 @@ struct ChunkedWalk {
     while stop == nil, input.need(1, file) {
       let start = input.offset
       guard let reason = step(file, &input, &pass, body) else { continue }
+      if input.isStopped {
+        // What is left is the beginning of a record.
+        _ = input.pass(.max, file, oldest: pass.oldestChunk) { _ in }
+        break
+      }
       stop = WalkStop(offset: start, record: record, reason: reason)
       _ = input.pass(.max, file, oldest: pass.oldestChunk) { _ in }
       stop?.rest = input.offset - start

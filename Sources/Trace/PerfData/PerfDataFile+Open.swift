@@ -68,10 +68,12 @@ extension PerfDataFile {
     return try Parts(head, records: StreamHeader.byteCount..<end, path: path, formats: formats)
   }
 
-  static func open(stream path: String) throws(TraceError) -> ByteStream {
+  static func open(
+    stream path: String, watch: StreamWatch? = nil
+  ) throws(TraceError) -> ByteStream {
     if path == "-", ByteStream.standardInputIsTerminal { throw TraceError(.isTerminal) }
     do throws(ByteStream.Failure) {
-      return try ByteStream(path: path)
+      return try ByteStream(path: path, watch: watch)
     } catch {
       throw TraceError(.cannotOpen(reason: SystemMessage.text(error.number)))
     }

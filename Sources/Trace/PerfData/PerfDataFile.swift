@@ -38,7 +38,7 @@ public struct PerfDataFile: ~Copyable {
     if let formats { supplied = try EventFormats(at: formats) }
     do throws(TraceError) {
       if ByteStream.isStream(path) {
-        try self.init(stream: path, formats: supplied)
+        try self.init(stream: Self.open(stream: path), path: path, formats: supplied)
       } else {
         try self.init(file: path, formats: supplied)
       }
@@ -75,13 +75,16 @@ public struct PerfDataFile: ~Copyable {
     self.map = map
   }
 
-  private init(stream path: String, formats: EventFormats?) throws(TraceError) {
-    var input = ChunkedInput(try Self.open(stream: path))
+  /// Of a stream that is open.
+  init(
+    stream: consuming ByteStream, path: String, formats: EventFormats?
+  ) throws(TraceError) {
+    var input = ChunkedInput(stream)
     let head = try Self.head(of: &input)
     parts = try Parts(head, records: nil, path: path, formats: formats)
     names = []
     recording = parts.recording
-    stream = consume input
+    self.stream = consume input
     canReread = false
     map = MappedFile()
   }

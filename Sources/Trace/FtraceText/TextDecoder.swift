@@ -1,0 +1,119 @@
+import Bytes
+
+/// Turns the values of lines into payloads.
+struct TextDecoder {
+  private let isKernelText: Bool
+  /// kvm_arm_setup_debug's hashed pointers are not those of the probes.
+  private let usesHashedPointers: Bool
+  private var symbols: [SymbolMemory] = []
+  private(set) var doubts: TextDoubts
+
+  /// The symbol an event's lines had last: probes have one each.
+  private struct SymbolMemory {
+    var bytes: [UInt8] = []
+    var offset: UInt64 = 0
+    var symbol = ""
+  }
+
+  init(isKernelText: Bool, usesHashedPointers: Bool, doubts: TextDoubts = TextDoubts()) {
+    self.isKernelText = isKernelText
+    self.usesHashedPointers = usesHashedPointers
+    self.doubts = doubts
+  }
+
+  /// What line `number` says, whose values start at `values`: the event `index` of `table`.
+  mutating func payload(
+    _ line: RawSpan, _ values: Int, _ table: borrowing TextEventTable, _ index: Int, number: Int
+  ) -> Event.Payload? {
+    if let layout = table.events[index].probe {
+      guard let hit = hit(line, values, layout, index) else {
+        doubts.unreadValues.note(number)
+        return nil
+      }
+      return .probe(hit)
+    }
+    guard let kind = table.events[index].kind else { return nil }
+    if kind == .setupDebug { return setupDebug(line, values, number) }
+    guard let payload = kind.payload(line, values) else {
+      doubts.unreadValues.note(number)
+      return nil
+    }
+    return payload
+  }
+
+  private static let lost: TextPattern = "PERF_RECORD_LOST lost "
+  static let fork: TextPattern = "PERF_RECORD_FORK("
+
+  /// "PERF_RECORD_LOST lost 59" (perf script --show-lost-events), "PERF_RECORD_FORK(93:93):(89:89)"
+  /// (--show-task-events); nil for other records.
+  static func record(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
+    if line.starts(with: lost, at: head.nameStart) {
+      var position = head.nameStart &+ lost.bytes.count
+      return line.decimal(&position).map { .lost(count: $0) }
+    }
+    guard line.starts(with: fork, at: head.nameStart) else { return nil }
+    return fork(line, head.nameStart &+ fork.bytes.count)
+  }
+
+  /// "93:93):(89:89)": the child's process and thread; the parent is the line's task.
+  static func fork(_ line: RawSpan, _ start: Int) -> Event.Payload? {
+    var position = start
+    guard let process = line.decimal(&position), line.u8(at: position) == Character8.colon else {
+      return nil
+    }
+    position += 1
+    guard let thread = line.decimal(&position) else { return nil }
+    return .fork(
+      child: Int32(truncatingIfNeeded: thread), childPid: Int32(truncatingIfNeeded: process))
+  }
+
+  private static let masked: TextPattern = "(____ptrval____)"
+
+  /// The kernel hashes the pointers that it prints to 32 bits, or masks them while it has no
+  /// randomness; a hash is an identity, but not the probes'.
+  private mutating func setupDebug(
+    _ line: RawSpan, _ values: Int, _ number: Int
+  ) -> Event.Payload? {
+    guard let payload = TextEventKind.setupDebug.payload(line, values) else {
+      if line.position(behind: Self.masked, from: values) != nil {
+        doubts.maskedPointers.note(number)
+      } else {
+        doubts.unreadValues.note(number)
+      }
+      return nil
+    }
+    if case .setupDebug(let pointer) = payload, pointer >> 32 == 0, !usesHashedPointers {
+      return nil
+    }
+    return payload
+  }
+
+  private mutating func hit(
+    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int
+  ) -> ProbeHit? {
+    guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else { return nil }
+    var hit = ProbeHit(
+      address: place.address, isReturn: place.isReturn,
+      fields: layout.values(line, from: place.end).fields)
+    if place.symbolEnd > place.symbolStart { hit.symbol = symbol(line, place, index) }
+    return hit
+  }
+
+  private mutating func symbol(_ line: RawSpan, _ place: ProbePlace, _ index: Int) -> String {
+    let count = place.symbolEnd - place.symbolStart
+    while symbols.count <= index { symbols.append(SymbolMemory()) }
+    if symbols[index].bytes.count == count, symbols[index].offset == place.symbolOffset,
+      (0..<count).allSatisfy({
+        line.u8(at: place.symbolStart &+ $0) == symbols[index].bytes[$0]
+      })
+    {
+      return symbols[index].symbol
+    }
+    let name = line.string(place.symbolStart, place.symbolEnd)
+    symbols[index].bytes = Array(name.utf8)
+    symbols[index].offset = place.symbolOffset
+    symbols[index].symbol =
+      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))"
+    return symbols[index].symbol
+  }
+}

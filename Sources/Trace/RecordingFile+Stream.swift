@@ -1,0 +1,36 @@
+import Bytes
+
+extension RecordingFile {
+  /// "-", a FIFO, or a file of tracefs: to be read once and in order.
+  public static func isStream(_ path: String) -> Bool { ByteStream.isStream(path) }
+
+  /// A stream begins with no magic. Waits for its first bytes.
+  static func isText(
+    _ stream: borrowing ByteStream, _ path: String
+  ) throws(TraceError) -> Bool {
+    let start: [UInt8]
+    do throws(ByteStream.Failure) {
+      start = try stream.peek(TraceDatHeader.magic.count)
+    } catch {
+      throw TraceError(.cannotOpen(reason: SystemMessage.text(error.number)), path: path)
+    }
+    if start.starts(with: TraceDatHeader.magic) {
+      throw TraceError(.isTraceDatInStream, path: path)
+    }
+    return !start.isEmpty && !StreamHeader.isPerfData(start)
+      && CompressionFormat(head: start) == nil
+  }
+
+  static func perfData(
+    _ stream: consuming ByteStream, _ path: String, _ formats: String?
+  ) throws(TraceError) -> PerfDataFile {
+    do throws(TraceError) {
+      var supplied: EventFormats?
+      if let formats { supplied = try EventFormats(at: formats) }
+      return try PerfDataFile(stream: stream, path: path, formats: supplied)
+    } catch {
+      guard error.path.isEmpty else { throw error }
+      throw TraceError(error.code, path: path, offset: error.offset, record: error.record)
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import Bytes
+import Replay
+import Trace
+
+extension Session {
+  /// It is a stream, perhaps one that is still being written.
+  var isStream: Bool { watch != nil }
+
+  /// Runs a stream through the model while it comes.
+  ///
+  /// - Parameters:
+  ///   - timeline: called as soon as something is known.
+  ///   - pause: called when all that has come is replayed.
+  func replayStream(
+    timeline: @escaping (TimelineEntry) -> Void, pause: @escaping () -> Void
+  ) throws(Problem) -> Analysis {
+    let replay = StreamReplay(configuration(false), timeline: timeline)
+    let complain = {
+      for entry in replay.takeWithdrawn() {
+        ProcessState.complain(
+          "ptrauth-trace: what was said of the entry of thread \(entry.tid) at "
+            + "\(entry.time / 1_000_000) ms is withdrawn: events around it were lost")
+      }
+    }
+    let observer = StreamObserver(
+      learned: replay.learn,
+      drained: { now in
+        replay.drained(at: now)
+        complain()
+        pause()
+      },
+      silent: {
+        replay.silent()
+        pause()
+      })
+    do { try file.readEvents(observer: observer) { replay.consume($0) } } catch {
+      throw Problem("\(error)")
+    }
+    complain()
+    return replay.finish(isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+  }
+
+  /// Ends a stream as if it had ended itself.
+  func endStream() { watch?.end() }
+}
