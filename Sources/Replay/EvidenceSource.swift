@@ -13,7 +13,7 @@ public struct EvidenceSource: Sendable {
 
   public enum Kind: String, Sendable, CaseIterable {
     case runs, traps, loads, tasks, migrations, userspaceExits
-    case identity, shadow, features, guestKeys, hostKeys, hostContext
+    case identity, shadow, functions, features, guestKeys, hostKeys, hostContext
 
     /// What it shows.
     public var words: String {
@@ -26,6 +26,7 @@ public struct EvidenceSource: Sendable {
       case .userspaceExits: "returns to user space, which imply loads and puts"
       case .identity: "which vCPU an event is of"
       case .shadow: "API and APK: the shadow of HCR_EL2"
+      case .functions: "entries of functions: loads, puts, and traps handled at EL2"
       case .features: "whether the vCPU has ptrauth"
       case .guestKeys: "the guest's key slots"
       case .hostKeys: "the host's key slots"
@@ -44,6 +45,9 @@ public struct EvidenceSource: Sendable {
       case .userspaceExits: "record kvm:kvm_userspace_exit"
       case .identity: "fetch vcpu in the probes; one thread is taken for one vCPU without it"
       case .shadow: "probe kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu and hcr_el2"
+      case .functions:
+        "trace functions: `trace-cmd record -p function -l kvm_hyp_handle_ptrauth -l kvm_arch_vcpu_load -l "
+          + "kvm_arch_vcpu_put` (5.16 to 6.9, where nothing else shows these traps)"
       case .features: "add features to the probes"
       case .guestKeys: "probe handle_exit with the guest's ten key slots (apiakeylo_el1 ...)"
       case .hostKeys: "probe handle_exit with the host's ten key slots (host_apiakeylo_el1 ...)"
@@ -81,6 +85,9 @@ public struct EvidenceSource: Sendable {
     case .userspaceExits: isKVM("kvm_userspace_exit")
     case .identity: isKVM("kvm_arm_setup_debug") || fetches("vcpu")
     case .shadow: fetches("vcpu", "hcr_el2")
+    case .functions:
+      event.system == "ftrace"
+        && ["function", "funcgraph_entry", "fgraph_retaddr_entry"].contains(event.name)
     case .features: fetches("vcpu", "features")
     case .guestKeys: fetches("vcpu", "apiakeylo_el1", "apgakeyhi_el1")
     case .hostKeys: fetches("vcpu", "host_apiakeylo_el1", "host_apgakeyhi_el1")

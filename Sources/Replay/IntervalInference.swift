@@ -56,6 +56,15 @@ extension Replayer {
       flush(&known, index, as: nil)
       known.beginInterval(tainted: run.isTainted)
     }
+    if run.trap == nil, run.hypTraps > 0 {
+      // Handled at EL2: until then the bits were 0.
+      flush(&known, index, as: known.trappedInInterval || known.isTainted ? nil : zero)
+      known.trappedInInterval = true
+      known.everTrapped = true
+      known.previousTrap = nil
+      return say(line, index)
+    }
+    if run.startsEnabled { return say(line, index) }
     if let trap = run.trap {
       let follows = known.previousTrap.map { isAnotherUse($0, trap, run) } ?? false
       if follows || (hidesTraps && !configuration.generationIsWeak) { known.lacksFeature = true }
@@ -90,9 +99,15 @@ extension Replayer {
 
   /// Load intervals can be told apart, and the generation says what a trap means.
   private var canInfer: Bool {
-    generation != nil && !capabilities.samplesShadow
-      && ((capabilities.hasLoadProbe && probesHit.contains(.vcpuLoad))
-        || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit))
+    !capabilities.samplesShadow && seesLoads
+  }
+
+  var seesLoads: Bool { generation != nil && showsLoads }
+
+  /// Each load is recorded, or implied by what is.
+  var showsLoads: Bool {
+    (capabilities.hasLoadProbe && probesHit.contains(.vcpuLoad))
+      || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit)
   }
 
   /// Traps of vCPUs with the feature do not reach the host.

@@ -10,6 +10,8 @@ public enum KernelFunction: String, Sendable, Hashable, CaseIterable {
   case injectUndefined = "kvm_inject_undefined"
   case handlePtrauth = "kvm_handle_ptrauth"
   case ptrauthTrap = "kvm_arm_vcpu_ptrauth_trap"
+  /// The function tracer's only: a probe on it panics the host.
+  case hypHandlePtrauth = "kvm_hyp_handle_ptrauth"
 }
 
 extension KernelFunction {

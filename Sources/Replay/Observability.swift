@@ -90,6 +90,8 @@ extension Replayer {
       if rule == .lazyThrash, generation.trap == .never {
         return ("\(generation.name) does not trap", "nothing to see")
       }
+      // A trap that the function tracer shows proves the feature too, and the bits behind it.
+      if rule != .redundantHostSave, probesHit.contains(.hypHandlePtrauth), seesLoads { return nil }
       if !samplesEntry { return shadow }
       return capabilities.samplesFeatures || rule == .redundantSwitch ? nil : noFeature
     default: return nil

@@ -24,6 +24,7 @@ extension Replayer {
       vcpus[index].state.bits = .unknown
     }
     vcpus[index].clearedBy = at
+    vcpus[index].isEnabledAtHyp = false
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true

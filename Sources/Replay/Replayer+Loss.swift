@@ -40,6 +40,13 @@ extension Replayer {
     wall(index)
   }
 
+  /// The vCPU was put and loaded elsewhere, which nothing records.
+  mutating func moved(vcpu index: Int) {
+    vcpus[index].state.loadedOn = nil
+    vcpus[index].state.bits = .unknown
+    vcpus[index].isEnabledAtHyp = false
+  }
+
   /// Runs that waited for a trap to prove them will not get it.
   private mutating func wall(_ index: Int) {
     var known = vcpus[index].inference
@@ -56,6 +63,8 @@ extension OpenRun {
     run.expected = .unknown
     run.clearedBy = nil
     run.windowStart = nil
+    run.hypTraps = 0
+    run.startsEnabled = false
     return run
   }
 }

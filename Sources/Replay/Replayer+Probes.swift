@@ -4,6 +4,7 @@ import Trace
 extension Replayer {
   /// A kprobe or kretprobe hit: its address (in some texts, its symbol) says which function it is.
   mutating func probe(_ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32) {
+    if hit.isTraced { return traced(hit, at, pid) }
     guard let function = function(of: hit) else {
       unresolvedProbes[hit.address, default: 0] += 1
       return
@@ -31,6 +32,7 @@ extension Replayer {
     case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
     case .injectUndefined: vcpus[index].counters.undefs += 1
     case .resetVCPU: reset(index)
+    case .hypHandlePtrauth: break
     }
   }
 
@@ -65,6 +67,7 @@ extension Replayer {
   private mutating func reset(_ index: Int) {
     vcpus[index].counters.resets += 1
     vcpus[index].pendingWrite = nil
+    vcpus[index].isEnabledAtHyp = false
     code?.reset(&vcpus[index].state)
   }
 }

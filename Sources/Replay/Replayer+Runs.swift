@@ -16,11 +16,20 @@ extension Replayer {
       closeRun(other)
       if let index = threads[other]?.vcpu { broken(vcpu: index) }
     }
+    if let load = threads[at.tid]?.pendingLoad {
+      threads[at.tid]?.pendingLoad = nil
+      if vcpus[index].state.loadedOn == nil, load.cpu == at.cpu {
+        self.load(index, load, pid, isImplied: false)
+      }
+    }
     implyLoad(index, at, pid)
-    if vcpus[index].state.loadedOn.map({ $0 != at.cpu }) ?? false { broken(vcpu: index) }
+    if vcpus[index].state.loadedOn.map({ $0 != at.cpu }) ?? false {
+      if showsLoads { broken(vcpu: index) } else { moved(vcpu: index) }
+    }
     if vcpus[index].state.loadedOn == nil { vcpus[index].state.loadedOn = at.cpu }
     var run = OpenRun(
       vcpu: index, cpu: at.cpu, enter: at, pc: pc, expected: vcpus[index].state.bits)
+    run.startsEnabled = vcpus[index].isEnabledAtHyp
     run.entrySample = threads[at.tid]?.sampleBeforeEntry
     run.clearedBy = vcpus[index].clearedBy
     run.windowStart = vcpus[index].lastExit
@@ -87,6 +96,7 @@ extension Replayer {
     threads[tid]?.run = nil
     let index = run.vcpu
     if cpus[run.cpu]?.inGuest == tid { cpus[run.cpu]?.inGuest = nil }
+    followHypTrap(run)
     let (atEntry, atExit) = knownBits(of: run)
     judge(run, atEntry: atEntry, atExit: atExit)
     moveModel(run, atEntry, atExit)
@@ -121,6 +131,7 @@ extension Replayer {
       if !atExit.bits.isKnown, atEntry.bits == .set { atExit = KnownBits(.set, .implied) }
     case nil: break
     }
+    applyFunctions(run, &atEntry, &atExit)
     if configuration.shadowIsNotLive {
       atEntry = KnownBits(atEntry.bits.withoutSet, atEntry.basis)
       atExit = KnownBits(atExit.bits.withoutSet, atExit.basis)
@@ -145,7 +156,7 @@ extension Replayer {
     if let sample = run.exitSample ?? run.entrySample, !run.isOver, run.trap == nil {
       vcpus[index].state.bits = sample
     } else if generation.trap == .handledAtHyp, run.exitSample == nil, !run.isOver {
-      vcpus[index].state.bits = .unknown
+      vcpus[index].state.bits = atExit.bits == .set ? .set : .unknown
     }
     var switched = vcpus[index].state
     switched.bits = run.entrySample ?? run.exitSample ?? .unknown

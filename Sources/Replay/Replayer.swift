@@ -62,6 +62,10 @@ public struct Replayer {
   private var functionCache: [UInt64: KernelFunction?] = [:]
   private var symbolCache: [String: KernelFunction?] = [:]
   private static let symbolLimit = 4096
+  /// The same of the function tracer's records, which may be of any function.
+  private var tracedCache: [UInt64: KernelFunction?] = [:]
+  /// Loads are known from the function tracer, no probe fetches their arguments.
+  private(set) var loadsAreTraced = false
   let emit: ((TimelineEntry) -> Void)?
 
   /// - Parameter timeline: called for every line of the timeline, in the order things become known.
@@ -78,6 +82,22 @@ public struct Replayer {
     learned.append(event)
     capabilities = Capabilities(
       configuration.recordedEvents + learned, probesHaveNames: configuration.resolve != nil)
+    if loadsAreTraced { capabilities.hasLoadProbe = true }
+  }
+
+  /// The function tracer shows kvm_arch_vcpu_load.
+  mutating func takeTracedLoads() {
+    loadsAreTraced = true
+    capabilities.hasLoadProbe = true
+  }
+
+  /// The function that a record of the function tracer is of.
+  mutating func tracedFunction(_ hit: borrowing ProbeHit) -> KernelFunction? {
+    guard hit.address != 0, hit.symbol == nil else { return function(of: hit) }
+    if let known = tracedCache[hit.address] { return known }
+    let found = configuration.resolve?(hit.address)
+    tracedCache[hit.address] = .some(found)
+    return found
   }
 
   var probeAddresses: [UInt64] { functionCache.keys.sorted() }

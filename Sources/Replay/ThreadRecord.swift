@@ -16,6 +16,8 @@ final class ThreadRecord {
   var wasSwitchedOut = false
   /// Another task runs on its pCPU.
   var isSwitchedOut = false
+  /// kvm_arch_vcpu_load was traced before it was known to run a vCPU.
+  var pendingLoad: Moment?
   /// The pCPU it belongs to, by its last event there or by sched_migrate_task; and whether it was
   /// seen there.
   var place: (cpu: Int32, wasSeen: Bool)?
@@ -54,6 +56,10 @@ struct OpenRun {
   var isJudged = false
   /// Its passes are in the counters of its load interval.
   var isAccounted = false
+  /// kvm_hyp_handle_ptrauth was entered so often within it.
+  var hypTraps = 0
+  /// A trap handled at EL2 set the bits in this load interval, before this run.
+  var startsEnabled = false
   /// A load came after the exit: later samples are not this run's.
   var isOver = false
   /// What the model expected the entry to find.

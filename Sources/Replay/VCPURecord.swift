@@ -17,6 +17,8 @@ struct VCPURecord {
   var clearedBy: Moment?
   /// The last run that was complete, and not a ptrauth trap: where an observation window begins.
   var lastExit: Moment?
+  /// The function tracer showed that a trap set the bits, in the load interval now in force.
+  var isEnabledAtHyp = false
   /// kvm_arch_vcpu_put came before the load now in force.
   var isPut = false
 
@@ -53,6 +55,7 @@ struct VCPURecord {
     clearedBy = nil
     lastExit = nil
     isPut = false
+    isEnabledAtHyp = false
     state.loadedOn = nil
     if interval.begin != nil { schedule.leftOut += 1 }
     interval = LoadInterval()

@@ -9,11 +9,27 @@ public struct ProbeHit: Sendable {
   /// too.
   public var symbol: String?
   public var fields: ProbeFields
+  /// No probe: the function tracer recorded the entry of a function. ``address`` is that of the traced
+  /// instruction, a few bytes behind the function's first, and there are no fields.
+  public var isTraced = false
 
   public init(address: UInt64, isReturn: Bool, fields: ProbeFields) {
     self.address = address
     self.isReturn = isReturn
     self.fields = fields
+  }
+}
+
+extension ProbeHit {
+  /// A record of the function tracer.
+  init(traced address: UInt64) {
+    self.init(address: address, isReturn: false, fields: ProbeFields())
+    isTraced = true
+  }
+
+  init(traced symbol: String) {
+    self.init(traced: 0)
+    self.symbol = symbol
   }
 }
 

@@ -154,7 +154,7 @@ struct TextLineTests {
   func otherLinesAreSaid() throws {
     let line = Self.heads[0] + "kvm_entry: PC: 0x10\n"
     let events = try Self.events(
-      line + "nonsense\n" + line + Self.heads[0] + "func <-caller\n"
+      line + "nonsense\n" + line + Self.heads[0] + "somebody's tracer\n"
         + "            bash-42 [003] d..2. 1.5: kvm_exit: what\n \n => stack\n\tffff f+0x1 (k)\n"
         + "nonsense\n")
     #expect(events.list.count == 2)
@@ -162,6 +162,36 @@ struct TextLineTests {
     #expect(warnings.contains { $0.hasPrefix("2 lines are no events") && $0.contains("line 2)") })
     #expect(warnings.contains { $0.hasPrefix("line 4 is of a tracer") })
     #expect(warnings.contains { $0.hasPrefix("line 5 has values") })
+  }
+
+  /// The function tracer, as the kernel and trace-cmd print it; function_graph as trace-cmd does.
+  @Test(arguments: [
+    ("kvm_arch_vcpu_load <-kvm_sched_in", "kvm_arch_vcpu_load"),
+    ("kvm_arch_vcpu_load+0x8/0x2a0 <-kvm_sched_in+0x1c/0x30", "kvm_arch_vcpu_load"),
+    ("function:             kvm_arch_vcpu_put <-- kvm_sched_out", "kvm_arch_vcpu_put"),
+    ("function:             kvm_arch_vcpu_put", "kvm_arch_vcpu_put"),
+    ("funcgraph_entry:      + 89.024 us  |    kvm_arch_vcpu_load();", "kvm_arch_vcpu_load"),
+    ("funcgraph_entry:                   |  handle_exit.isra.0() {", "handle_exit.isra.0"),
+  ])
+  func functionsAreEntered(text: String, name: String) throws {
+    let events = try Self.events(Self.heads[0] + text + "\n")
+    guard case .probe(let hit) = try #require(events.list.first).payload else {
+      Issue.record("no function")
+      return
+    }
+    #expect(hit.isTraced && hit.symbol == name && hit.address == 0)
+    #expect(events.recording.recordedEvents.map(\.system) == ["ftrace"])
+    #expect(events.recording.recordedEvents.map(\.count) == [1])
+  }
+
+  @Test func rawFieldsOfTracersHaveAddresses() throws {
+    let events = try Self.events(
+      Self.heads[0] + "function: ip=0xffff800008059e14 parent_ip=0xffff80000804e3a8\n"
+        + Self.heads[0] + "funcgraph_entry: func=0xffff800008059e10 depth=0\n")
+    let addresses = events.list.map { event -> UInt64 in
+      if case .probe(let hit) = event.payload { hit.address } else { 0 }
+    }
+    #expect(addresses == [0xffff_8000_0805_9e14, 0xffff_8000_0805_9e10])
   }
 
   @Test

@@ -12,6 +12,7 @@ struct EventDecoder {
     case vcpuNumber
     case schedSwitch
     case migrateTask
+    case function
   }
 
   /// The fields a kind needs, in the order that ``payload(_:)`` reads them.
@@ -28,6 +29,10 @@ struct EventDecoder {
     "kvm:kvm_get_timer_map": (.vcpuNumber, ["vcpu_id"]),
     "sched:sched_switch": (.schedSwitch, ["prev_pid", "prev_state", "next_pid"]),
     "sched:sched_migrate_task": (.migrateTask, ["pid", "orig_cpu", "dest_cpu"]),
+    // kernel/trace/trace_entries.h
+    "ftrace:function": (.function, ["ip"]),
+    "ftrace:funcgraph_entry": (.function, ["func"]),
+    "ftrace:fgraph_retaddr_entry": (.function, ["func"]),
   ]
 
   private let kind: Kind
@@ -71,6 +76,7 @@ struct EventDecoder {
       guard let errno = fields[1].int32(raw) else { return nil }
       return .userspaceExit(reason: UInt32(truncatingIfNeeded: first), errno: errno)
     case .setupDebug: return .setupDebug(vcpu: first)
+    case .function: return .probe(ProbeHit(traced: first))
     case .vcpuNumber: return .vcpuNumber(Int32(truncatingIfNeeded: first))
     case .schedSwitch:
       guard let state = fields[1].read(raw), let next = fields[2].int32(raw) else { return nil }

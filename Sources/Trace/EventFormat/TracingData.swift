@@ -38,13 +38,13 @@ struct TracingData {
         try cursor.skip(try cursor.u64())
       }
       guard let parser = FormatParser(longSize: longSize) else { return }
-      for _ in 0..<(try cursor.u32()) { try cursor.skip(try cursor.u64()) }
       var list = EventFormatList()
       list.isBigEndian = isBigEndian
       defer {
         formats = list.formats
         unreadable = list.unreadable
       }
+      try list.takeFtrace(&cursor, parser)
       try list.takeSystems(&cursor, parser)
     } catch {
       throw Failure(

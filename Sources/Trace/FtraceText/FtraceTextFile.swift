@@ -82,6 +82,11 @@ public struct FtraceTextFile: ~Copyable {
     recording.architecture = scan.form.architecture
     recording.commandLine = scan.form.commandLine
     recording.recordedEvents = scan.table.events.map(\.recorded)
+    if scan.functionCount > 0 {
+      var event = RecordedEvent(system: "ftrace", name: "function", isProbe: false, fields: [])
+      event.count = scan.functionCount
+      recording.recordedEvents.append(event)
+    }
     recording.isIncomplete = scan.isCut
     recording.warnings.append(label(scan))
     let names = Set(recording.recordedEvents.lazy.filter { $0.system == "kvm" }.map(\.name))

@@ -79,5 +79,5 @@ struct FtraceTextStream: ~Copyable {
 
 extension TextScan {
   /// Something was an event of ftrace, or said that such would come.
-  var looksLikeText: Bool { eventCount > 0 || (form.kind != nil) }
+  var looksLikeText: Bool { eventCount > 0 || functionCount > 0 || (form.kind != nil) }
 }

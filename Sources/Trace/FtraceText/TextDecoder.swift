@@ -41,6 +41,22 @@ struct TextDecoder {
     return payload
   }
 
+  private static let caller: TextPattern = " <-"
+
+  /// "kvm_arch_vcpu_load <-kvm_sched_in": the tracer `function`; nil for other tracers' lines. With the
+  /// trace option sym-offset the name is "kvm_arch_vcpu_load+0x8/0x2a0".
+  static func function(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
+    var end = head.nameStart
+    while let byte = line.u8(at: end), Character8.isWord(byte) || byte == Character8.dot {
+      end &+= 1
+    }
+    guard end > head.nameStart else { return nil }
+    let word = line.wordEnd(from: end)
+    guard word == end || line.u8(at: end) == Character8.plus, line.starts(with: caller, at: word)
+    else { return nil }
+    return .probe(ProbeHit(traced: line.string(head.nameStart, end)))
+  }
+
   private static let lost: TextPattern = "PERF_RECORD_LOST lost "
   static let fork: TextPattern = "PERF_RECORD_FORK("
 

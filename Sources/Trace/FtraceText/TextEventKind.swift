@@ -15,10 +15,13 @@ enum TextEventKind: String {
   case timerMap = "kvm_get_timer_map"
   case schedSwitch = "sched_switch"
   case migrateTask = "sched_migrate_task"
+  case function = "function"
+  case graphEntry = "funcgraph_entry"
 
   var system: String {
     switch self {
     case .schedSwitch, .migrateTask: "sched"
+    case .function, .graphEntry: "ftrace"
     default: "kvm"
     }
   }
@@ -52,7 +55,34 @@ enum TextEventKind: String {
           ?? line.value(of: Self.vcpuCapitals, from: values))
     case .schedSwitch: SchedText.schedSwitch(line, values)
     case .migrateTask: SchedText.migrateTask(line, values)
+    case .function: Self.function(line, values, Self.ip)
+    case .graphEntry:
+      Self.function(line, line.position(behind: Self.bar, from: values) ?? values, Self.funcField)
     }
+  }
+
+  private static let ip: TextPattern = "ip="
+  private static let funcField: TextPattern = "func="
+  private static let bar: TextPattern = "|"
+
+  /// "kvm_arch_vcpu_put <-- vcpu_put" or "+ 89.024 us  |  kvm_arch_vcpu_load();" of trace-cmd report; its raw
+  /// fields have the address.
+  private static func function(
+    _ line: RawSpan, _ start: Int, _ field: TextPattern
+  ) -> Event.Payload? {
+    var position = start
+    line.skipBlanks(&position)
+    if line.starts(with: field, at: position) {
+      return line.hexadecimal(behind: field, from: position).map {
+        .probe(ProbeHit(traced: $0))
+      }
+    }
+    var end = position
+    while let byte = line.u8(at: end), Character8.isWord(byte) || byte == Character8.dot {
+      end &+= 1
+    }
+    guard end > position else { return nil }
+    return .probe(ProbeHit(traced: line.string(position, end)))
   }
 
   private static func number(_ value: UInt64?) -> Event.Payload? {

@@ -5,8 +5,9 @@ enum TextLine {
   case event(LineHead)
   /// A line of perf's own: PERF_RECORD_LOST and the like; the name starts where the head says.
   case record(LineHead)
-  /// A line with a head and no event: tracers like `function`.
-  case tracer
+  /// A line with a head and no event: tracers like `function`. What it says starts where the head's name
+  /// does.
+  case tracer(LineHead)
   /// Events of this pCPU were lost before the next one of it; 0: how many is not said.
   case lost(cpu: Int32, count: UInt64)
   /// "##### CPU 1 buffer started ####": what the pCPU did before is overwritten.
@@ -40,7 +41,7 @@ enum TextLine {
         self =
           line.starts(with: Self.recordPrefix, at: head.nameStart) ? .record(head) : .event(head)
       } else {
-        self = .tracer
+        self = .tracer(head)
       }
       return
     }

@@ -48,7 +48,12 @@ struct TextPass {
       case .record(let head): takeRecord(line, head, walk)
       case .lost(let cpu, let count): openLosses[cpu, default: 0].saturatingAdd(count)
       case .bufferStarted(let cpu): openLosses[cpu, default: 0].saturatingAdd(0)
-      case .tracer, .idle, .unknown: break
+      case .tracer(let head):
+        takeTime(head)
+        if !walk.isCut, TextDecoder.function(line, head) != nil {
+          add(head, walk, PendingRecord.function, raw: head.nameStart)
+        }
+      case .idle, .unknown: break
       }
       if waitingCount >= Self.roundSize {
         sorter.finishRound()
@@ -127,6 +132,9 @@ struct TextPass {
   ) -> Event.Payload? {
     let values = Int(record.raw)
     if record.source == PendingRecord.fork { return TextDecoder.fork(line, values) }
+    if record.source == PendingRecord.function {
+      return LineHead(line).flatMap { TextDecoder.function(line, $0) }
+    }
     let index = Int(record.source)
     return decoder.payload(line, values, table, index, number: Int(record.chunk))
   }

@@ -12,6 +12,8 @@ struct TextScan {
   /// Lines with an event.
   private(set) var eventCount: UInt64 = 0
   private(set) var lineCount = 0
+  /// Lines of the tracer `function`.
+  private(set) var functionCount: UInt64 = 0
   /// The last line has no end, and is an event's.
   private(set) var isCut = false
 
@@ -46,7 +48,12 @@ struct TextScan {
     switch kind {
     case .event(let head): return takeEvent(line, head, number, isCut)
     case .idle: form.takeIdle(line, number: number)
-    case .tracer: doubts.tracerLines.note(number)
+    case .tracer(let head):
+      if TextDecoder.function(line, head) == nil || isCut {
+        doubts.tracerLines.note(number)
+      } else {
+        functionCount &+= 1
+      }
     case .unknown: takeUnknown(line, number, isCut)
     case .record, .lost, .bufferStarted: break
     }
@@ -85,7 +92,7 @@ struct TextScan {
 
   /// Why this is no text that can be read; nil if it can.
   var refusal: TraceError.Code? {
-    guard eventCount == 0 else { return nil }
+    guard eventCount == 0, functionCount == 0 else { return nil }
     if let option = options.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
       if option.key != .bin || form.hasHeader { return .textOption(option.key.rawValue) }
     }

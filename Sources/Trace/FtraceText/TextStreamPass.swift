@@ -76,7 +76,12 @@ struct TextStreamPass {
     case .record(let head): take(TextDecoder.record(line, head), head)
     case .lost(let cpu, let count): openLosses[cpu, default: 0].saturatingAdd(count)
     case .bufferStarted(let cpu): openLosses[cpu, default: 0].saturatingAdd(0)
-    case .tracer, .idle, .unknown: break
+    case .tracer(let head):
+      takeTime(head)
+      guard let payload = TextDecoder.function(line, head) else { return }
+      window.add(
+        Event(time: head.time, cpu: head.cpu, pid: head.pid, tid: head.tid, payload: payload))
+    case .idle, .unknown: break
     }
   }
 

@@ -14,6 +14,8 @@ struct PendingRecord: BitwiseCopyable {
   /// Sources that are no samples.
   static let lost: UInt16 = .max
   static let fork: UInt16 = .max - 1
+  /// Of a text: a line of the function tracer.
+  static let function: UInt16 = .max - 2
 }
 
 /// Puts records into time order, a round at a time.

@@ -40,7 +40,7 @@ struct RecordPlan {
       }
       var source = Source()
       source.thread = Self.common("common_pid", format)
-      if format.system != "ftrace" { decode(format, &source) }
+      decode(format, &source)
       sources.append(source)
       isTold.append(format.system != "ftrace")
       recorded.append(
