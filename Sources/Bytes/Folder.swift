@@ -24,6 +24,29 @@ package enum Folder {
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Up to `count` bytes from its beginning; nil when it cannot be read.
+  package static func head(of path: String, count: Int) -> [UInt8]? {
+    let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { return nil }
+    defer { close(descriptor) }
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: min(count, 1 << 16))
+    while bytes.count < count {
+      let got = unsafe read(descriptor, &buffer, min(buffer.count, count - bytes.count))
+      if got < 0, errno == EINTR { continue }
+      guard got >= 0 else { return nil }
+      if got == 0 { break }
+      bytes.append(contentsOf: buffer[..<got])
+    }
+    return bytes
+  }
+
+  /// When it was last written, in seconds since 1970; nil when that cannot be known.
+  package static func modified(_ path: String) -> Int64? {
+    var status = stat()
+    return unsafe stat(path, &status) == 0 ? Int64(status.st_mtim.tv_sec) : nil
+  }
+
   /// The bytes of a file; nil when it cannot be read or has more than `limit` bytes.
   package static func contents(_ path: String, limit: Int) -> [UInt8]? {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

@@ -84,7 +84,11 @@ public final class RecordingFile {
     do throws(TraceError) {
       var supplied: EventFormats?
       if let formats { supplied = try EventFormats(at: formats) }
-      return try PerfDataFile(map, path: path, formats: supplied)
+      let file = try PerfDataFile(map, path: path, formats: supplied)
+      guard supplied == nil, file.needsFormats,
+        let found = FormatsRecovery(file, path: path).find()
+      else { return file }
+      return try PerfDataFile(file: path, formats: found)
     } catch {
       guard error.path.isEmpty else { throw error }
       throw TraceError(error.code, path: path, offset: error.offset, record: error.record)

@@ -20,18 +20,23 @@ final class Session {
 
   convenience init(recording path: String, _ options: KernelOptions) throws(Problem) {
     try self.init(
-      recording: path, vmlinux: options.vmlinux, generation: options.generation)
+      recording: path, vmlinux: options.vmlinux, generation: options.generation,
+      formats: options.formats)
   }
 
   /// - Parameters:
   ///   - vmlinux: `--vmlinux`; nil to look for one.
   ///   - generation: `--generation`, validated.
+  ///   - formats: `--formats`.
   init(
-    recording path: String, vmlinux: String? = nil, generation named: String? = nil
+    recording path: String, vmlinux: String? = nil, generation named: String? = nil,
+    formats: String? = nil
   ) throws(Problem) {
     let file: RecordingFile
     watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
-    do { file = try RecordingFile(path: path, watch: watch) } catch { throw Problem("\(error)") }
+    do { file = try RecordingFile(path: path, formats: formats, watch: watch) } catch {
+      throw Problem("\(error)")
+    }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }

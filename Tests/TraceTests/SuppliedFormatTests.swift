@@ -106,4 +106,89 @@ struct SuppliedFormatTests {
       return
     }
   }
+
+  // MARK: Found without being told
+
+  private static func found(_ path: String) throws -> (events: [String], recording: Recording) {
+    let file = try RecordingFile(path: path)
+    var events: [String] = []
+    try file.readEvents { events.append("\($0.time) \($0.cpu) \($0.tid) \($0.payload)") }
+    return (events, file.recording)
+  }
+
+  /// A folder with the killed recording, and files of others beside it.
+  private static func folder(_ others: String...) throws -> TemporaryFolder {
+    let folder = TemporaryFolder()
+    folder.write("killed.data", try killed(recording))
+    for (number, path) in others.enumerated() {
+      folder.write("other\(number).data", try #require(Command.bytes(path)))
+    }
+    return folder
+  }
+
+  @Test
+  func formatsOfASiblingAreFoundAndSaid() throws {
+    let folder = try Self.folder(Self.recording)
+    let (events, recording) = try Self.found(folder.path + "/killed.data")
+    // A probe that was never hit cannot be known to be the same, and is not needed.
+    #expect(events == (try Self.events(Self.recording)))
+    #expect(recording.isIncomplete)
+    #expect(
+      recording.warnings.contains {
+        $0.contains("come from \(folder.path)/other0.data") && $0.contains("fit by number, size")
+      })
+    // Told formats are not looked for.
+    let told = try RecordingFile(path: folder.path + "/killed.data", formats: Self.recording)
+    #expect(!told.recording.warnings.contains { $0.contains("other0.data") })
+  }
+
+  /// The other kernel numbers its events otherwise.
+  @Test
+  func formatsOfAnotherKernelAreNotUsed() throws {
+    let other = try #require(Corpus.recordings.first { $0.contains("deb-6.1-good") })
+    let folder = try Self.folder(other)
+    let (events, recording) = try Self.found(folder.path + "/killed.data")
+    #expect(events == (try Self.events(folder.path + "/killed.data")), "as without any")
+    #expect(recording.warnings.contains { $0.contains("no event formats") })
+  }
+
+  /// A trace.dat of the same boot has the formats, and does not show where its probes are.
+  @Test
+  func ofATraceDatTheProbesAreNotUsed() throws {
+    let folder = try Self.folder(try #require(Corpus.traceDats.first))
+    let (events, recording) = try Self.found(folder.path + "/killed.data")
+    let all = try Self.events(Self.recording)
+    #expect(events == all.filter { !$0.contains(" probe(") })
+    #expect(recording.warnings.contains { $0.contains("other0.data has no format for") })
+  }
+
+  /// Formats that lie beside it, of the same numbers, with one field more.
+  @Test
+  func recordsOfAnotherSizeRefuseTheFormats() throws {
+    var builder = PerfDataBuilder()
+    builder.hasFeatures = false
+    let attribute = PerfDataBuilder.Attribute(
+      config: UInt64(Formats.entryID), sampleType: PerfDataBuilder.Sample.usual)
+    builder.attributes = [attribute]
+    builder.sample(attribute, time: 3, raw: Formats.entryRaw(pc: 0x77))
+    let folder = TemporaryFolder()
+    folder.write("perf.data", builder.bytes())
+    folder.write("formats/kvm/kvm_entry.format", Array(Formats.entry.utf8))
+    #expect(try Self.found(folder.path + "/perf.data").events.count == 1)
+    let field = "\tfield:u64 more[2];\toffset:16;\tsize:16;\tsigned:0;\n\nprint fmt"
+    folder.replace(
+      "formats/kvm/kvm_entry.format",
+      Array(Formats.entry.replacing("\nprint fmt", with: field).utf8))
+    #expect(try Self.found(folder.path + "/perf.data").events.isEmpty)
+  }
+
+  @Test(.enabled(if: Corpus.isPresent, "needs ../shared"))
+  func theKilledFixtureIsRecovered() throws {
+    let path = Corpus.root + "/fixtures/x86-edge-cases/perf/killed.perf.data"
+    let (events, recording) = try Self.found(path)
+    #expect(events.count { $0.contains("schedSwitch") } == 104)
+    #expect(recording.recordedEvents.reduce(0) { $0 + $1.count } == 10034)
+    #expect(recording.warnings.contains { $0.contains("formats of 4 events come from") })
+    #expect(recording.isIncomplete)
+  }
 }

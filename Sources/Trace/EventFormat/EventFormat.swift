@@ -22,6 +22,8 @@ struct EventFormat {
     var isSigned: Bool
     /// One number, not an array, a string or a `__data_loc`.
     var isScalar: Bool
+    /// A `__data_loc` or `__rel_loc`: what it says lies behind the fields.
+    var isDynamic = false
   }
 
   /// A kprobe (`__probe_ip`) or kretprobe (`__probe_func`) event, kernel/trace/trace_probe.h.

@@ -9,6 +9,16 @@ struct EventFormats {
   /// Where they come from.
   let path: String
   private var byID: [UInt64: EventFormat] = [:]
+  /// What speaks for them, in words.
+  private var fit = "are matched by number alone"
+
+  /// The same, with more to speak for them.
+  func fitting(_ words: String) -> EventFormats {
+    var copy = self
+    copy.fit = words
+    return copy
+  }
+
   /// tracefs' `events/header_page`, if it is there.
   private(set) var pageHeader: [UInt8]?
 
@@ -84,8 +94,8 @@ struct EventFormats {
     }
     if unnamed > 0 {
       warnings.append(
-        "the formats of \(unnamed) event\(unnamed == 1 ? "" : "s") come from \(path) and are matched "
-          + "by number alone, which is right only if they are of the boot that was recorded")
+        "the formats of \(unnamed) event\(unnamed == 1 ? "" : "s") come from \(path): they \(fit), "
+          + "which is right only if they are of the boot that was recorded")
     }
     if missing > 0 {
       warnings.append(

@@ -60,7 +60,8 @@ internal import CTraceEvent
     return unsafe EventFormat.Field(
       name: String(cString: name), offset: Int(field.offset), size: Int(field.size),
       isSigned: flags & UInt(TEP_FIELD_IS_SIGNED.rawValue) != 0,
-      isScalar: flags & compound == 0)
+      isScalar: flags & compound == 0,
+      isDynamic: flags & UInt(TEP_FIELD_IS_DYNAMIC.rawValue) != 0)
   }
 
   /// `text` up to its print format, with an empty one in its place; nil when it holds bytes that

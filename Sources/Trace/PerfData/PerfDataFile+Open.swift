@@ -112,7 +112,10 @@ extension EventFormats {
       try self.init(directory: Folder.isDirectory(events) ? events : path)
       return
     }
-    let formats = try PerfDataFile(path: path).formats
+    let start = Folder.head(of: path, count: TraceDatHeader.magic.count) ?? []
+    let formats =
+      start == TraceDatHeader.magic
+      ? try TraceDatFile(path: path).formats : try PerfDataFile(path: path).formats
     guard !formats.isEmpty else {
       throw TraceError(.hasNoFormats(reason: "this recording has none either"), path: path)
     }

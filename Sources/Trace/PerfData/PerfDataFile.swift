@@ -8,10 +8,10 @@ import Bytes
 /// it is called; those of a stream that is not a file once (``canReread``).
 public struct PerfDataFile: ~Copyable {
   /// The files, in one; empty for a stream that is not a file.
-  private let map: MappedFile
+  let map: MappedFile
   /// A stream behind its head, until it is read.
   private var stream: ChunkedInput?
-  private let parts: Parts
+  let parts: Parts
   /// Names of the files of a directory.
   private let names: [String]
 
@@ -48,7 +48,7 @@ public struct PerfDataFile: ~Copyable {
     }
   }
 
-  private init(file path: String, formats: EventFormats?) throws(TraceError) {
+  init(file path: String, formats: EventFormats?) throws(TraceError) {
     var names: [String] = []
     let map = try Self.map(path, names: &names)
     try self.init(map, names: names, path: path, formats: formats)

@@ -15,6 +15,8 @@ struct ReadPass {
 
   private let rounds: Rounds
   private var oldest = UInt64.max
+  /// By source; only of a survey.
+  private(set) var shapes: [RecordShape] = []
   /// Samples by source.
   private(set) var counts: [UInt64]
   private(set) var losses = Losses()
@@ -33,6 +35,9 @@ struct ReadPass {
     self.plan = plan
     self.rounds = rounds
     counts = Array(repeating: 0, count: plan.sources.count)
+    if rounds == .survey {
+      shapes = Array(repeating: RecordShape(), count: plan.sources.count)
+    }
   }
 
   /// Takes the record that fills `record`; it starts at `offset` in `chunk` (0: the file).
@@ -82,6 +87,7 @@ struct ReadPass {
       doubts.wrongTypes += 1
       return
     }
+    if rounds == .survey { shapes[Int(number)].note(record, raw) }
     guard source.isDelivered, let time else { return }
     queue(
       PendingRecord(

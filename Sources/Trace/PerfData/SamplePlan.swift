@@ -90,8 +90,8 @@ struct SamplePlan {
     if formats.isEmpty, attributes.contains(where: { $0.type == PerfAttribute.tracepoint }) {
       warnings.append(
         "the recording has no event formats (its writer was killed, or its end is cut off), so its "
-          + "events are counted and not decoded; let `perf record` end by itself, or stop it with "
-          + "SIGINT")
+          + "events are counted and not decoded; none that fit were found beside it; give those of "
+          + "the same boot with --formats, or let `perf record` end by itself or by SIGINT")
     }
   }
 

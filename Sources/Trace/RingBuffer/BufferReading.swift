@@ -9,6 +9,7 @@ struct BufferReading {
   let counted: [Int32: UInt64]
   /// The recording as opening it found it.
   var recording: Recording
+  var formats: [EventFormat] = []
 
   /// What one pass over all events leaves.
   struct Result {

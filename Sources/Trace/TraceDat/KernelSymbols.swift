@@ -30,6 +30,16 @@ enum KernelSymbols {
     return second
   }
 
+  /// The address of `symbol` in the beginning of a kallsyms; nil when it is not there, or hidden.
+  static func address(of symbol: String, in symbols: RawSpan) -> UInt64? {
+    for line in symbols.text().split(separator: "\n") {
+      let words = line.split(separator: " ")
+      guard words.count == 3, words[2] == symbol else { continue }
+      return UInt64(words[0], radix: 16).flatMap { $0 == 0 ? nil : $0 }
+    }
+    return nil
+  }
+
   /// The saved command lines: "pid name" lines.
   static func threadNames(in text: RawSpan) -> [Int32: String] {
     var names: [Int32: String] = [:]

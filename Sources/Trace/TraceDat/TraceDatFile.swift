@@ -48,6 +48,9 @@ public struct TraceDatFile: ~Copyable {
     }
   }
 
+  /// The event formats that the recording itself has.
+  var formats: [EventFormat] { reading.formats }
+
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {

@@ -46,7 +46,9 @@ extension BufferReading {
       warnings.append("the file is cut: \(missing) bytes of its events are missing")
     }
     recording.warnings = warnings
-    self.init(plan: plan, set: set, times: times, counted: counted, recording: recording)
+    self.init(
+      plan: plan, set: set, times: times, counted: counted, recording: recording,
+      formats: parts.formats.formats)
   }
 
   /// The top instance, unless it has no event of use and others do.

@@ -14,6 +14,13 @@ struct KernelOptions: ParsableArguments {
       valueName: "name"))
   var generation: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Event formats for a recording without: a copy of tracefs' events, or a recording of the same boot.",
+      valueName: "dir"),
+    completion: .directory)
+  var formats: String?
+
   func validate() throws {
     if let generation, Generation(named: generation) == nil {
       let names = Generation.all.map(\.name).joined(separator: ", ")
