@@ -22,6 +22,8 @@ public struct Replayer {
     /// Run-time address of a probe -> the function it is in. Nil without a kernel image: probes
     /// then mean nothing.
     public var resolve: ((UInt64) -> KernelFunction?)?
+    /// vCPU number by host thread, as the recorder listed them for the guests it knew.
+    public var vcpuNumbers: [Int32: Int32] = [:]
     /// `perf record -z` of perf 6.1 can lose the end of a pCPU's buffer without a record of it.
     public var tailsMayBeMissing = false
     /// How many load intervals a policy with hysteresis remembers.
@@ -220,7 +222,11 @@ public struct Replayer {
       pointerIndex[pointer] = index
     }
     vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
-    if let number { vcpus[index].identity.number = number }
+    if let number {
+      vcpus[index].identity.number = number
+    } else if vcpus[index].identity.number == nil {
+      vcpus[index].identity.number = configuration.vcpuNumbers[at.tid]
+    }
     vcpus[index].tid = at.tid
     if pid >= 0 { vcpus[index].pid = pid }
     threads[at.tid]?.vcpu = index
@@ -231,7 +237,10 @@ public struct Replayer {
   /// The vCPU of the current thread; a new one by thread if nothing better is known.
   mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
     if let known = thread(at.tid, pid).vcpu { return known }
-    let index = add(VCPUIdentity(thread: at.tid, kind: .thread), at.tid, pid)
+    let number = configuration.vcpuNumbers[at.tid]
+    let index = add(
+      VCPUIdentity(number: number, thread: at.tid, kind: number == nil ? .thread : .guestList),
+      at.tid, pid)
     threads[at.tid]?.vcpu = index
     return index
   }

@@ -14,6 +14,9 @@ public struct VCPUIdentity: Sendable, Hashable {
     case probe
     /// kvm_arm_setup_debug, emitted right before every kvm_entry up to 6.12.
     case setupDebug
+    /// The recorder's own list of the guest's vCPUs and the host threads that run them (a trace.dat's
+    /// GUEST option).
+    case guestList
     /// One thread taken for one vCPU: the usual layout of a VMM, not a rule.
     case thread
     public static func < (a: Kind, b: Kind) -> Bool { a.rawValue < b.rawValue }
@@ -21,6 +24,7 @@ public struct VCPUIdentity: Sendable, Hashable {
       switch self {
       case .probe: "probe argument"
       case .setupDebug: "kvm_arm_setup_debug"
+      case .guestList: "the recorder's list of guests"
       case .thread: "thread (weak)"
       }
     }

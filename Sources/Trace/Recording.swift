@@ -30,6 +30,10 @@ public struct Recording: Sendable {
   /// Guests that the recorder knew, with the host threads that run their vCPUs; trace-cmd writes them
   /// when it records a guest too.
   public var guests: [RecordedGuest] = []
+  /// The recorder's own number of this recording, by which others of the same session name it.
+  public var traceID: UInt64?
+  /// A guest's recording: the number of its host's.
+  public var hostTraceID: UInt64?
   /// The file ends before its data does, or its writer was killed.
   public var isIncomplete: Bool = false
   /// Sentences for the user, in the order met.
@@ -69,10 +73,13 @@ public struct RecordedGuest: Sendable, Equatable {
   public var name: String
   /// Thread id on the host by vCPU number.
   public var threads: [Int32: Int32]
+  /// ``Recording/traceID`` of the guest's own recording.
+  public var traceID: UInt64
 
-  public init(name: String, threads: [Int32: Int32]) {
+  public init(name: String, threads: [Int32: Int32], traceID: UInt64 = 0) {
     self.name = name
     self.threads = threads
+    self.traceID = traceID
   }
 }
 

@@ -96,6 +96,9 @@ final class Session {
     configuration.recordedEvents = file.recording.recordedEvents
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
     configuration.hysteresis = hysteresis
+    for guest in file.recording.guests {
+      for (number, thread) in guest.threads { configuration.vcpuNumbers[thread] = number }
+    }
     configuration.tailsMayBeMissing = file.recording.commandLine.contains("-z")
     return configuration
   }

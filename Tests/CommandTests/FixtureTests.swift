@@ -64,7 +64,7 @@ struct FixtureTests {
     "mono.perf.data": 2909, "ovw.perf.data": 627, "pipe.perf.data": 4308,
     "pipez.perf.data": 2528, "single.perf.data": 218, "trunc.perf.data": 1492,
     "z.perf.data": 3289, "trace_pipe.txt": 2998, "trace.overrun.txt": 87,
-    "LinuxTracepoints/TestOutput/perf.data": 539,
+    "microsoft+LinuxTracepoints/TestOutput/perf.data": 539,
   ]
 
   static let incomplete = [
@@ -110,7 +110,7 @@ struct FixtureTests {
       return UInt64(output("zstdcat '\(path).pb_text.zst' | grep -c '^  sample_event {'").trimmed)
     }
     if file.hasSuffix(".dat") || file.hasSuffix(".dat.zst") {
-      let plain = "/tmp/ptrauth-trace-fixture-\(getpid()).dat"
+      let plain = "/tmp/ptrauth-trace-fixture-\(getpid())-\(UInt64.random(in: 0 ... .max)).dat"
       defer { unsafe unlink(plain) }
       let copy = file.hasSuffix(".zst") ? "zstd -dqf '\(path)' -o" : "cp '\(path)'"
       return UInt64(
@@ -118,11 +118,10 @@ struct FixtureTests {
           "\(copy) \(plain); trace-cmd report -N -i \(plain) | grep -cE '[0-9]: +[a-z0-9_]+: '"
         ).trimmed)
     }
-    if let known = counted.first(where: { file.hasSuffix("/" + $0.key) || file.hasSuffix($0.key) }),
-      file.hasSuffix("/" + known.key) || known.key.contains("-")
-    {
-      return known.value
+    let known = counted.first { name, _ in
+      file == name || file.hasSuffix("/" + name) || file.hasSuffix("." + name)
     }
+    if let known { return known.value }
     if file.hasSuffix(".txt") || file.hasSuffix(".html") {
       return UInt64(
         output(

@@ -271,7 +271,10 @@ struct TraceDatTests {
     let outcome = try TraceDatOutcome(file.version7())
     #expect(outcome.lines == ["100 0 1"])
     #expect(
-      outcome.recording.guests == [RecordedGuest(name: "g1", threads: [0: 4001, 1: 4002])])
+      outcome.recording.guests == [
+        RecordedGuest(name: "g1", threads: [0: 4001, 1: 4002], traceID: 77)
+      ])
+    #expect(outcome.recording.traceID == 5 && outcome.recording.hostTraceID == 1)
     #expect(outcome.recording.cpusOnline == 4)
     #expect(outcome.recording.osRelease == "6.1.0")
     #expect(outcome.recording.architecture == "aarch64")

@@ -18,7 +18,10 @@ struct TraceDatOptions {
   private(set) var timeScale: TimeScale?
   /// To be added to every time.
   private(set) var timeOffset: Int64 = 0
-  private(set) var hasTimeShift = false
+  /// This recording's own number.
+  private(set) var traceID: UInt64?
+  /// TIME_SHIFT: the number of the host's recording, to whose clock the option leads.
+  private(set) var hostTraceID: UInt64?
   private(set) var guests: [RecordedGuest] = []
 
   enum ID {
@@ -29,6 +32,7 @@ struct TraceDatOptions {
     static let uname: UInt16 = 5
     static let offset: UInt16 = 7
     static let cpuCount: UInt16 = 8
+    static let traceID: UInt16 = 11
     static let timeShift: UInt16 = 12
     static let guest: UInt16 = 13
     static let cycleScale: UInt16 = 14
@@ -71,7 +75,8 @@ struct TraceDatOptions {
     case ID.uname: uname = data.text()
     case ID.offset: timeOffset = Self.number(data.text())
     case ID.cpuCount: cpuCount = Int(try cursor.u32())
-    case ID.timeShift: hasTimeShift = true
+    case ID.traceID: traceID = try cursor.u64()
+    case ID.timeShift: hostTraceID = try cursor.u64()
     case ID.guest: try takeGuest(&cursor)
     case ID.cycleScale:
       timeScale = TimeScale(
@@ -85,13 +90,13 @@ struct TraceDatOptions {
   /// Name, u64 trace id, u32 count of vCPUs; for each its number and the thread on the host.
   private mutating func takeGuest(_ cursor: inout ByteCursor) throws(ByteCursor.Truncation) {
     let name = try cursor.terminatedText()
-    try cursor.skip(8)
+    let traceID = try cursor.u64()
     var threads: [Int32: Int32] = [:]
     for _ in 0..<(try cursor.u32()) {
       let vcpu = Int32(bitPattern: try cursor.u32())
       threads[vcpu] = Int32(bitPattern: try cursor.u32())
     }
-    guests.append(RecordedGuest(name: name, threads: threads))
+    guests.append(RecordedGuest(name: name, threads: threads, traceID: traceID))
   }
 
   /// As strtoll(text, NULL, 0) reads it, without octal numbers; 0 when it is none.

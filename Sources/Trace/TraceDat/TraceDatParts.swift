@@ -36,7 +36,7 @@ struct TraceDatParts {
     if formats.unreadable > 0 {
       warnings.append("\(formats.unreadable) event formats of the recording cannot be parsed")
     }
-    if options.hasTimeShift {
+    if options.hostTraceID != nil {
       warnings.append(
         "this is a guest's recording with corrections to its host's clock (TIME_SHIFT); its times "
           + "are left as the guest saw them")

@@ -38,6 +38,8 @@ extension BufferReading {
     recording.kernelText = parts.kernelText
     recording.threadNames = parts.threadNames
     recording.guests = parts.options.guests
+    recording.traceID = parts.options.traceID
+    recording.hostTraceID = parts.options.hostTraceID
     recording.recordedEvents = MergePass(plan, times).recordedEvents
     var missing: UInt64 = 0
     for buffer in parts.buffers { missing.saturatingAdd(buffer.missing(fileSize: fileSize)) }
