@@ -19,6 +19,14 @@ package enum Folder {
     return names.sorted()
   }
 
+  /// Both paths lead to one file.
+  package static func isSameFile(_ a: String, _ b: String) -> Bool {
+    var one = stat()
+    var other = stat()
+    guard unsafe stat(a, &one) == 0, unsafe stat(b, &other) == 0 else { return false }
+    return one.st_dev == other.st_dev && one.st_ino == other.st_ino
+  }
+
   package static func isDirectory(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR

@@ -61,6 +61,8 @@ public struct TraceError: Error, Sendable {
     case hasNoRawData
     /// The dump of one CPU's ring buffer, alone.
     case isRawBuffer
+    /// Its key values cannot be replaced.
+    case cannotRedact(reason: String)
     /// Event formats were asked for from where there are none.
     case hasNoFormats(reason: String)
   }
@@ -167,6 +169,8 @@ extension TraceError.Code {
     case .isRawBuffer:
       "this is the raw ring buffer of one CPU; pass the directory it lies in, with those of the other "
         + "CPUs and the event formats"
+    case .cannotRedact(let reason):
+      "no copy without key values can be made: \(reason)"
     case .hasNoFormats(let reason):
       "no event formats: \(reason)"
     }

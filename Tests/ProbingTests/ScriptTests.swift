@@ -119,6 +119,18 @@ struct ScriptTests {
     #expect(lines.suffix(2).first == "8", "every probe was removed")
   }
 
+  @Test func bpftrace() throws {
+    var stub = StubKernel.minimal(["__tracepoint_kvm_entry"])
+    stub.offsets["kvm_vcpu.kvm"] = 0
+    stub.offsets["kvm.arch.vcpu_features"] = 3032
+    let text = BpftraceScript(try ProbePlan(stub), kernel).text
+    #expect(text.contains("\nkprobe:kvm_vgic_sync_hwstate\n{"))
+    #expect(text.contains("*(uint64 *)(arg0 + 2112)") && text.contains("*(int32 *)(arg0 + 36)"))
+    #expect(text.contains("*(uint64 *)(*(uint64 *)(arg0 + 0) + 3032)"))
+    #expect(text.contains("vcpu_load: (kvm_arch_vcpu_load+0x0/0x10) cpu=%d vcpu=0x%llx"))
+    #expect(text.contains("\ntracepoint:kvm:kvm_entry\n{") && !text.contains("kvm:kvm_exit"))
+  }
+
   @Test func theFunctionTracerIsOffered() throws {
     #expect(try script(.traceCmd).contains("--function-tracer"))
     #expect(!(try script(.traceCmd).contains("-p function")))

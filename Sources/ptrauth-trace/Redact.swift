@@ -1,0 +1,50 @@
+import ArgumentParser
+import Bytes
+import Trace
+
+struct Redact: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Copy a recording with other key values, so that it can be shared.",
+    discussion: """
+      Replaces the values of all key slots (apiakeylo_el1 ... host_apgakeyhi_el1) by random ones: equal \
+      values stay equal, zero and the value of a vCPU reset stay what they are, so the analysis finds the \
+      same. In ring-buffer pages the kernel's leftovers behind the events are cleared. All else \
+      is copied as it is: host name, command lines and addresses stay. Compressed records of perf.data \
+      are written uncompressed.
+
+      Example:
+        ptrauth-trace redact perf.data shareable.data
+
+      Exit codes: 0 written; 2 the recording cannot be rewritten (damaged, cut, packed, a directory, \
+      big-endian), and no copy is to be used; 64 usage.
+      """)
+
+  @Argument(
+    help: "perf.data (one file), trace.dat or ftrace text.", completion: .file())
+  var input: String
+
+  @Argument(help: "The copy; - is standard output.", completion: .file())
+  var output: String
+
+  func validate() throws {
+    if input == output { throw ValidationError("the copy must not be the recording itself") }
+  }
+
+  func run() throws {
+    try ExitDialect.standard.run {
+      do throws(Redaction.Failure) {
+        let count = try Redaction.copy(input, to: output)
+        ProcessState.complain(
+          count > 0
+            ? "ptrauth-trace: \(count) key values replaced"
+            : "ptrauth-trace: there are no key values in \(input); the copy is the same")
+      } catch {
+        switch error {
+        case .recording(let error): throw Problem("\(error)")
+        case .output(let error): throw Problem("\(error)")
+        }
+      }
+      return .clean
+    }
+  }
+}

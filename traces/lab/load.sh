@@ -1,0 +1,3 @@
+vmm 1.5 2 &
+vmm 1.5 1 nofeature
+wait

@@ -1,0 +1,15 @@
+# Inside the emulated host: every script of `probes` records the workload; then each must have left nothing.
+tracing=/sys/kernel/tracing
+uname -r
+for recorder in perf trace-cmd tracefs; do
+  echo "== $recorder"
+  sh /out/$recorder.sh add || exit 1
+  # Line by line: as many probes as definitions, under the names that were given.
+  want=$(sed -n 's/^p:\([^ ]*\) .*/\1/p' /out/$recorder.sh | sort)
+  have=$(sed -n 's/^p[0-9]*:\([^ ]*\) .*/\1/p' $tracing/kprobe_events | sort)
+  [ -n "$want" ] && [ "$want" = "$have" ] || { echo "accepted: $have; wanted: $want"; exit 1; }
+  sh /out/$recorder.sh remove || exit 1
+  sh /out/$recorder.sh record sh /out/load.sh || exit 1
+  [ ! -s $tracing/kprobe_events ] && [ -z "$(ls $tracing/instances)" ] || { echo "something is left"; exit 1; }
+done
+cp perf.data trace.dat trace.txt /out/
