@@ -9,7 +9,8 @@ struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Replay a recording and report missed saves and redundant key switches.",
     discussion: """
-      Reads perf.data, trace.dat or ftrace text; finds the recorded kernel's vmlinux by its build-id (beside the \
+      Reads perf.data, trace.dat, ftrace text, or a directory of raw ring buffers (cpuN.trace_pipe_raw), packed \
+      or not; finds the recorded kernel's vmlinux by its build-id (beside the \
       recording, in the build-id cache, /usr/lib/debug, /boot, debuginfod), follows every vCPU and reports.
 
       Examples:
@@ -17,11 +18,13 @@ struct Analyze: ParsableCommand {
         ptrauth-trace analyze -k vmlinux trace.dat
         ptrauth-trace analyze -k vmlinux perf.data --format json -o report.json
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
+        ptrauth-trace analyze a.dat b.data
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
         ssh host cat /sys/kernel/tracing/trace_pipe | ptrauth-trace analyze -k vmlinux -
 
-      Of a stream (-, or a FIFO) findings are printed as they come, to standard output with the text report       and to standard error otherwise. Ctrl-C or SIGTERM ends it, and the report of what came follows; a second one       ends the program.
-        ptrauth-trace analyze a.dat b.data
+      Of a stream (-, or a FIFO) findings are printed as they come, to standard output with the text report \
+      and to standard error otherwise. Ctrl-C or SIGTERM ends it, and the report of what came follows; a second \
+      one ends the program.
 
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
       that of the worst: findings, then what cannot be judged, then clean.
