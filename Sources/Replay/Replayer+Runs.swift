@@ -182,7 +182,10 @@ extension Replayer {
       vcpus[index].counters.enabledRuns += 1
       vcpus[index].interval.saveUnused = nil
     }
-    if atExit.bits.switchesKeys == .set, run.certainlyEntered, run.trap == nil {
+    // Where a trap at EL2 set the bits within the run, the pass that followed may have ended before it
+    // began: only a further trap proves that it did not.
+    let isCertain = atEntry.bits.switchesKeys == .set ? run.certainlyEntered : run.ret == 2
+    if atExit.bits.switchesKeys == .set, isCertain, run.trap == nil {
       vcpus[index].counters.keySwitches += 1
       vcpus[index].interval.switchedPasses += 1
       if vcpus[index].interval.firstSwitched == nil {

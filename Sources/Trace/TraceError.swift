@@ -18,6 +18,8 @@ public struct TraceError: Error, Sendable {
     case isNotPerfData
     /// A recording in file mode comes through a pipe.
     case isFileInStream
+    /// Not QEMU's log of executed blocks.
+    case isNoInstructionLog
     /// A trace.dat comes through a pipe.
     case isTraceDatInStream
     /// A packed recording comes through a pipe.
@@ -102,6 +104,8 @@ extension TraceError.Code {
     case .isFileInStream:
       "this is a perf.data in file mode, which cannot be read from a pipe: its header points "
         + "forwards and backwards; give its path"
+    case .isNoInstructionLog:
+      "no line of this is a block of QEMU's log (`Trace 0: 0x... [.../...]`); make it with -d exec,nochain"
     case .isTraceDatInStream:
       "this is a trace.dat, which cannot be read from a pipe: its parts point at one another; give "
         + "its path, or pipe `trace-cmd report -t`"

@@ -44,6 +44,13 @@ struct Analyze: ParsableCommand {
   var input: String?
 
   @Option(
+    help: ArgumentHelp(
+      "QEMU's -d exec,nochain log of the same run: passes and key switches are counted in it, exactly.",
+      valueName: "log"),
+    completion: .file())
+  var instructions: String?
+
+  @Option(
     help: """
       text, json (one document), jsonl (the timeline, one object a line), html (one file); for CI ktap, \
       junit, sarif, github, kcidb, lava; csv (counters by vCPU).
@@ -62,6 +69,12 @@ struct Analyze: ParsableCommand {
     if !recordings.isEmpty, input != nil {
       throw ValidationError("give the recording once: as an argument or with --input")
     }
+    if instructions != nil, recordings.count > 1 || ![.text, .json].contains(format) {
+      throw ValidationError("--instructions goes with one recording or none, as text or json")
+    }
+    if instructions != nil, format == .json, !recordings.isEmpty || input != nil {
+      throw ValidationError("--instructions with --format json goes without a recording")
+    }
     if recordings.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
     }
@@ -73,10 +86,21 @@ struct Analyze: ParsableCommand {
         return try analyze(recordings.isEmpty ? [input ?? "perf.data"] : recordings, as: report)
       }
       if recordings.count > 1 { return try analyzeSeveral(recordings) }
+      if let instructions, recordings.isEmpty, input == nil {
+        return try analyzeInstructions(instructions)
+      }
       let session = try Session(recording: recordings.first ?? input ?? "perf.data", kernel)
       let sink = try ByteSink(path: output.output)
       let document = try replay(session, to: sink)
       try write(document, to: sink)
+      if let instructions {
+        guard let kernel = session.binding else {
+          throw Problem("--instructions takes the kernel's vmlinux; pass it with -k")
+        }
+        let report = try passes(in: instructions, kernel.image, slide: kernel.slide)
+        let style = Style(isColoured: output.isColoured)
+        try sink.write("\n" + report.text(style: style))
+      }
       try sink.flush()
       return outcome(document)
     }

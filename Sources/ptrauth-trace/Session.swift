@@ -66,6 +66,9 @@ final class Session {
     self.file = file
   }
 
+  /// The kernel laid under the recording.
+  var binding: KernelBinding? { kernel.binding }
+
   /// The recording can be replayed more than once: false for a pipe.
   var canReread: Bool { file.canReread }
 

@@ -1,0 +1,51 @@
+import Bytes
+import KernelImage
+import Replay
+import Report
+import Trace
+
+extension Analyze {
+  /// Counts passes in an instruction-level log.
+  ///
+  /// - Parameters:
+  ///   - image: the kernel that ran.
+  ///   - slide: run-time minus link-time address.
+  func passes(in log: String, _ image: KernelImage, slide: UInt64) throws(Problem) -> PassReport {
+    guard let code = GuestSwitchCode(of: image) else {
+      throw Problem("\(image.path) has no code of __guest_enter; pass the vmlinux that ran with -k")
+    }
+    var counter = PassCounter(code, slide: slide)
+    do throws(TraceError) {
+      let file = try QEMULog(path: log)
+      try file.readBlocks { counter.take(cpu: $0.cpu, address: $0.address, next: $0.next) }
+    } catch {
+      throw Problem("\(error)")
+    }
+    guard counter.blocks > 0 else {
+      throw Problem(
+        "\(log): no block lies in __guest_enter (0x\(String(code.address &+ slide, radix: 16))); is it "
+          + "another kernel, was it moved (boot with nokaslr), or does -dfilter leave it out?")
+    }
+    return PassReport(
+      path: log, cpus: counter.passesByCPU, total: counter.passes,
+      isComplete: counter.isComplete)
+  }
+
+  /// Without a recording: the passes alone.
+  func analyzeInstructions(_ log: String) throws -> Outcome {
+    guard let vmlinux = kernel.vmlinux else {
+      throw Problem("an instruction log says nothing without the kernel's vmlinux; pass it with -k")
+    }
+    let image: KernelImage
+    do { image = try KernelImage(path: vmlinux) } catch { throw Problem("\(error)") }
+    let report = try passes(in: log, image, slide: 0)
+    let sink = try ByteSink(path: output.output)
+    if format == .json {
+      try sink.write(report.json)
+    } else {
+      try sink.write(report.text(style: Style(isColoured: output.isColoured)))
+    }
+    try sink.flush()
+    return report.isComplete ? .clean : .cannotJudge
+  }
+}
