@@ -18,6 +18,9 @@ public enum ProcessState {
 
   public static var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
+  /// A reader that goes away ends the process, by SIGPIPE as the shell expects it.
+  public static func endAtBrokenPipe() { signal(SIGPIPE, SIG_DFL) }
+
   /// Writes one line to standard error.
   public static func complain(_ line: String) {
     let bytes = Array((line + "\n").utf8)

@@ -26,12 +26,38 @@ enum Outcome: Comparable {
 }
 
 /// Whose exit codes are spoken.
+///
+///                   clean  findings  cannot judge  usage  internal error
+///     standard          0         1             2     64              70
+///     bisect            0         1           125    129             125
+///     kselftest         0         1             4     64              70
 enum ExitDialect: String, CaseIterable {
   case standard
-  /// `git bisect run`: 125 is "cannot test this revision".
+  /// `git bisect run`: 125 is "cannot test this revision", 128 and above stop the bisection (git-bisect(1)),
+  /// everything else is "bad".
   case bisect
-  /// Kernel selftests: 4 is KSFT_SKIP.
+  /// Kernel selftests: 4 is KSFT_SKIP, what is not named there a failure.
   case kselftest
+
+  /// What `--exit-code` in these arguments names, whether or not they can be parsed. A dialect that does not
+  /// exist is `bisect`: its codes for a usage error mislead nobody.
+  init(askedForIn arguments: [String]) {
+    self = .standard
+    var arguments = arguments.prefix { $0 != "--" }[...]
+    while let word = arguments.popFirst() {
+      if word == "--exit-code" {
+        self = ExitDialect(rawValue: arguments.popFirst() ?? "") ?? .bisect
+      } else if word.hasPrefix("--exit-code=") {
+        self = ExitDialect(rawValue: String(word.dropFirst("--exit-code=".count))) ?? .bisect
+      }
+    }
+  }
+
+  /// The arguments are wrong. A bisection stops: they will be wrong at every commit.
+  var usage: ExitCode { self == .bisect ? ExitCode(129) : .validationFailure }
+
+  /// A fault of this program.
+  var internalError: ExitCode { ExitCode(self == .bisect ? 125 : 70) }
 
   func code(_ outcome: Outcome) -> ExitCode {
     switch (outcome, self) {

@@ -11,7 +11,10 @@ struct VerdictOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "standard: 0, 1 findings, 2 cannot judge; bisect: 2 becomes 125; kselftest: 2 becomes 4.",
+      """
+      standard: 0 clean, 1 findings, 2 cannot judge, 64 usage; bisect: 125 instead of 2, 129 (ends the \
+      bisection) instead of 64; kselftest: 4 (skip) instead of 2.
+      """,
       valueName: "dialect"))
   var exitCode = ExitDialect.standard
 
