@@ -1,0 +1,104 @@
+import Glibc
+import Testing
+
+@testable import ptrauth_trace
+
+/// The CI recipes of traces/ci: linted with their systems' own schemas, and what they do with a recording is done.
+struct RecipeTests {
+  private static let directory = Corpus.root + "/traces/ci/"
+
+  @Test(arguments: ["github-actions.yml", "gitlab-ci.yml", "lava-job.yaml"])
+  func yamlIsClean(recipe: String) throws {
+    let lint = try Program.run(
+      Program.cache + "/venv/bin/yamllint",
+      [
+        "-s", "-d", "{extends: default, rules: {line-length: {max: 120}}}",
+        Self.directory + recipe,
+      ])
+    #expect(lint.code == 0, "\(lint.output)")
+  }
+
+  @Test(arguments: [
+    ("github-actions.yml", ["--builtin-schema", "vendor.github-workflows"]),
+    ("gitlab-ci.yml", ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]),
+  ])
+  func theSystemsSchemaAcceptsIt(recipe: String, schema: [String]) throws {
+    let check = try Program.run(
+      Program.cache + "/venv/bin/check-jsonschema", schema + [Self.directory + recipe])
+    #expect(check.code == 0, "\(check.output)")
+  }
+
+  @Test func shellIsClean() throws {
+    let lint = try Program.run("shellcheck", [Self.directory + "kernelci.sh"])
+    #expect(lint.code == 0, "\(lint.output)")
+  }
+
+  /// Runs a shell script in a scratch directory that has `recordings`, as after the recording job.
+  private func run(
+    _ script: String, _ recording: String, environment: [String] = []
+  ) throws -> Program {
+    let around = """
+      set -eu
+      scratch=$(mktemp -d /tmp/ptrauth-trace-recipe.XXXXXX)
+      trap 'rm -rf "$scratch"' EXIT
+      cd "$scratch"
+      ln -s '\(Corpus.root)/traces/\(recording)' recordings
+      PATH='\(Program.command.split(separator: "/").dropLast().map { "/" + $0 }.joined())':$PATH
+
+      """
+    return try Program.run("bash", ["-c", around + script], environment: environment)
+  }
+
+  private func steps(_ recipe: String) throws -> String {
+    let reader = try Program.validate("recipes.py", [Self.directory + recipe])
+    try #require(reader.code == 0, "\(reader.errors)")
+    return reader.output
+  }
+
+  @Test func githubsStepsJudge() throws {
+    let script = try steps("github-actions.yml")
+    let clean = try run(script + "grep -c '\"ruleId\"' ptrauth.sarif", "v7-good")
+    #expect(clean.code == 0 && clean.output.contains("recordings/perf.data: clean"))
+    let faulty = try run(script, "v7-trap-skips-host-save")
+    #expect(faulty.code == 1)
+    #expect(faulty.output.contains("::error file=arch/arm64/kvm/handle_exit.c,line="))
+  }
+
+  @Test func gitlabsStepsJudge() throws {
+    let script = try steps("gitlab-ci.yml")
+    #expect(try run(script, "v7-good").code == 0)
+    let faulty = try run("trap 'cat ptrauth.xml' EXIT\n" + script, "v7-trap-skips-host-save")
+    #expect(faulty.code == 1 && faulty.output.contains("failures=\"1\""))
+  }
+
+  @Test func lavasStepsSignal() throws {
+    let run = try run(try steps("lava-job.yaml"), "v7-trap-skips-host-save")
+    #expect(run.code == 0)
+    #expect(run.output.contains("<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=missed-host-save RESULT=fail"))
+  }
+
+  @Test func kernelCIsScript() throws {
+    let script = "'\(Self.directory)kernelci.sh' results "
+    let faulty = try run(
+      "\(script) recordings/perf.data && exit 9 || echo ended with $?; cat results/*.json",
+      "v7-trap-skips-host-save",
+      environment: ["KCIDB_ORIGIN=mylab", "KCIDB_BUILD_ID=mylab:1234"])
+    #expect(faulty.output.contains("not ok 1 recordings/perf.data\nended with 1\n"))
+    #expect(faulty.output.contains("\"build_id\": \"mylab:1234\""))
+    #expect(faulty.output.contains("\"origin\": \"mylab\""))
+    let clean = try run("\(script) recordings/perf.data", "v7-good")
+    #expect(clean.code == 0 && clean.output.hasPrefix("KTAP version 1\n1..1\n"))
+    let both = try run(
+      "VMLINUX=recordings/vmlinux.slim.xz \(script) recordings/perf.data nothing", "v7-good")
+    #expect(both.code == 4 && both.output.contains("\nnot ok 2 nothing # ERROR "))
+    #expect(try run("\(script)", "v7-good").code == 64)
+  }
+
+  /// The README names every recipe, and no other.
+  @Test func theReadmeNamesThem() {
+    let readme = String(decoding: Corpus.bytes(Corpus.root + "/README.md"), as: UTF8.self)
+    for recipe in ["github-actions.yml", "gitlab-ci.yml", "lava-job.yaml", "kernelci.sh"] {
+      #expect(readme.contains("traces/ci/\(recipe)"))
+    }
+  }
+}
