@@ -2,7 +2,8 @@ import Glibc
 
 /// A buffered output: standard output, or a file that is replaced.
 public final class ByteSink {
-  private let descriptor: Int32
+  private var descriptor: Int32
+  private var pager: Pager?
   private var buffer: [UInt8] = []
   private let path: String
 
@@ -15,6 +16,13 @@ public final class ByteSink {
       descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
       guard descriptor >= 0 else { throw ByteSinkError(path: path, code: errno) }
     }
+  }
+
+  /// Standard output, through a pager; without one if it cannot be started.
+  public init(pager: Pager) {
+    self.pager = pager
+    path = "-"
+    descriptor = STDOUT_FILENO
   }
 
   /// A file that is kept and added to.
@@ -32,6 +40,10 @@ public final class ByteSink {
   public func write(_ text: String) throws(ByteSinkError) { try write(Array(text.utf8)) }
 
   public func flush() throws(ByteSinkError) {
+    if descriptor == STDOUT_FILENO, !buffer.isEmpty, let input = pager?.start() {
+      descriptor = input
+    }
+    let isPaged = pager != nil && descriptor != STDOUT_FILENO
     var done = 0
     while done < buffer.count {
       let offset = done
@@ -41,6 +53,8 @@ public final class ByteSink {
       }
       if written < 0 {
         if errno == EINTR { continue }
+        // Who leaves the pager has seen enough: the result stays what it is.
+        if errno == EPIPE, isPaged { break }
         throw ByteSinkError(path: path, code: errno)
       }
       done += written
@@ -48,7 +62,9 @@ public final class ByteSink {
     buffer.removeAll(keepingCapacity: true)
   }
 
-  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+  deinit {
+    if let pager { pager.end() } else if descriptor != STDOUT_FILENO { close(descriptor) }
+  }
 }
 
 /// Output could not be written.

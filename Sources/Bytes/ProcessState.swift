@@ -18,6 +18,21 @@ public enum ProcessState {
 
   public static var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
+  public static var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Time since some fixed moment.
+  public static var monotonicMilliseconds: Int64 {
+    var now = timespec()
+    _ = unsafe clock_gettime(CLOCK_MONOTONIC, &now)
+    return Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
+  }
+
+  /// Replaces the last line of the terminal that standard error is.
+  public static func status(_ line: String) {
+    let bytes = Array("\r\u{1b}[K\(line)".utf8)
+    _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+
   /// A reader that goes away ends the process, by SIGPIPE as the shell expects it.
   public static func endAtBrokenPipe() { signal(SIGPIPE, SIG_DFL) }
 

@@ -7,7 +7,7 @@ extension Analyze {
   /// One report after another, then the summary. A recording that cannot be read is said in its place and
   /// does not keep the others from being read.
   func analyzeSeveral(_ paths: [String]) throws -> Outcome {
-    let sink = try ByteSink(path: output.output)
+    let sink = try sink(pages: !paths.contains("-"))
     var summary = Summary()
     var worst = Outcome.clean
     // A page is written whole.

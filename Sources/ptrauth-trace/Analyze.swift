@@ -90,7 +90,7 @@ struct Analyze: ParsableCommand {
         return try analyzeInstructions(instructions)
       }
       let session = try Session(recording: recordings.first ?? input ?? "perf.data", kernel)
-      let sink = try ByteSink(path: output.output)
+      let sink = try sink(pages: !session.isStream)
       let document = try replay(session, to: sink)
       try write(document, to: sink)
       if let instructions {
@@ -106,6 +106,11 @@ struct Analyze: ParsableCommand {
     }
   }
 
+  /// - Parameter pages: the text is all there when it is shown.
+  func sink(pages: Bool) throws(ByteSinkError) -> ByteSink {
+    pages && format == .text ? try output.textSink() : try ByteSink(path: output.output)
+  }
+
   func outcome(_ document: Document) -> Outcome {
     Outcome(document.analysis, failOn: verdict.failOn.severity)
   }
@@ -113,6 +118,9 @@ struct Analyze: ParsableCommand {
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
     if session.isStream, format != .html { return try replayStream(session, to: sink) }
+    // Lines of the timeline, or earlier reports, may be on the same terminal.
+    session.showsProgress =
+      !output.quiet && (recordings.count < 2 && format != .jsonl || !output.isStandardOutput)
     var analysis: Analysis
     var picture: TimelinePicture?
     if format == .html {

@@ -14,6 +14,8 @@ struct Explain: ParsableCommand {
         ptrauth-trace explain
         ptrauth-trace explain missed-host-save
         ptrauth-trace explain --format json
+
+      Exit codes: 0 explained; 64 usage, or no such rule.
       """)
 
   @Argument(help: "Rules, by the names that reports use.", completion: .list(Rule.all.map(\.id)))
@@ -38,7 +40,7 @@ struct Explain: ParsableCommand {
   func run() throws {
     try ExitDialect.standard.run {
       let asked = rules.compactMap { Rule(id: $0) }
-      let sink = try ByteSink(path: output.output)
+      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
       let style = Style(isColoured: output.isColoured)
       switch (format, asked.isEmpty) {
       case (.json, _): try sink.write(RuleJSON.render(asked.isEmpty ? Rule.all : asked))

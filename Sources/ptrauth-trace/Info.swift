@@ -36,7 +36,7 @@ struct Info: ParsableCommand {
   func run() throws {
     try ExitDialect.standard.run {
       let contents = try Session(recording: recording, kernel).contents()
-      let sink = try ByteSink(path: output.output)
+      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
       if format == .json || !output.isStandardOutput, !output.quiet {
         for warning in contents.document.recording.warnings {
           ProcessState.complain("ptrauth-trace: warning: \(warning)")

@@ -10,5 +10,7 @@ struct PtrauthTrace: ParsableCommand {
       the kernel's key switch, and says where keys were not saved or were switched for nothing.
       """,
     version: "0.1.0",
-    subcommands: [Analyze.self, Info.self, Whatif.self, Explain.self, Probes.self, Redact.self])
+    subcommands: [
+      Analyze.self, Info.self, Whatif.self, Explain.self, Probes.self, Redact.self, Manual.self,
+    ])
 }

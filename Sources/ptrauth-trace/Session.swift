@@ -15,6 +15,8 @@ final class Session {
   private let generationBasis: String
   private let generationIsWeak: Bool
   private var warnings: [String] = []
+  /// Long replays say on a terminal how far they are.
+  var showsProgress = false
   /// How many load intervals the policy with hysteresis remembers.
   var hysteresis = Hysteresis.defaultDepth
 
@@ -78,7 +80,14 @@ final class Session {
   ) throws(Problem) -> Analysis {
     if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
     var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
-    do { try file.readEvents { replayer.consume($0) } } catch { throw Problem("\(error)") }
+    var progress = Progress(isWanted: showsProgress)
+    defer { progress.end() }
+    do {
+      try file.readEvents {
+        replayer.consume($0)
+        progress.step()
+      }
+    } catch { throw Problem("\(error)") }
     return replayer.finish(
       isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
   }

@@ -66,7 +66,7 @@ struct Whatif: ParsableCommand {
           "\(recording): no load interval of a vCPU with ptrauth was seen; `ptrauth-trace info` says "
             + "what the recording holds")
       }
-      let sink = try ByteSink(path: output.output)
+      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
       if format == .json || !output.isStandardOutput, !output.quiet {
         for warning in document.recording.warnings {
           ProcessState.complain("ptrauth-trace: warning: \(warning)")

@@ -10,7 +10,10 @@ struct OutputOptions: ParsableArguments {
     name: [.long, .customLong("stdio-color")], help: "auto, always or never.")
   var color = ColorChoice.auto
 
-  @Flag(name: .shortAndLong, help: "No warnings on standard error.")
+  @Flag(help: "Show text without a pager ($PERF_PAGER, $PAGER, less), even on a terminal.")
+  var noPager = false
+
+  @Flag(name: .shortAndLong, help: "No warnings and no progress on standard error.")
   var quiet = false
 
   enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case auto, always, never }
@@ -19,12 +22,33 @@ struct OutputOptions: ParsableArguments {
   var isStandardOutput: Bool { output == "-" }
 
   var isColoured: Bool {
-    switch color {
-    case .always: true
-    case .never: false
+    color.isColoured(
+      isTerminal: isStandardOutput && ProcessState.standardOutputIsTerminal,
+      environment: ProcessState.environment)
+  }
+
+  /// Where text goes: on a terminal through a pager.
+  func textSink() throws(ByteSinkError) -> ByteSink {
+    if isStandardOutput, !noPager, ProcessState.standardOutputIsTerminal,
+      let pager = Pager(environment: ProcessState.environment)
+    {
+      return ByteSink(pager: pager)
+    }
+    return try ByteSink(path: output)
+  }
+}
+
+extension OutputOptions.ColorChoice {
+  /// What was asked for; else NO_COLOR (no-color.org), then CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors),
+  /// then whether there is a terminal that can.
+  func isColoured(isTerminal: Bool, environment: [String: String]) -> Bool {
+    switch self {
+    case .always: return true
+    case .never: return false
     case .auto:
-      isStandardOutput && ProcessState.standardOutputIsTerminal
-        && (ProcessState.environment["NO_COLOR"] ?? "").isEmpty
+      if !(environment["NO_COLOR"] ?? "").isEmpty { return false }
+      if let force = environment["CLICOLOR_FORCE"], !force.isEmpty, force != "0" { return true }
+      return isTerminal && environment["CLICOLOR"] != "0" && environment["TERM"] != "dumb"
     }
   }
 }

@@ -1,0 +1,59 @@
+import ArgumentParser
+import Bytes
+
+struct Manual: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write the manual pages.",
+    discussion: """
+      Prints a command's manual page, in mdoc, made from what the command line itself knows; or writes all of them \
+      into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
+      a shell.
+
+      Examples:
+        ptrauth-trace manual analyze | man -l -
+        ptrauth-trace manual --all /usr/local/share/man/man1
+
+      Exit codes: 0 done; 2 a page cannot be written; 64 usage.
+      """)
+
+  @Argument(help: "The command; without one, ptrauth-trace as a whole.")
+  var command: String?
+
+  @Option(
+    help: ArgumentHelp("Write every page into this directory.", valueName: "directory"),
+    completion: .directory)
+  var all: String?
+
+  func validate() throws {
+    if command != nil, all != nil {
+      throw ValidationError("give a command, or --all")
+    }
+    if let command, try page(named: command) == nil {
+      throw ValidationError("\(command): no such command")
+    }
+  }
+
+  func run() throws {
+    try ExitDialect.standard.run {
+      let program = try CommandDescription.ofProgram()
+      if let all {
+        for page in [program] + program.shownSubcommands {
+          try write(page, to: "\(all)/\(page.pageName).1")
+        }
+      } else {
+        try write(try command.flatMap { try page(named: $0) } ?? program, to: "-")
+      }
+      return .clean
+    }
+  }
+
+  private func page(named name: String) throws(Problem) -> CommandDescription? {
+    try CommandDescription.ofProgram().shownSubcommands.first { $0.commandName == name }
+  }
+
+  private func write(_ page: CommandDescription, to path: String) throws(ByteSinkError) {
+    let sink = try ByteSink(path: path)
+    try sink.write(ManualPage.render(page, version: PtrauthTrace.configuration.version))
+    try sink.flush()
+  }
+}

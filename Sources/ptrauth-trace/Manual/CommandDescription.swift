@@ -1,0 +1,83 @@
+import ArgumentParser
+import FoundationEssentials
+
+/// A command as argument-parser describes it to other programs (`--experimental-dump-help`).
+struct CommandDescription: Decodable {
+  var commandName: String
+  var abstract: String?
+  var discussion: String?
+  var superCommands: [String]?
+  var subcommands: [CommandDescription]?
+  var arguments: [Argument]?
+  var shouldDisplay: Bool?
+
+  struct Argument: Decodable {
+    enum Kind: String, Decodable { case positional, option, flag }
+    struct Name: Decodable {
+      enum Kind: String, Decodable { case long, short, longWithSingleDash }
+      var kind: Kind
+      var name: String
+    }
+    var kind: Kind
+    var names: [Name]?
+    var valueName: String?
+    var defaultValue: String?
+    var allValues: [String]?
+    var abstract: String?
+    var discussion: String?
+    var sectionTitle: String?
+    var isOptional: Bool
+    var isRepeating: Bool
+    var shouldDisplay: Bool
+  }
+
+  /// The whole command and everything below it.
+  static func ofProgram() throws(Problem) -> CommandDescription {
+    struct Dump: Decodable { var command: CommandDescription }
+    do {
+      return try JSONDecoder().decode(Dump.self, from: Data(PtrauthTrace._dumpHelp().utf8)).command
+    } catch {
+      throw Problem("the command line cannot describe itself: \(error)")
+    }
+  }
+
+  /// "ptrauth-trace-analyze": the name of the page.
+  var pageName: String { ((superCommands ?? []) + [commandName]).joined(separator: "-") }
+
+  /// Commands with a page: argument-parser's own `help` is said by --help.
+  var shownSubcommands: [CommandDescription] {
+    (subcommands ?? []).filter { $0.shouldDisplay ?? true && $0.commandName != "help" }
+  }
+
+  /// The paragraphs of the discussion; `Examples:` and `Exit codes:` have sections of their own.
+  var paragraphs: [Paragraph] { Paragraph.split(discussion ?? "") }
+
+  enum Paragraph: Hashable {
+    case words(String)
+    case examples([String])
+    case exitCodes(String)
+
+    static func split(_ text: String) -> [Paragraph] {
+      var paragraphs: [Paragraph] = []
+      var lines: [Substring] = []
+      for line in (text + "\n\n").split(separator: "\n", omittingEmptySubsequences: false) {
+        guard line.isEmpty else {
+          lines.append(line)
+          continue
+        }
+        if let first = lines.first {
+          if first == "Examples:" || first == "Example:" {
+            paragraphs.append(.examples(lines.dropFirst().map { String($0.dropFirst(2)) }))
+          } else if first.hasPrefix("Exit codes: ") {
+            let words = lines.joined(separator: " ").dropFirst("Exit codes: ".count)
+            paragraphs.append(.exitCodes(String(words)))
+          } else {
+            paragraphs.append(.words(lines.joined(separator: " ")))
+          }
+        }
+        lines = []
+      }
+      return paragraphs
+    }
+  }
+}

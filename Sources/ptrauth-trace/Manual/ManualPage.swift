@@ -1,0 +1,171 @@
+/// A command's manual page in mdoc(7), from what the command line says of itself.
+struct ManualPage {
+  private var source = MdocSource()
+  private let command: CommandDescription
+
+  /// Of the release; pages of the same release are the same.
+  static let date = "November 25, 2026"
+
+  static func render(_ command: CommandDescription, version: String) -> String {
+    var page = ManualPage(command: command)
+    page.head(version)
+    page.synopsis()
+    page.description()
+    page.options()
+    if !command.shownSubcommands.isEmpty { page.environment() }
+    page.exitStatus()
+    page.examples()
+    page.seeAlso()
+    return page.source.text
+  }
+
+  private init(command: CommandDescription) { self.command = command }
+
+  private var words: [String] { (command.superCommands ?? []) + [command.commandName] }
+
+  private mutating func head(_ version: String) {
+    source.macro("Dd", raw: Self.date)
+    source.macro("Dt", raw: "\(command.pageName.uppercased()) 1")
+    source.macro("Os", "ptrauth-trace \(version)")
+    source.macro("Sh", raw: "NAME")
+    source.macro("Nm", command.pageName)
+    let abstract = command.abstract ?? ""
+    source.macro("Nd", String(abstract.hasSuffix(".") ? abstract.dropLast() : abstract[...]))
+  }
+
+  private mutating func synopsis() {
+    source.macro("Sh", raw: "SYNOPSIS")
+    source.macro("Nm", words.joined(separator: " "))
+    if !command.shownSubcommands.isEmpty {
+      source.macro("Ar", "command")
+      source.macro("Op", raw: "Ar argument ...")
+      return
+    }
+    for argument in shown where argument.kind != .positional {
+      source.macro(argument.isOptional ? "Op" : "No", raw: MdocSource.spelled(argument))
+    }
+    for argument in shown where argument.kind == .positional {
+      let dots = argument.isRepeating ? " ..." : ""
+      let name = MdocSource.quoted(argument.valueName ?? "argument") + dots
+      source.macro(
+        argument.isOptional ? "Op" : "Ar", raw: argument.isOptional ? "Ar \(name)" : name)
+    }
+  }
+
+  private var shown: [CommandDescription.Argument] {
+    (command.arguments ?? []).filter(\.shouldDisplay)
+  }
+
+  private mutating func description() {
+    source.macro("Sh", raw: "DESCRIPTION")
+    var isFirst = true
+    for case .words(let words) in command.paragraphs {
+      if !isFirst { source.macro("Pp") }
+      source.words(words)
+      isFirst = false
+    }
+    if isFirst { source.words(command.abstract ?? command.commandName) }
+    guard !command.shownSubcommands.isEmpty else { return }
+    source.macro("Pp")
+    source.words("The commands, each with a page of its own:")
+    source.macro("Bl", raw: "-tag -width Ds")
+    for subcommand in command.shownSubcommands {
+      source.macro("It", raw: "Xr \(subcommand.pageName) 1")
+      source.words(subcommand.abstract ?? "")
+    }
+    source.macro("El")
+  }
+
+  private mutating func options() {
+    guard !shown.isEmpty else { return }
+    source.macro("Sh", raw: "OPTIONS")
+    var sections: [String?] = []
+    for argument in shown where !sections.contains(argument.sectionTitle) {
+      sections.append(argument.sectionTitle)
+    }
+    for section in sections {
+      if let section { source.macro("Ss", section) }
+      source.macro("Bl", raw: "-tag -width Ds")
+      for argument in shown where argument.sectionTitle == section { option(argument) }
+      source.macro("El")
+    }
+  }
+
+  private mutating func option(_ argument: CommandDescription.Argument) {
+    if argument.kind == .positional {
+      source.macro("It", raw: "Ar \(MdocSource.quoted(argument.valueName ?? "argument"))")
+    } else {
+      source.macro("It", raw: MdocSource.allSpellings(argument))
+    }
+    source.words(argument.abstract ?? "")
+    if let discussion = argument.discussion { source.words(discussion) }
+    if let values = argument.allValues, !values.isEmpty, argument.kind == .option,
+      !values.allSatisfy({ (argument.abstract ?? "").contains($0) })
+    {
+      source.words("Values: \(values.joined(separator: ", ")).")
+    }
+    if let value = argument.defaultValue, argument.kind == .option {
+      source.words("The default is \(value).")
+    }
+  }
+
+  private mutating func environment() {
+    source.macro("Sh", raw: "ENVIRONMENT")
+    source.macro("Bl", raw: "-tag -width Ds")
+    for (name, words) in Self.variables {
+      source.macro("It", raw: "Ev \(name)")
+      source.words(words)
+    }
+    source.macro("El")
+  }
+
+  static let variables = [
+    (
+      "PERF_BUILDID_DIR",
+      "The build-id cache in which a vmlinux is looked for; ~/.debug without it."
+    ),
+    ("DEBUGINFOD_URLS", "Servers that are asked for a vmlinux by its build-id."),
+    (
+      "PERF_PAGER, PAGER",
+      "What text is shown with when standard output is a terminal, the first that is set; less "
+        + "without them. Empty or cat: no pager."
+    ),
+    ("LESS", "Options of less; FRX if it is not set."),
+    ("NO_COLOR", "If not empty, no colour."),
+    ("CLICOLOR, CLICOLOR_FORCE", "0: no colour; not 0: colour even where there is no terminal."),
+    ("GITHUB_STEP_SUMMARY", "The file that --format github adds its summary to."),
+  ]
+
+  private mutating func exitStatus() {
+    for case .exitCodes(let words) in command.paragraphs {
+      source.macro("Sh", raw: "EXIT STATUS")
+      let codes = words.hasSuffix(".") ? words.dropLast() : words[...]
+      source.macro("Bl", raw: "-tag -width Ds")
+      for code in codes.split(separator: ";") {
+        let parts = code.drop { $0 == " " }.split(separator: " ", maxSplits: 1)
+        guard parts.count == 2 else { continue }
+        source.macro("It", raw: "Er \(MdocSource.quoted(String(parts[0])))")
+        source.words(String(parts[1]))
+      }
+      source.macro("El")
+    }
+  }
+
+  private mutating func examples() {
+    for case .examples(let lines) in command.paragraphs {
+      source.macro("Sh", raw: "EXAMPLES")
+      source.macro("Bd", raw: "-literal")
+      for line in lines { source.literal(line) }
+      source.macro("Ed")
+    }
+  }
+
+  private mutating func seeAlso() {
+    source.macro("Sh", raw: "SEE ALSO")
+    let own = command.superCommands?.first.map { [$0] } ?? []
+    let pages = (own + ["git-bisect", "perf-record", "trace-cmd-record"]).sorted()
+    for (number, page) in pages.enumerated() {
+      source.macro("Xr", raw: "\(page) 1" + (number + 1 < pages.count ? " ," : ""))
+    }
+  }
+}
