@@ -53,7 +53,7 @@ let package = Package(
     .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Replay", "Ptrauth"],
+      name: "Report", dependencies: ["Replay", "Explorer", "Ptrauth"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),

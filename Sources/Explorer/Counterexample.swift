@@ -3,45 +3,62 @@ public import Ptrauth
 /// A shortest run of the machine that breaks an invariant.
 public struct Counterexample: Sendable {
   public let invariant: Invariant
-  public let steps: [Step]
+  /// The registers it speaks for.
+  public let registers: [KeyRegister]
+  public internal(set) var setting: Setting
+  public internal(set) var steps: [Step]
 
   /// One action, with the moments before and after it.
   public struct Step: Sendable {
     public let action: Action
     let before: Machine
     let after: Machine
+    let vcpuCount: Int
+    /// The lines of the host's trap handler that were run.
+    let lines: [Ptrauth.Step]
     /// What it broke.
     public let broken: Invariants
   }
 
   init(
-    _ world: World, _ initial: Machine, path: [UInt128], last: Action, _ invariant: Invariant
+    _ world: World, _ initial: Machine, path: [UInt128], last: Action, _ invariant: Invariant,
+    _ registers: [KeyRegister]
   ) {
-    var steps: [Step] = []
-    for (from, to) in zip(path, path.dropFirst()) {
-      if let step = Self.step(
-        world, Machine(packed: from, like: initial), where: { $1.packed == to })
-      {
-        steps.append(step)
-      }
+    self.invariant = invariant
+    self.registers = registers
+    setting = world.setting
+    steps = zip(path, path.dropFirst()).compactMap { from, to in
+      world.step(Machine(packed: from, like: initial)) { $1.packed == to }
     }
     let end = Machine(packed: path.last ?? initial.packed, like: initial)
-    if let step = Self.step(world, end, where: { action, _ in action == last }) {
-      steps.append(step)
-    }
-    self.invariant = invariant
-    self.steps = steps
+    if let step = world.step(end, where: { action, _ in action == last }) { steps.append(step) }
   }
+}
 
-  private static func step(
-    _ world: World, _ before: Machine, where isIt: (Action, Machine) -> Bool
-  ) -> Step? {
-    var found: Step?
-    world.forEachSuccessor(of: before) { action, after, broken in
-      if found == nil, isIt(action, after) {
-        found = Step(action: action, before: before, after: after, broken: broken)
-      }
+extension World {
+  /// The first thing that can happen in `machine` and is what is asked for.
+  func step(_ machine: Machine, where isIt: (Action, Machine) -> Bool) -> Counterexample.Step? {
+    var found: Counterexample.Step?
+    forEachSuccessor(of: machine) { action, after, broken in
+      guard found == nil, isIt(action, after) else { return }
+      found = Counterexample.Step(
+        action: action, before: machine, after: after, vcpuCount: vcpuCount,
+        lines: handlerLines(action, machine, after), broken: broken)
     }
     return found
+  }
+
+  /// Which lines of the host's trap handler an action runs: one, or all where nothing can come in between.
+  private func handlerLines(_ action: Action, _ m: Machine, _ after: Machine) -> [Step] {
+    let v = Int(m.current[action.cpu])
+    switch action {
+    case .handle:
+      guard case .handler(let i) = m.threads[v].place else { return [] }
+      return [code.hostTrap[i].step]
+    case .trap(let cpu, _, isServed: true):
+      guard !setting.preemptsHandler, after.threads[v].place != .guest else { return [] }
+      return code.hostTrap.filter { $0.when.hold(m.vcpus[v], on: m.cpus[cpu]) == .set }.map(\.step)
+    default: return []
+    }
   }
 }

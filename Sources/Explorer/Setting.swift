@@ -20,6 +20,8 @@ public struct Setting: Sendable, Hashable {
   public var preemptsHandler = true
   /// Nested guests run, with bits of their hypervisor's choice.
   public var isNested = false
+  /// What a guest tries first; it tries everything.
+  public var firstUse = Action.Use.instruction
 
   public init(
     _ generation: Generation, code: Code? = nil, era: Era? = nil, features: [Feature] = [.both],
@@ -74,7 +76,7 @@ extension Code {
 }
 
 extension Step {
-  fileprivate func about(_ key: KeyRegister) -> Step {
+  func about(_ key: KeyRegister) -> Step {
     switch self {
     case .saveHost: .saveHost(key)
     case .restoreGuest: .restoreGuest(key)

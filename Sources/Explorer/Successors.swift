@@ -9,6 +9,7 @@ extension World {
       var broken = Invariants()
       apply(action, &next, &broken)
       check(next, &broken)
+      forget(&next)
       body(action, next, broken)
     }
     for c in 0..<setting.cpus {
@@ -31,13 +32,15 @@ extension World {
         take(.leave(cpu: c))
         if setting.isNested {
           if m.vcpus[task].nestedBits == nil {
-            for bits in 0..<4 { take(.nest(cpu: c, bits: bits)) }
+            for bits in (0..<4).reversed() { take(.nest(cpu: c, bits: bits)) }
           } else {
             take(.nest(cpu: c, bits: -1))
           }
         }
       case .guest:
-        for use in [Action.Use.instruction, .writeKey] {
+        for use in setting.firstUse == .instruction
+          ? [.instruction, .writeKey] : [Action.Use.writeKey, .instruction]
+        {
           let bit = use == .instruction ? m.cpus[c].hcr.api : m.cpus[c].hcr.apk
           if bit == .set {
             take(.use(cpu: c, use))
@@ -70,7 +73,7 @@ extension World {
     m.vcpus[v].feature != .partial || setting.generation.resetCheck != .unwinds
   }
 
-  private func apply(_ action: Action, _ m: inout Machine, _ broken: inout Invariants) {
+  func apply(_ action: Action, _ m: inout Machine, _ broken: inout Invariants) {
     let c = action.cpu
     let v = Int(m.current[c])
     switch action {

@@ -10,6 +10,7 @@ struct World: Sendable {
   /// What guest enter and guest exit decide by.
   let enterGuard: Conditions
   let exitGuard: Conditions
+  private let restoreHost: Step
   /// Which parts of the state the code ever looks at; others stay as they began.
   let looksAtPreviousCPU: Bool
   let looksAtOldContext: Bool
@@ -31,7 +32,8 @@ struct World: Sendable {
       lines.first { $0.step == step }?.when ?? usual
     }
     enterGuard = condition(code.guestEnter, .restoreGuest(register))
-    exitGuard = condition(code.guestExit, .restoreHost(register))
+    restoreHost = .restoreHost(register)
+    exitGuard = condition(code.guestExit, restoreHost)
     func uses(_ condition: Conditions, _ lines: [Line]) -> Bool {
       lines.contains { $0.when.contains(condition) }
     }
@@ -163,9 +165,13 @@ struct World: Sendable {
   }
 
   func exit(_ v: Int, _ c: Int, _ m: inout Machine, _ broken: inout Invariants) {
-    let switches = exitGuard.hold(m.vcpus[v], on: m.cpus[c]) == .set
-    if switches != m.threads[v].hasSwitched { broken.insert(.guardsAgree) }
-    run(code.guestExit, v, c, &m)
+    var switches: Bool?
+    for line in code.guestExit {
+      if line.step == restoreHost { switches = exitGuard.hold(m.vcpus[v], on: m.cpus[c]) == .set }
+      run(line, v, c, twist: false, &m)
+    }
+    let decided = switches ?? (exitGuard.hold(m.vcpus[v], on: m.cpus[c]) == .set)
+    if decided != m.threads[v].hasSwitched { broken.insert(.guardsAgree) }
     if let mustBe = kernelKeys(v), m.cpus[c].live != mustBe { broken.insert(.exitRestoresHost) }
     if m.cpus[c].isUnsynchronized, installs.kernelUses { broken.insert(.exitRestoresHost) }
     if m.vcpus[v].slots != .guest(vcpu: v) { broken.insert(.exitRestoresHost) }
@@ -218,13 +224,29 @@ struct World: Sendable {
     m.cpus[c].live = own
   }
 
+  /// Where the kernel runs and nobody minds whose user keys a register holds, whose is not kept
+  /// apart: the next return to EL0 writes it.
+  func forget(_ m: inout Machine) {
+    guard installs.inKernel == nil else { return }
+    for c in 0..<setting.cpus {
+      if case .host = m.cpus[c].hostSlots.keys { m.cpus[c].hostSlots.keys = .unwritten }
+      let task = Int(m.current[c])
+      let isAtEL0 = task >= 0 && (task >= vcpuCount || m.threads[task].place == .userspace)
+      if !isAtEL0, case .host = m.cpus[c].live { m.cpus[c].live = .unwritten }
+    }
+  }
+
   // MARK: What must hold at every moment
 
   func check(_ m: Machine, _ broken: inout Invariants) {
     for v in 0..<vcpuCount {
       let bits = m.vcpus[v].bits
       if !hasFeature[v], bits != .clear { broken.insert(.featureGuards) }
-      if m.vcpus[v].nestedBits == nil, bits.api != bits.apk { broken.insert(.bitsEqual) }
+      if let nested = m.vcpus[v].nestedBits, hasFeature[v] {
+        if m.vcpus[v].loadedOn != nil, bits != nested { broken.insert(.bitsEqual) }
+      } else if bits.api != bits.apk {
+        broken.insert(.bitsEqual)
+      }
     }
     for c in 0..<setting.cpus {
       let task = Int(m.current[c])

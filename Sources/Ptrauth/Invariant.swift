@@ -27,7 +27,7 @@ public enum Invariant: Int, Sendable, Hashable, CaseIterable {
       "after guest exit the registers hold the current task's keys, synchronised, and the "
         + "guest's slots what the guest had"
     case .loadClears: "after kvm_arch_vcpu_load API = APK = 0"
-    case .bitsEqual: "API = APK (but for nested guests)"
+    case .bitsEqual: "API = APK; for a nested guest, each as its hypervisor wrote it"
     case .hostRunsOnItsKeys:
       "EL0, and a kernel that authenticates, runs on the keys of the current task"
     case .featureGuards: "without the feature API = APK = 0 and no pass switches keys"

@@ -10,7 +10,12 @@ extension Replayer {
 
   /// What the run itself shows.
   mutating func judgeAlone(_ run: OpenRun) {
-    guard run.exit != nil, !vcpus[run.vcpu].isNested else { return }
+    guard run.exit != nil else { return }
+    if vcpus[run.vcpu].isNested {
+      // The bits are L1's, not the patch's; but without the feature nobody's may be set.
+      if let sample = run.entrySample { judgeFeature(run, sample) }
+      return
+    }
     judgeTrap(run)
     guard let sample = run.entrySample ?? inheritedSample(run) else { return }
     judgeBits(run, sample)

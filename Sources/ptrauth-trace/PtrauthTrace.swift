@@ -12,5 +12,6 @@ struct PtrauthTrace: ParsableCommand {
     version: "0.1.0",
     subcommands: [
       Analyze.self, Info.self, Whatif.self, Explain.self, Probes.self, Redact.self, Manual.self,
+      Verify.self,
     ])
 }

@@ -114,4 +114,35 @@ struct TransitionTests {
 
   @Test(arguments: ["", "x", "4.19", "six.one", "5", "5."])
   func noNames(text: String) { #expect(Generation(named: text) == nil) }
+
+  /// vcpu_has_ptrauth(): every combination of what userspace asks for and what the host supports.
+  @Test func whoHasPtrauth() {
+    for asked in [Feature.both, .partial, .none] {
+      for bits in 0..<8 {
+        let host = HostSupport(
+          address: bits & 1 != 0, generic: bits & 2 != 0, hasVHE: bits & 4 != 0)
+        let supported = host.address && host.generic
+        for generation in [Generation.g2, .g3, .g3s, .g4] {
+          #expect(
+            generation.hasPtrauth(asked, on: host) == (asked == .both && supported && host.hasVHE))
+        }
+        for generation in [Generation.g4Live, .g5, .g6] {
+          #expect(generation.hasPtrauth(asked, on: host) == (asked == .both && supported))
+        }
+        #expect(!Generation.g0.hasPtrauth(asked, on: host))
+        #expect(
+          Generation.g1.hasPtrauth(asked, on: host)
+            == (host.hasVHE && (host.address || host.generic)), "no feature bits yet")
+      }
+    }
+  }
+
+  /// 8c15c2a02810, 6.5.
+  @Test func protectedKeys() {
+    for (release, keys) in [
+      ("6.1.0", Generation.ProtectedKeys.hosts), ("6.4", .hosts), ("6.5", .own), ("7.3", .own),
+    ] {
+      #expect(Generation(release: release)?.protectedKeys == keys, "\(release)")
+    }
+  }
 }

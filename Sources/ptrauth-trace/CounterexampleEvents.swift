@@ -1,0 +1,235 @@
+import Explorer
+import Ptrauth
+import Replay
+import Trace
+
+/// A counterexample as the recording it would have made: kvm and sched tracepoints, and every probe
+/// with the fields of their usual names. Times, pids and pointers are made up; key values differ where
+/// owners differ.
+struct CounterexampleEvents {
+  private(set) var events: [Event] = []
+  private let setting: Setting
+  /// The register that trapped MSRs name.
+  private let register: KeyRegister
+  private var time: UInt64 = 1_000_000_000
+  /// How often each guest wrote its keys.
+  private var versions: [Int]
+  private var pcs: [UInt64]
+  private var retries: [Bool]
+
+  init(_ counterexample: Counterexample) {
+    let whole = counterexample.continued
+    setting = whole.setting
+    register = whole.registers.first ?? .apiaLo
+    versions = setting.features.map { _ in 0 }
+    pcs = setting.features.indices.map { 0x4000_0000 + UInt64($0) << 20 }
+    retries = setting.features.map { _ in false }
+    let slots = whole.slots()
+    for (i, step) in whole.steps.enumerated() {
+      for happening in step.happenings {
+        add(happening, before: Slots(slots[i]), after: Slots(slots[i + 1]))
+      }
+    }
+  }
+
+  /// What a replay of the events has to know of their recording.
+  var configuration: Replayer.Configuration {
+    var configuration = Replayer.Configuration()
+    configuration.generation = setting.standard
+    configuration.kernelUsesPointerAuth = setting.era.apia.kernelUses
+    configuration.recordedEvents = recordedEvents
+    configuration.resolve = { address in
+      KernelFunction.allCases.first { Self.address(of: $0) == address }
+    }
+    return configuration
+  }
+
+  private struct Slots {
+    var guest, host: [[KeyOwner]]
+    init(_ slots: (guest: [[KeyOwner]], host: [[KeyOwner]])) { (guest, host) = slots }
+  }
+
+  // MARK: Happenings
+
+  private mutating func add(_ happening: Happening, before: Slots, after: Slots) {
+    let v = happening.vcpu ?? 0
+    func at(_ function: KernelFunction, _ slots: Slots, _ moment: Happening.Snapshot) -> Sample {
+      Sample(function: function, happening: happening, slots: slots, moment: moment)
+    }
+    let then = happening.before
+    let now = happening.after
+    switch happening.kind {
+    case .schedSwitch(let next):
+      add(happening, .schedSwitch(prev: tid(happening.task), prevState: 0, next: tid(next)))
+    case .load: probe(at(.vcpuLoad, before, then))
+    case .put: probe(at(.vcpuPut, before, then))
+    case .resetVCPU:
+      probe(at(.resetVCPU, before, then))
+      versions[v] = 0
+    case .getOneReg: break
+    case .guestUse(let use): if use == .writeKey { versions[v] += 1 }
+    case .entry:
+      probe(at(.flush, before, now))
+      add(happening, .entry(pc: pcs[v]))
+      probe(at(.vcpuRun, before, now))
+    case .exit(let exit):
+      probe(at(.sync, after, now))
+      self.exit(happening, exit, at(.handleExit, after, now))
+    case .hypTrap: break
+    case .handler(let step, let isLast):
+      if step == .injectUndefined { probe(at(.injectUndefined, after, now)) }
+      if isLast, setting.generation.trap == .reachesHost {
+        var sample = at(.ptrauthTrap, after, now)
+        sample.isReturn = true
+        probe(sample)
+      }
+    case .userspaceExit: add(happening, .userspaceExit(reason: 0, errno: 0))
+    case .nested: break
+    }
+  }
+
+  private mutating func exit(_ happening: Happening, _ exit: Happening.Exit, _ sample: Sample) {
+    let v = happening.vcpu ?? 0
+    var sample = sample
+    let isTrap = if case .trap = exit { true } else { false }
+    // A trapped instruction is retried; any other exit is further on, and at no vector.
+    if !(isTrap && retries[v]) { pcs[v] += 0x24 }
+    retries[v] = isTrap
+    var ret: Int32 = 2
+    var isKey = false
+    switch exit {
+    case .trap(.instruction, _): sample.esr = 0x2600_0000
+    case .trap(.writeKey, _):
+      let i = UInt64(register.rawValue)
+      sample.esr = 0x6230_0800 | (i % 4) << 17 | (i / 4 + 1) << 1
+      isKey = true
+    // MRS x0, ID_AA64ISAR1_EL1: 3, 0, 0, 6, 1.
+    case .idRegister: sample.esr = 0x6230_0000 | 1 << 17 | 6 << 1 | 1
+    case .interrupt: ret = 0
+    }
+    let esr = sample.esr ?? 0
+    add(happening, .exit(ret: ret, ec: ret == 2 ? UInt32(esr >> 26) : 0, pc: pcs[v]))
+    sample.exitCode = ret
+    probe(sample)
+    guard case .trap(_, isServed: true) = exit else { return }
+    if isKey {
+      add(happening, .handleSysReg(esr: esr))
+    } else {
+      sample.function = .handlePtrauth
+      probe(sample)
+    }
+    // Without the feature a key register is hidden: UNDEF before its handler is asked.
+    let reachesHandler = !isKey || setting.features[v] == .both
+    if setting.generation.trap == .reachesHost, reachesHandler {
+      sample.function = .ptrauthTrap
+      probe(sample)
+    }
+  }
+
+  // MARK: Events
+
+  private struct Sample {
+    var function: KernelFunction
+    var happening: Happening
+    var slots: Slots
+    var moment: Happening.Snapshot
+    var esr: UInt64?
+    var exitCode: Int32?
+    var isReturn = false
+  }
+
+  private mutating func probe(_ sample: Sample) {
+    let v = sample.happening.vcpu ?? 0
+    let cpu = sample.happening.cpu
+    var fields = ProbeFields()
+    if !sample.isReturn {
+      fields.vcpu = 0xffff_0000_0100_0000 + UInt64(v) << 16
+      fields.vcpuID = Int32(v)
+      fields.hcr =
+        (sample.moment.bits.api == .set ? EnableBits.apiMask : 0)
+        | (sample.moment.bits.apk == .set ? EnableBits.apkMask : 0)
+      fields.features = features(v)
+      fields.esr = sample.esr
+      fields.exitCode = sample.exitCode
+      fields.guestKeys = keys(sample.slots.guest[v])
+      if setting.generation.hasHostContextPointer {
+        let context = sample.moment.hostContext
+        fields.hostContext = context.map { 0xffff_0000_7000_0000 + UInt64($0) << 12 } ?? 0
+        fields.hostKeys = keys(context.map { sample.slots.host[$0] } ?? [])
+      }
+      if sample.function == .vcpuLoad { fields.cpu = Int32(cpu) }
+    }
+    let task = sample.function == .vcpuLoad ? v : sample.happening.task
+    add(
+      cpu, task,
+      .probe(
+        ProbeHit(
+          address: Self.address(of: sample.function), isReturn: sample.isReturn, fields: fields)))
+  }
+
+  private mutating func add(_ happening: Happening, _ payload: Event.Payload) {
+    add(happening.cpu, happening.task, payload)
+  }
+
+  private mutating func add(_ cpu: Int, _ task: Int, _ payload: Event.Payload) {
+    time += 1000
+    let pid: Int32 =
+      task < 0 ? 0 : setting.isOneVMM && task < setting.features.count ? 101 : tid(task)
+    events.append(Event(time: time, cpu: Int32(cpu), pid: pid, tid: tid(task), payload: payload))
+  }
+
+  private func tid(_ task: Int) -> Int32 { task < 0 ? 0 : 101 + Int32(task) }
+
+  /// KVM_ARM_VCPU_PSCI_0_2 is bit 2, KVM_ARM_VCPU_HAS_EL2 bit 7.
+  private func features(_ v: Int) -> UInt64 {
+    let asked: UInt64 =
+      switch setting.features[v] {
+      case .both: 0x60
+      case .partial: 0x20
+      case .none, .unknown: 0
+      }
+    return 0x4 | asked | (setting.isNested ? 0x80 : 0)
+  }
+
+  static func address(of function: KernelFunction) -> UInt64 {
+    0xffff_8000_0800_0000 + UInt64(KernelFunction.allCases.firstIndex(of: function) ?? 0) << 12
+  }
+
+  // MARK: Key values
+
+  private func keys(_ owners: [KeyOwner]) -> KeySlots {
+    var registers = InlineArray<10, UInt64>(repeating: 0)
+    for (i, owner) in owners.enumerated() where i < 10 { registers[i] = value(owner, i) }
+    return KeySlots(registers: registers)
+  }
+
+  private func value(_ owner: KeyOwner, _ register: Int) -> UInt64 {
+    func made(_ kind: UInt64, _ who: Int, _ version: Int = 0) -> UInt64 {
+      let seed = kind << 32 | UInt64(who) << 16 | UInt64(version) << 8 | UInt64(register)
+      return (seed &+ 1) &* 0x9e37_79b9_7f4a_7c15
+    }
+    switch owner {
+    case .unwritten, .unknown: return 0
+    case .host(let process): return made(1, Int(process))
+    case .kernel(let task): return made(2, Int(task))
+    case .guest(let v): return versions[v] == 0 ? KeySlots.resetValue : made(3, v, versions[v])
+    case .oldGuest(let v):
+      return versions[v] < 2 ? KeySlots.resetValue : made(3, v, versions[v] - 1)
+    }
+  }
+
+  private var recordedEvents: [RecordedEvent] {
+    let kvm = ["kvm_entry", "kvm_exit", "kvm_handle_sys_reg", "kvm_userspace_exit"].map {
+      RecordedEvent(system: "kvm", name: $0, isProbe: false, fields: [])
+    }
+    var fields = ["vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code"]
+    fields += KeyRegister.allCases.map { $0.name.lowercased() }
+    if setting.generation.hasHostContextPointer {
+      fields += ["host_ctxt"] + KeyRegister.allCases.map { "host_" + $0.name.lowercased() }
+    }
+    return kvm + [
+      RecordedEvent(system: "sched", name: "sched_switch", isProbe: false, fields: []),
+      RecordedEvent(system: "ptrauth", name: "p", isProbe: true, fields: fields),
+    ]
+  }
+}
