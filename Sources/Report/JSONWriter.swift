@@ -43,6 +43,12 @@ public struct JSONWriter {
     bytes.append(contentsOf: decimal(number).utf8)
     needsComma = true
   }
+  /// A number with a decimal point, already in digits.
+  mutating func number(_ digits: String) {
+    separate()
+    bytes.append(contentsOf: digits.utf8)
+    needsComma = true
+  }
   public mutating func value(_ flag: Bool?) {
     guard let flag else { return null() }
     separate()

@@ -14,13 +14,13 @@ public import Replay
 ///              answer: "enabled", "undef" or null
 ///     loss     cpu, time, tid, count
 ///     finding  rule, level, severity, vcpu, vcpu_id, tid, cpu, time
-public struct TimelineLines {
+public struct TimelineLines: TimelineWriter {
   private var json = JSONWriter(pretty: false)
 
   public init() {}
 
   /// The line of an entry, with its newline. Valid until the next call.
-  public mutating func line(_ entry: TimelineEntry) -> [UInt8] {
+  public mutating func add(_ entry: TimelineEntry) -> [UInt8] {
     json.clear()
     json.object { json in
       switch entry {

@@ -32,7 +32,7 @@ extension Analyze {
     }
     let analysis = try session.replayStream { entry in
       if format == .jsonl {
-        attempt { () throws(ByteSinkError) in try sink.write(lines.line(entry)) }
+        attempt { () throws(ByteSinkError) in try sink.write(lines.add(entry)) }
       } else if let text = live.line(entry) {
         show(text)
       }

@@ -52,8 +52,8 @@ struct Analyze: ParsableCommand {
 
   @Option(
     help: """
-      text, json (one document), jsonl (the timeline, one object a line), html (one file); for CI ktap, \
-      junit, sarif, github, kcidb, lava; csv (counters by vCPU).
+      text, json (one document), jsonl (the timeline, one object a line), html (one file), perfetto \
+      (for ui.perfetto.dev); for CI ktap, junit, sarif, github, kcidb, lava; csv (counters by vCPU).
       """)
   var format = ReportFormat.text
 
@@ -74,6 +74,9 @@ struct Analyze: ParsableCommand {
     }
     if instructions != nil, format == .json, !recordings.isEmpty || input != nil {
       throw ValidationError("--instructions with --format json goes without a recording")
+    }
+    if format == .perfetto, recordings.count > 1 {
+      throw ValidationError("--format perfetto shows one recording")
     }
     if recordings.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
@@ -117,15 +120,19 @@ struct Analyze: ParsableCommand {
 
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
-    if session.isStream, format != .html { return try replayStream(session, to: sink) }
+    if session.isStream, format != .html, format != .perfetto {
+      return try replayStream(session, to: sink)
+    }
     // Lines of the timeline, or earlier reports, may be on the same terminal.
     session.showsProgress =
-      !output.quiet && (recordings.count < 2 && format != .jsonl || !output.isStandardOutput)
+      !output.quiet
+      && (recordings.count < 2 && format != .jsonl && format != .perfetto
+        || !output.isStandardOutput)
     var analysis: Analysis
     var picture: TimelinePicture?
     if format == .html {
       (analysis, picture) = try session.picture()
-    } else if format != .jsonl {
+    } else if format != .jsonl, format != .perfetto {
       analysis = try session.replay(timeline: nil)
     } else {
       // Whether the shadow can be trusted is known only at the end: where that is possible, the
@@ -133,12 +140,15 @@ struct Analyze: ParsableCommand {
       let shadowIsNotLive =
         try session.canReread
         && session.replay(timeline: nil).findings.contains { $0.rule == .trapWhileEnabled }
-      var lines = TimelineLines()
+      var lines: any TimelineWriter = format == .jsonl ? TimelineLines() : PerfettoTrace()
       var failure: ByteSinkError?
-      analysis = try session.replay(shadowIsNotLive: shadowIsNotLive) { entry in
-        guard failure == nil else { return }
-        do throws(ByteSinkError) { try sink.write(lines.line(entry)) } catch { failure = error }
+      func write(_ bytes: [UInt8]) {
+        guard failure == nil, !bytes.isEmpty else { return }
+        do throws(ByteSinkError) { try sink.write(bytes) } catch { failure = error }
       }
+      write(lines.begin())
+      analysis = try session.replay(shadowIsNotLive: shadowIsNotLive) { write(lines.add($0)) }
+      write(lines.end())
       if let failure { throw failure }
     }
     var document = try session.document(analysis)

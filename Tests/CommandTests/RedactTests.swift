@@ -59,7 +59,7 @@ struct RedactTests {
     let session = try Session(recording: path, vmlinux: corpus.vmlinux, generation: nil)
     var lines = TimelineLines()
     var text: [UInt8] = []
-    let analysis = try session.replay { entry in text += Array(lines.line(entry)) }
+    let analysis = try session.replay { entry in text += Array(lines.add(entry)) }
     for finding in analysis.findings {
       let line = "\(finding.rule.id) \(finding.level.word) \(finding.count) \(finding.statement)\n"
       text += Array(line.utf8)

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// How `analyze` shows its result.
 enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
-  case text, json, jsonl, html
+  case text, json, jsonl, html, perfetto
   // For CI systems: see MachineReport.
   case ktap, junit, sarif, github, kcidb, lava, csv
 }
