@@ -50,10 +50,11 @@ let package = Package(
       swiftSettings: settings),
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
+    .target(name: "Regression", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
     .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Replay", "Explorer", "Ptrauth"],
+      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
@@ -62,8 +63,8 @@ let package = Package(
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
-        "Report", "Probing", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth", "Bytes",
-        argumentParser,
+        "Report", "Regression", "Probing", "Replay", "Trace", "KernelImage", "Explorer",
+        "Ptrauth", "Bytes", argumentParser,
       ],
       swiftSettings: settings),
 
@@ -82,9 +83,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Replay", "Trace", "KernelImage", "Explorer", "Ptrauth",
-        "Bytes",
-        argumentParser,
+        "ptrauth-trace", "Report", "Regression", "Replay", "Trace", "KernelImage", "Explorer",
+        "Ptrauth", "Bytes", argumentParser,
       ],
       // Read and run where they lie.
       exclude: ["Browser", "Golden", "Validators"],

@@ -19,6 +19,8 @@ public struct Counters: Sendable, Hashable {
   /// Passes that switched keys. A lower bound: the entry loop re-enters without an event, and a
   /// run that ends with IRQ may not have entered.
   public var keySwitches: UInt64 = 0
+  /// Time between kvm_entry and kvm_exit, in ns, of the runs that have both.
+  public var guestTime: UInt64 = 0
   /// Loads and puts were not recorded: they are lower bounds, implied by other events.
   public var loadsAreLowerBounds = false
 

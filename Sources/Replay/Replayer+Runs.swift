@@ -101,6 +101,7 @@ extension Replayer {
     judge(run, atEntry: atEntry, atExit: atExit)
     moveModel(run, atEntry, atExit)
     if !run.isAccounted { account(run) }
+    if let exit = run.exit { vcpus[index].counters.guestTime &+= exit.time &- run.enter.time }
     if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost {
       vcpus[index].unansweredTrap = run.exit
     }

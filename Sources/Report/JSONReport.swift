@@ -5,12 +5,14 @@ import Replay
 ///
 ///     schema        "ptrauth-trace/analysis/1"
 ///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
-///                   lost {"<cpu>": count}, lostSamples, incomplete, sequenceBreaks, silentTails
+///                   lost {"<cpu>": count}, lostSamples, incomplete (the end is missing), eventsMissing (for
+///                   whatever reason), sequenceBreaks, silentTails
 ///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
 ///     verdict       findings | incomplete | clean | unusable
-///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters
+///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters (guestTime: ns
+///                   between kvm_entry and kvm_exit)
 ///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
 ///     findings      rule, title, level (proved | suspected), severity, correctness, count, first,
 ///                   last, statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
@@ -86,6 +88,7 @@ public enum JSONReport {
     }
     json.field("lostSamples", facts.lostSamples)
     json.field("incomplete", facts.isIncomplete)
+    json.field("eventsMissing", document.analysis.isIncomplete)
     json.field("sequenceBreaks", document.analysis.sequenceBreaks)
     json.key("silentTails")
     json.object { json in
@@ -142,6 +145,7 @@ public enum JSONReport {
       json.field("resets", c.resets)
       json.field("hostSaves", c.hostSaves)
       json.field("keySwitches", c.keySwitches)
+      json.field("guestTime", c.guestTime)
     }
     json.key("lowerBounds")
     json.array { json in

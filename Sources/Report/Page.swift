@@ -1,10 +1,13 @@
-/// Lays out text in 80 columns.
+/// Lays out text in columns: 80 for terminals.
 struct Page {
-  static let width = 80
+  let width: Int
   private(set) var text = ""
   let style: Style
 
-  init(_ style: Style) { self.style = style }
+  init(_ style: Style, width: Int = 80) {
+    self.style = style
+    self.width = width
+  }
 
   mutating func line(_ words: String = "") { text += words + "\n" }
 
@@ -19,7 +22,7 @@ struct Page {
     var current = first
     var isEmpty = true
     for word in words.split(separator: " ") {
-      if !isEmpty, current.count + 1 + word.count > Self.width {
+      if !isEmpty, current.count + 1 + word.count > width {
         line(current)
         current = indent
         isEmpty = true

@@ -1,0 +1,109 @@
+public import Ptrauth
+public import Replay
+
+/// What one recording says for a comparison: its verdict, its findings by rule, and its counters, summed
+/// over vCPUs.
+public struct Sample: Sendable {
+  /// The recording or the report it came from.
+  public var name: String
+  public var verdict: Analysis.Verdict
+  /// Events are missing, whatever else was found.
+  public var isIncomplete: Bool
+  /// What is compared: "6.1.0-56-arm64, 5.16 (G5)".
+  public var kernel: String
+  public var findings: [Found]
+  /// Rules that the recording cannot show.
+  public var hidden: Set<String>
+  public var counters: Counters
+  /// Time between kvm_entry and kvm_exit, in ns; nil where a report does not have it.
+  public var guestTime: UInt64?
+  public var redundantAccesses: UInt64
+
+  public struct Found: Sendable, Hashable {
+    public var rule: String
+    public var severity: Rule.Severity
+    public var level: String
+    public var isCorrectness: Bool
+    public var count: UInt64
+    public var statement: String
+
+    public init(
+      rule: String, severity: Rule.Severity, level: String, isCorrectness: Bool, count: UInt64,
+      statement: String
+    ) {
+      self.rule = rule
+      self.severity = severity
+      self.level = level
+      self.isCorrectness = isCorrectness
+      self.count = count
+      self.statement = statement
+    }
+  }
+
+  /// It can be compared at all.
+  public var isUsable: Bool { verdict != .unusable }
+
+  public init(
+    name: String, verdict: Analysis.Verdict, isIncomplete: Bool, kernel: String, findings: [Found],
+    hidden: Set<String>, counters: Counters, guestTime: UInt64?, redundantAccesses: UInt64
+  ) {
+    self.name = name
+    self.verdict = verdict
+    self.isIncomplete = isIncomplete
+    self.kernel = kernel
+    self.findings = findings
+    self.hidden = hidden
+    self.counters = counters
+    self.guestTime = guestTime
+    self.redundantAccesses = redundantAccesses
+  }
+
+  public init(name: String, kernel: String, _ analysis: Analysis) {
+    var counters = Counters()
+    for vcpu in analysis.vcpus {
+      counters.add(vcpu.counters, hasFeature: vcpu.feature != .none && vcpu.feature != .partial)
+    }
+    self.init(
+      name: name, verdict: analysis.verdict, isIncomplete: analysis.isIncomplete, kernel: kernel,
+      findings: analysis.findings.map {
+        Found(
+          rule: $0.rule.id, severity: $0.rule.severity, level: $0.level.word,
+          isCorrectness: $0.rule.isCorrectness, count: $0.count, statement: $0.statement)
+      }, hidden: Set(analysis.notObservable.map(\.rule.id)), counters: counters,
+      guestTime: counters.guestTime,
+      redundantAccesses: analysis.findings.filter {
+        !$0.rule.isCorrectness && $0.rule != .lazyThrash
+      }
+      .reduce(0) { $0 + ($1.cost?.accesses ?? 0) })
+  }
+
+  /// An input that could not be read.
+  public init(unreadable name: String) {
+    self.init(
+      name: name, verdict: .unusable, isIncomplete: true, kernel: "", findings: [], hidden: [],
+      counters: Counters(), guestTime: nil, redundantAccesses: 0)
+  }
+}
+
+extension Counters {
+  /// - Parameter hasFeature: traps of a vCPU without ptrauth get an UNDEF in every scheme: they are no cost
+  ///   of the key switch, and are not counted.
+  package mutating func add(_ other: Counters, hasFeature: Bool) {
+    loads += other.loads
+    puts += other.puts
+    runs += other.runs
+    knownRuns += other.knownRuns
+    enabledRuns += other.enabledRuns
+    if hasFeature {
+      instructionTraps += other.instructionTraps
+      registerTraps += other.registerTraps
+      hiddenTraps += other.hiddenTraps
+    }
+    undefs += other.undefs
+    resets += other.resets
+    hostSaves += other.hostSaves
+    keySwitches += other.keySwitches
+    guestTime += other.guestTime
+    loadsAreLowerBounds = loadsAreLowerBounds || other.loadsAreLowerBounds
+  }
+}

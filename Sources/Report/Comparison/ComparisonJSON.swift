@@ -1,0 +1,94 @@
+import Ptrauth
+import Regression
+import Replay
+
+/// `compare --format json`: one document.
+///
+///     schema      "ptrauth-trace/comparison/1"
+///     verdict     regression | no regression | cannot judge; reason: a sentence
+///     base, new   [{name, kernel, verdict, eventsMissing}]
+///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
+///                 {recordings, count}, statement, baseIsBlind
+///     rates       metric, words, base and new (one value a recording), baseMedian, newMedian, ratio (null:
+///                 nothing to divide by), p (null: fewer than 4 a side), significant, lowerBound
+///     thresholds  condition, crossed (null: nothing to measure)
+public enum ComparisonJSON {
+  public static func render(_ report: ComparisonReport) -> [UInt8] {
+    var json = JSONWriter(pretty: true)
+    let comparison = report.comparison
+    json.object { json in
+      json.field("schema", "ptrauth-trace/comparison/1")
+      json.field("verdict", report.verdict.rawValue)
+      json.field("reason", report.sentence)
+      for (side, samples) in [("base", comparison.base), ("new", comparison.new)] {
+        json.key(side)
+        json.array { json in
+          for sample in samples {
+            json.object { json in
+              json.field("name", sample.name)
+              json.field("kernel", sample.kernel)
+              json.field("verdict", sample.verdict.word)
+              json.field("eventsMissing", sample.isIncomplete)
+            }
+          }
+        }
+      }
+      json.key("findings")
+      json.array { json in
+        for change in comparison.findings { json.object { finding(change, &$0) } }
+      }
+      json.key("rates")
+      json.array { json in for rate in comparison.rates { json.object { self.rate(rate, &$0) } } }
+      json.key("thresholds")
+      json.array { json in
+        for threshold in report.thresholds {
+          json.object { json in
+            json.field("condition", threshold.description)
+            json.field("crossed", comparison.crosses(threshold))
+          }
+        }
+      }
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  private static func finding(
+    _ change: Regression.Comparison.FindingChange, _ json: inout JSONWriter
+  ) {
+    json.field("rule", change.rule)
+    json.field("change", change.kind.rawValue)
+    json.field("severity", change.severity.name)
+    json.field("correctness", change.isCorrectness)
+    for (side, counts) in [("base", change.base), ("new", change.new)] {
+      json.key(side)
+      json.object { json in
+        json.field("recordings", counts.recordings)
+        json.field("count", counts.count)
+      }
+    }
+    json.field("statement", change.statement)
+    json.field("baseIsBlind", change.baseIsBlind)
+  }
+
+  private static func rate(_ rate: Regression.Comparison.Rate, _ json: inout JSONWriter) {
+    func number(_ value: Double?, _ json: inout JSONWriter) {
+      if let value, value.isFinite { json.value(value) } else { json.null() }
+    }
+    json.field("metric", rate.metric.name)
+    json.field("words", rate.metric.words)
+    for (side, values) in [("base", rate.base), ("new", rate.new)] {
+      json.key(side)
+      json.array { json in for value in values { number(value, &json) } }
+    }
+    for (name, value) in [
+      ("baseMedian", rate.baseMedian), ("newMedian", rate.newMedian), ("ratio", rate.ratio),
+      ("p", rate.p),
+    ] {
+      json.key(name)
+      number(value, &json)
+    }
+    json.field("significant", rate.isSignificant)
+    json.field("lowerBound", rate.isLowerBound)
+  }
+}

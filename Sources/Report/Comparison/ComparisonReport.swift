@@ -1,0 +1,105 @@
+public import Ptrauth
+public import Regression
+import Replay
+
+/// A comparison with what was asked of it: what every format of it shows.
+public struct ComparisonReport: Sendable {
+  public var comparison: Regression.Comparison
+  public var failOn: Rule.Severity?
+  public var thresholds: [Threshold]
+  /// For `#regzbot introduced:`: a range or a commit.
+  public var introduced: String?
+
+  public init(
+    _ comparison: Regression.Comparison, failOn: Rule.Severity?, thresholds: [Threshold],
+    introduced: String? = nil
+  ) {
+    self.comparison = comparison
+    self.failOn = failOn
+    self.thresholds = thresholds
+    self.introduced = introduced
+  }
+
+  public enum Verdict: String, Sendable {
+    case regression = "regression"
+    case none = "no regression"
+    case cannotJudge = "cannot judge"
+  }
+
+  /// A regression is one whatever else is missing; without one, missing events are no pass. With a side of
+  /// which nothing can be said, nothing is new.
+  public var verdict: Verdict {
+    guard comparison.base.contains(where: \.isUsable), comparison.new.contains(where: \.isUsable)
+    else { return .cannotJudge }
+    if !comparison.regressions(failOn).isEmpty || !crossed.isEmpty { return .regression }
+    return comparison.unfit.isEmpty && undecided.isEmpty ? .none : .cannotJudge
+  }
+
+  public var crossed: [Threshold] { thresholds.filter { comparison.crosses($0) == true } }
+  /// Thresholds on a rate that one side does not have.
+  public var undecided: [Threshold] { thresholds.filter { comparison.crosses($0) == nil } }
+
+  /// The verdict with its reasons.
+  var sentence: String {
+    switch verdict {
+    case .regression:
+      let rules = comparison.regressions(failOn).map { "\($0.rule) is new" }
+      return (rules + crossed.map { "\($0)" }).joined(separator: "; ")
+    case .none:
+      let moved = comparison.rates.filter(\.isSignificant).map(\.metric.name)
+      return moved.isEmpty
+        ? "no new finding" : "no new finding; rates that moved: " + moved.joined(separator: ", ")
+    case .cannotJudge:
+      return
+        (comparison.unfit.map {
+          "\($0.name) " + ($0.isUsable ? "misses events" : "cannot be used")
+        } + undecided.map { "nothing to measure for \($0)" }).joined(separator: "; ")
+    }
+  }
+
+  /// "proved by p < 0.05", in the words of a column.
+  static func confidence(_ rate: Regression.Comparison.Rate) -> String {
+    guard let p = rate.p else {
+      return rate.base.count == 1 && rate.new.count == 1
+        ? "single comparison" : "not tested: \(rate.base.count) vs \(rate.new.count)"
+    }
+    return (rate.isSignificant ? "p=" : "~ p=") + decimals(p, 3)
+      + " n=\(rate.base.count)+\(rate.new.count)"
+  }
+
+  static func value(_ value: Double?, _ rate: Regression.Comparison.Rate) -> String {
+    guard let value else { return "-" }
+    return (rate.isLowerBound ? ">=" : "") + significant(value)
+  }
+
+  static func ratio(_ rate: Regression.Comparison.Rate) -> String {
+    if let ratio = rate.ratio { return decimals(ratio, 2) }
+    return rate.newMedian == nil || rate.baseMedian == nil ? "-" : "from 0"
+  }
+
+  /// Four significant digits, without an exponent for what is usual here.
+  static func significant(_ value: Double) -> String {
+    switch value {
+    case 1000...: decimals(value, 0)
+    case 100...: decimals(value, 1)
+    case 10...: decimals(value, 2)
+    default: decimals(value, 3)
+    }
+  }
+
+  /// A number that is not negative, rounded to so many decimals.
+  static func decimals(_ value: Double, _ count: Int) -> String {
+    var scale = 1.0
+    for _ in 0..<count { scale *= 10 }
+    let scaled = (value * scale).rounded()
+    guard scaled < 1e15 else { return "\(value)" }
+    let digits = String(UInt64(max(0, scaled)))
+    guard count > 0 else { return digits }
+    let filled = String(repeating: "0", count: max(0, count + 1 - digits.count)) + digits
+    return filled.dropLast(count) + "." + filled.suffix(count)
+  }
+
+  static func counts(_ side: (recordings: Int, count: UInt64), of total: Int) -> String {
+    "\(side.recordings) of \(total)" + (side.count > 0 ? " (\(counted(side.count, "time")))" : "")
+  }
+}

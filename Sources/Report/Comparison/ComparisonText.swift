@@ -1,0 +1,103 @@
+import Ptrauth
+import Regression
+import Replay
+
+/// A comparison for a mailing list: 72 columns, no colours unless asked for.
+public enum ComparisonText {
+  static let width = 72
+
+  public static func render(_ report: ComparisonReport, style: Style) -> String {
+    var page = Page(style, width: width)
+    let comparison = report.comparison
+    let word = report.verdict.rawValue.uppercased()
+    let coloured =
+      switch report.verdict {
+      case .regression: style.red(word)
+      case .none: style.green(word)
+      case .cannotJudge: style.yellow(word)
+      }
+    if style.isColoured {
+      page.line("\(coloured): \(report.sentence)")
+    } else {
+      page.paragraph("", "\(word): \(report.sentence)")
+    }
+    page.line()
+    side("base", comparison.base, &page)
+    side("new", comparison.new, &page)
+    findings(comparison, &page)
+    rates(report, &page)
+    if let introduced = report.introduced {
+      page.line()
+      page.line("#regzbot introduced: \(introduced)")
+      page.line("#regzbot title: KVM: arm64: ptrauth: \(report.sentence)")
+    }
+    return page.text
+  }
+
+  private static func side(_ name: String, _ samples: [Sample], _ page: inout Page) {
+    var kernels: [String] = []
+    for sample in samples where !kernels.contains(sample.kernel) && !sample.kernel.isEmpty {
+      kernels.append(sample.kernel)
+    }
+    page.paragraph(
+      name.padded(6),
+      counted(UInt64(samples.count), "recording") + (kernels.isEmpty ? "" : "; ")
+        + kernels.joined(separator: "; "))
+    for sample in samples {
+      page.paragraph(
+        "        ",
+        "\(sample.name): \(sample.verdict.word)"
+          + (sample.isUsable && sample.isIncomplete ? ", events are missing" : ""))
+    }
+  }
+
+  private static func findings(_ comparison: Regression.Comparison, _ page: inout Page) {
+    page.heading("Findings")
+    if comparison.findings.isEmpty { page.line("  none on either side") }
+    for change in comparison.findings {
+      page.line(
+        "  " + change.kind.rawValue.padded(11) + change.rule.padded(24)
+          + (change.isCorrectness ? change.severity.name : "cost"))
+      page.paragraph(
+        "      ",
+        "base \(ComparisonReport.counts(change.base, of: comparison.base.count)), "
+          + "new \(ComparisonReport.counts(change.new, of: comparison.new.count))"
+          + (change.kind == .new && change.baseIsBlind
+            ? "; the base cannot show this rule, the fault may be older" : "")
+          + (change.kind == .unseen ? "; the new side cannot show this rule" : ""))
+      if change.kind == .new, change.isCorrectness {
+        page.paragraph("      ", change.statement + ".")
+      }
+    }
+  }
+
+  private static func rates(_ report: ComparisonReport, _ page: inout Page) {
+    let rates = report.comparison.rates
+    guard !rates.isEmpty else { return }
+    page.heading(
+      "Rates (medians)".padded(24) + "base".right(10) + "new".right(10) + "ratio".right(8))
+    for rate in rates {
+      page.line(
+        "  " + rate.metric.name.padded(22)
+          + ComparisonReport.value(rate.baseMedian, rate).right(10)
+          + ComparisonReport.value(rate.newMedian, rate).right(10)
+          + ComparisonReport.ratio(rate).right(8) + "  " + ComparisonReport.confidence(rate))
+    }
+    let isTested = rates.contains { $0.p != nil }
+    page.paragraph(
+      "  ",
+      (isTested
+        ? "p: Mann-Whitney U, two-sided; ~ is no difference at 0.05."
+        : "Fewer than \(MannWhitney.leastRuns) recordings a side: the rates are not tested.")
+        + " >= is a lower bound: the entry loop re-enters without an event.")
+    for threshold in report.thresholds {
+      let words =
+        switch report.comparison.crosses(threshold) {
+        case true?: "crossed"
+        case false?: "kept"
+        case nil: "nothing to measure"
+        }
+      page.line("  --fail-if \(threshold): \(words)")
+    }
+  }
+}

@@ -1,0 +1,164 @@
+import ArgumentParser
+import Bytes
+import Ptrauth
+import Regression
+import Replay
+import Report
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Compare recordings of two kernels: findings that are new, rates that moved.",
+    usage: "ptrauth-trace compare [options] BASE... -- NEW...",
+    discussion: """
+      Each input is a recording, or a report of `analyze --format json`. Correctness findings are new, gone or \
+      the same; rates are compared by their medians, and tested (Mann-Whitney U) from 4 inputs a side.
+
+      Examples:
+        ptrauth-trace compare good.data -- new.data
+        ptrauth-trace compare base/*.json -- new/*.json --format markdown
+        ptrauth-trace compare --fail-if 'redundant-share>1.1' a1.dat a2.dat -- b1.dat b2.dat
+        ptrauth-trace compare --regzbot v6.9..v6.10 old.data -- new.data
+
+      --fail-if METRIC>NUMBER looks at the ratio new/base; +10% is 1.1, -20% is 0.8; new.METRIC>NUMBER at the \
+      new side's median. From 4 inputs a side a ratio counts only if p < 0.05. The metrics are \
+      \(Metric.all.map(\.name).joined(separator: ", ")).
+
+      Exit codes: 0 no regression; 1 a new correctness finding of severity --fail-on or above, or a threshold is \
+      crossed; 2 an input cannot be used or misses events; 64 usage.
+      """)
+
+  @Argument(
+    parsing: .captureForPassthrough,
+    help: ArgumentHelp(
+      "Recordings or JSON reports of the kernel to compare with; after --, those of the one in question.",
+      valueName: "BASE... -- NEW"),
+    completion: .file())
+  var inputs: [String]
+
+  /// What stands before and after `--`.
+  private var sides: (base: [String], new: [String]) {
+    guard let terminator = inputs.firstIndex(of: "--") else { return (inputs, []) }
+    return (Array(inputs[..<terminator]), Array(inputs[(terminator + 1)...]))
+  }
+
+  @Option(help: "text (72 columns, for a mailing list), markdown, json or html.")
+  var format = Format.text
+
+  @Option(
+    name: .customLong("fail-if"),
+    help: ArgumentHelp(
+      "Also a regression: 'redundant-share>1.1'. May be given again.", valueName: "condition"))
+  var failIf: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Add regzbot's lines to the text: a range (v6.9..v6.10) or a commit.", valueName: "range"))
+  var regzbot: String?
+
+  @Option(help: "The base's vmlinux, where it is not found.", completion: .file())
+  var baseVmlinux: String?
+
+  @Option(help: "The new side's vmlinux, where it is not found.", completion: .file())
+  var newVmlinux: String?
+
+  @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case text, markdown, json, html }
+
+  func validate() throws {
+    let (base, new) = sides
+    if let option = (base + new).first(where: { $0.hasPrefix("-") && $0 != "-" }) {
+      throw ValidationError("\(option): options go before the first recording")
+    }
+    if base.isEmpty || new.isEmpty {
+      throw ValidationError("give recordings or reports on both sides of --: BASE... -- NEW...")
+    }
+    _ = try thresholds()
+    if let regzbot, regzbot.isEmpty || regzbot.contains(where: \.isWhitespace) {
+      throw ValidationError("--regzbot takes a range (v6.9..v6.10) or a commit, without spaces")
+    }
+  }
+
+  private func thresholds() throws -> [Threshold] {
+    try failIf.map { text in
+      do throws(ThresholdError) { return try Threshold(text) } catch {
+        throw ValidationError("--fail-if \(error)")
+      }
+    }
+  }
+
+  func run() throws {
+    let thresholds = try thresholds()
+    try verdict.exitCode.run {
+      var pictures: [(side: String, document: Document)] = []
+      let base = read(sides.base, "base", baseVmlinux, &pictures)
+      let new = read(sides.new, "new", newVmlinux, &pictures)
+      let report = ComparisonReport(
+        Comparison(base: base, new: new), failOn: verdict.failOn.severity, thresholds: thresholds,
+        introduced: regzbot)
+      let sink = try ByteSink(path: output.output)
+      switch format {
+      case .text:
+        try sink.write(
+          ComparisonText.render(report, style: Style(isColoured: output.isColoured)))
+      case .markdown: try sink.write(ComparisonMarkdown.render(report))
+      case .json: try sink.write(ComparisonJSON.render(report))
+      case .html: try sink.write(ComparisonHTML.render(report, pictures: pictures))
+      }
+      try sink.flush()
+      switch report.verdict {
+      case .regression: return .findings
+      case .none: return .clean
+      case .cannotJudge: return .cannotJudge
+      }
+    }
+  }
+
+  /// Every input of a side; one that cannot be read is said, and stands for a recording that nothing can be
+  /// said of. The first recording of each side is drawn.
+  private func read(
+    _ paths: [String], _ side: String, _ vmlinux: String?,
+    _ pictures: inout [(side: String, document: Document)]
+  ) -> [Sample] {
+    var samples: [Sample] = []
+    for path in paths {
+      do throws(Problem) {
+        if let reports = try ReportFile.read(path) {
+          samples += reports
+          continue
+        }
+        let session = try Session(recording: path, vmlinux: vmlinux, generation: nil)
+        let isDrawn = format == .html && !pictures.contains { $0.side == side }
+        var document: Document
+        if isDrawn {
+          let (analysis, picture) = try session.picture()
+          document = try session.document(analysis)
+          document.picture = picture
+          pictures.append((side, document))
+        } else {
+          document = try session.document(try session.replay(timeline: nil))
+        }
+        if !output.quiet {
+          for warning in document.recording.warnings {
+            ProcessState.complain("ptrauth-trace: warning: \(path): \(warning)")
+          }
+        }
+        samples.append(
+          Sample(name: path, kernel: document.kernelLabel, document.analysis))
+      } catch {
+        ProcessState.complain("ptrauth-trace: \(error.sentence)")
+        samples.append(Sample(unreadable: path))
+      }
+    }
+    return samples
+  }
+}
+
+extension Document {
+  /// "6.1.0-56-arm64, scheme 5.16 (G5)".
+  fileprivate var kernelLabel: String {
+    [recording.osRelease, kernel.generation.map { "scheme \($0.name) (\($0.id))" }]
+      .compactMap(\.self).joined(separator: ", ")
+  }
+}

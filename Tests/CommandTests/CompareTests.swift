@@ -1,0 +1,214 @@
+import ArgumentParser
+import FoundationEssentials
+import Glibc
+import Regression
+import Report
+import Testing
+
+@testable import ptrauth_trace
+
+/// `compare` as a user runs it.
+struct CompareTests {
+  private struct Shape: Decodable {
+    struct Finding: Decodable {
+      var rule: String
+      var change: String
+      var correctness: Bool
+    }
+    struct Rate: Decodable {
+      var metric: String
+      var baseMedian: Double?
+      var newMedian: Double?
+      var ratio: Double?
+      var p: Double?
+      var significant: Bool
+      var lowerBound: Bool
+    }
+    struct Threshold: Decodable {
+      var condition: String
+      var crossed: Bool?
+    }
+    var schema: String
+    var verdict: String
+    var findings: [Finding]
+    var rates: [Rate]
+    var thresholds: [Threshold]
+
+    func change(_ rule: String) -> String? { findings.first { $0.rule == rule }?.change }
+    func ratio(_ metric: String) -> Double? { rates.first { $0.metric == metric }?.ratio }
+    var news: [String] { findings.filter { $0.correctness && $0.change == "new" }.map(\.rule) }
+  }
+
+  private func run(_ arguments: [String]) throws -> (code: Int32, bytes: [UInt8]) {
+    let path = "/tmp/ptrauth-trace-compare-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    defer { unsafe unlink(path) }
+    let command = try Compare.parse(["-q", "-o", path] + arguments)
+    do {
+      try command.run()
+      return (0, Corpus.bytes(path))
+    } catch let exit as ExitCode {
+      return (exit.rawValue, Corpus.bytes(path))
+    }
+  }
+
+  private func text(_ arguments: [String]) throws -> String {
+    String(decoding: try run(arguments).bytes, as: UTF8.self)
+  }
+
+  private func compare(_ arguments: [String]) throws -> (code: Int32, report: Shape) {
+    let (code, bytes) = try run(["--format", "json"] + arguments)
+    return (code, try JSONDecoder().decode(Shape.self, from: Data(bytes)))
+  }
+
+  private let good = Corpus.traces[1].recording
+  private let faulty = Corpus.traces[2].recording
+  private let stock = Corpus.traces[0].recording
+
+  @Test func theSameTwiceIsNoRegression() throws {
+    let (code, report) = try compare([good, "--", good])
+    #expect(code == 0 && report.verdict == "no regression" && report.news.isEmpty)
+    #expect(report.rates.allSatisfy { $0.ratio == 1 && !$0.significant })
+    #expect(report.rates.count == Metric.all.count)
+  }
+
+  @Test func aFaultIsNewAndAFixIsGone() throws {
+    let (code, report) = try compare([good, "--", faulty])
+    #expect(code == 1 && report.verdict == "regression")
+    #expect(report.news == ["missed-host-save"])
+    let (back, fixed) = try compare([faulty, "--", good])
+    #expect(back == 0 && fixed.change("missed-host-save") == "gone")
+    let (still, same) = try compare([faulty, "--", faulty])
+    #expect(still == 0 && same.change("missed-host-save") == "same")
+    #expect(try compare(["--fail-on", "none", good, "--", faulty]).code == 0)
+  }
+
+  /// A JSON report says the same as its recording.
+  @Test func reportsStandForRecordings() throws {
+    let path = "/tmp/ptrauth-trace-report-\(getpid()).json"
+    Corpus.write(try CommandRun([faulty, "--format", "json"]).output, to: path)
+    defer { unsafe unlink(path) }
+    let both = path + ".both"
+    Corpus.write(try CommandRun([good, faulty, "--format", "json"]).output, to: both)
+    defer { unsafe unlink(both) }
+    let (code, report) = try compare([path, "--", faulty])
+    #expect(code == 0 && report.change("missed-host-save") == "same")
+    #expect(report.rates.allSatisfy { $0.ratio == 1 })
+    let (several, array) = try compare([good, "--", both])
+    #expect(several == 1 && array.news == ["missed-host-save"])
+    // Cut in the middle: no report, and no pass.
+    Corpus.write(Array(Corpus.bytes(path).prefix(2000)), to: path)
+    #expect(try compare([path, "--", good]).code == 2)
+  }
+
+  @Test func whatCannotBeJudgedIsNoPass() throws {
+    #expect(try compare([good, "--", "/nonexistent"]).code == 2)
+    #expect(try compare(["/nonexistent", "--", good]).code == 2)
+    #expect(try compare(["/nonexistent", "--", faulty]).code == 2, "new against nothing")
+    #expect(try compare(["--exit-code", "bisect", good, "--", "/nonexistent"]).code == 125)
+    #expect(try compare(["--exit-code", "kselftest", good, "--", "/nonexistent"]).code == 4)
+    // A recording with lost events is no pass, but its findings count.
+    let path = "/tmp/ptrauth-trace-lossy-\(getpid()).json"
+    defer { unsafe unlink(path) }
+    for (document, code) in [
+      (Documents.incomplete(Documents.clean), 2), (Documents.incomplete(Documents.faulty), 1),
+    ] {
+      Corpus.write(JSONReport.render(document), to: path)
+      #expect(try compare([good, "--", path]).code == Int32(code))
+    }
+  }
+
+  @Test func thresholdsMakeARegression() throws {
+    let (code, report) = try compare([
+      "--fail-if", "switches-per-run>+1000%", "--fail-if", "new.switches-per-run>0.01", good, "--",
+      good,
+    ])
+    #expect(code == 1 && report.verdict == "regression")
+    #expect(report.thresholds.map(\.crossed) == [false, true])
+  }
+
+  @Test(arguments: [
+    ["a"], ["--", "b"], ["--fail-if", "nonsense>1", "a", "--", "b"], ["a", "--", "b", "--quiet"],
+    ["--regzbot", "a b", "a", "--", "b"],
+    ["--format", "xml", "a", "--", "b"],
+  ])
+  func usageErrors(arguments: [String]) {
+    do {
+      _ = try Compare.parse(arguments)
+      Issue.record("accepted")
+    } catch {
+      #expect(Compare.exitCode(for: error).rawValue == 64)
+    }
+  }
+
+  /// A mail: 72 columns but for names that cannot be broken, and regzbot's line on a line of its own.
+  @Test func theTextIsAMail() throws {
+    let mail = try text(["--regzbot", "v5.1..v5.2", good, "--", faulty])
+    let lines = mail.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(lines.first?.hasPrefix("REGRESSION: missed-host-save is new") == true)
+    let wide = lines.filter {
+      $0.count > 72 && !$0.contains(Corpus.root) && !$0.hasPrefix("#regzbot")
+    }
+    #expect(wide.isEmpty)
+    let at = try #require(lines.firstIndex(of: "#regzbot introduced: v5.1..v5.2"))
+    #expect(lines[at - 1].isEmpty)
+    #expect(mail.contains("single comparison") && mail.contains(">="))
+  }
+
+  @Test func markdownAndHTML() throws {
+    let markdown = try text(["--format", "markdown", good, "--", faulty])
+    #expect(markdown.hasPrefix("### ptrauth-trace: regression"))
+    #expect(
+      markdown.contains("| **new** | `missed-host-save` | critical | 0 of 1 | 1 of 1 (375 times) |")
+    )
+    let page = try text(["--format", "html", good, "--", faulty])
+    #expect(page.ranges(of: "<section class=\"timeline\">").count == 2)
+  }
+
+  // MARK: On the recordings with planted faults
+
+  static let shared = Corpus.shared + "/"
+  static let faults: [String: String] = [
+    "enable-without-feature": "switch-without-feature",
+    "exit-skips-guest-save": "missed-guest-save",
+    "load-keeps-enable": "stale-enable", "migration-keeps-enable": "stale-enable",
+    "trap-skips-host-save": "missed-host-save",
+  ]
+
+  private func kernel(_ recording: String) -> String {
+    Self.shared + "kernels/\(recording.split(separator: "/")[0])/vmlinux.slim.xz"
+  }
+
+  private func pair(_ base: String, _ new: String) throws -> (code: Int32, report: Shape) {
+    try compare([
+      "--base-vmlinux", kernel(base), "--new-vmlinux", kernel(new),
+      Self.shared + base + "/perf.data", "--", Self.shared + new + "/perf.data",
+    ])
+  }
+
+  @Test(
+    .enabled(if: Corpus.hasShared, "../shared/recordings is not there"),
+    arguments: faults.keys.sorted())
+  func everyPlantedFaultIsNew(fault: String) throws {
+    let (code, report) = try pair("v7/good", "v7/" + fault)
+    #expect(code == 1)
+    #expect(report.news.contains(Self.faults[fault] ?? ""), "\(report.news)")
+  }
+
+  @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
+  func twoGoodRunsDifferInNothingThatCounts() throws {
+    let (code, report) = try pair("v7/good", "v7/good-two-vmms")
+    #expect(code == 0 && report.news.isEmpty && !report.rates.contains { $0.significant })
+  }
+
+  /// 6.12 sets the bits and saves the host's keys at every load: no traps, more switches and saves.
+  @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
+  func lazyAgainstEagerIsATrade() throws {
+    let (code, report) = try pair("deb-6.1/good", "deb-6.12/good")
+    #expect(code == 0, "a trade, no regression")
+    #expect(report.ratio("traps-per-second") == 0)
+    #expect((report.ratio("switches-per-run") ?? 0) > 1.1)
+    #expect((report.ratio("host-saves-per-load") ?? 0) > 1)
+    let (back, reverse) = try pair("deb-6.12/good", "deb-6.1/good")
+    #expect(back == 0 && (reverse.ratio("switches-per-run") ?? 9) < 0.9)
+  }
+}
