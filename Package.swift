@@ -73,7 +73,8 @@ let package = Package(
     .testTarget(
       name: "ExplorerTests", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
-    .testTarget(name: "KernelImageTests", dependencies: ["KernelImage"], swiftSettings: settings),
+    .testTarget(
+      name: "KernelImageTests", dependencies: ["KernelImage", "Ptrauth"], swiftSettings: settings),
     .testTarget(
       name: "ProbingTests", dependencies: ["Probing", "KernelImage", "Bytes"],
       swiftSettings: settings),

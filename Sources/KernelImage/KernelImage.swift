@@ -158,3 +158,43 @@ public final class KernelImage {
         + "package or a build with CONFIG_DEBUG_INFO")
   }
 }
+
+extension KernelImage {
+  /// Bytes of a loaded section from a link-time address; nil unless all of them are in the file.
+  func data(at address: UInt64, count: UInt64) -> [UInt8]? {
+    guard let count = Int(exactly: count), count <= 64 << 20 else { return nil }
+    let section = elf.sections.first {
+      $0.isLoaded && $0.hasBytes && $0.address <= address && address - $0.address < $0.size
+    }
+    guard let section else { return nil }
+    let start = Int(address - section.address)
+    return elf.withBytes(of: section) { bytes -> [UInt8]? in
+      guard start <= bytes.count, count <= bytes.count - start else { return nil }
+      return unsafe [UInt8](UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))
+    }.flatMap(\.self)
+  }
+
+  /// All MRS and MSR of key registers in the code, ascending.
+  func keyAccesses() -> [(address: UInt64, word: UInt32)] {
+    var found: [(address: UInt64, word: UInt32)] = []
+    for section in elf.sections where section.isLoaded && section.isExecutable && section.hasBytes {
+      let inSection = elf.withBytes(of: section) { bytes -> [(address: UInt64, word: UInt32)] in
+        var found: [(address: UInt64, word: UInt32)] = []
+        var offset = Int((4 - section.address % 4) % 4)
+        while offset + 4 <= bytes.count {
+          let word = unsafe UInt32(
+            littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
+          if word & 0xffdf_f000 == 0xd518_2000,
+            KeyInstruction.isKeyRead(word) || KeyInstruction.isKeyWrite(word)
+          {
+            found.append((section.address &+ UInt64(offset), word))
+          }
+          offset += 4
+        }
+        return found
+      }
+      found += inSection ?? []
+    }
+    return found.sorted { $0.address < $1.address }
+  }
+}

@@ -23,6 +23,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case notLinked
     /// No symbol table.
     case noSymbols
+    /// Built without KVM.
+    case noKVM
     /// Neither BTF nor DWARF.
     case noTypes
     /// A member path that does not follow `type.member[index].member`.

@@ -125,6 +125,11 @@ import Glibc
     return name(of: labels[index])
   }
 
+  /// The nearest NOTYPE symbol of a code section at or below `address`.
+  func nearestLabel(below address: UInt64) -> String? {
+    last(in: labels, atOrBelow: address).map { name(of: labels[$0]) }
+  }
+
   /// FUNC symbols called `name`, or a part the compiler split from it (`name.isra.0`, `name.cold`).
   func functions(called name: String) -> [KernelFunctionSymbol] {
     let wanted = Array(name.utf8)

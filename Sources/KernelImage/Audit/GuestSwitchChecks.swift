@@ -1,0 +1,438 @@
+import Ptrauth
+
+/// S2, S3 and S5 to S7 for one copy of __guest_enter and __guest_exit.
+struct GuestSwitchChecks {
+  let subject: AuditSubject
+  let copy: AuditSubject.Copy
+
+  private var slotDistances: Offsets? { subject.offsets }
+
+  /// Paths that end as they should and touch keys, in a stable order.
+  static func switching(_ result: PathWalk.Result, _ kinds: [WalkEnd.Kind]) -> [WalkEnd] {
+    result.ends.filter { kinds.contains($0.kind) && $0.state.touchesKeys }.inOrder
+  }
+
+  var enterEnds: [WalkEnd] { Self.switching(copy.enterWalk, [.exceptionReturn]) }
+  var exitEnds: [WalkEnd] {
+    copy.exitWalk.ends.filter { $0.kind != .traps && $0.state.touchesKeys }.inOrder
+  }
+
+  var checks: [CodeCheck] { enter() + exit() }
+
+  // MARK: entry
+
+  private func enter() -> [CodeCheck] {
+    let place = copy.place("__guest_enter")
+    let ends = enterEnds
+    guard !ends.isEmpty else {
+      return [unreached(place, copy.enter, copy.enterWalk, .missedGuestRestore, "restores")]
+    }
+    var checks = [restored(ends, place, .missedGuestRestore, from: expectedGuest(argument: 0))]
+    if checks[0].outcome != .fail || !isEmptyRestore(ends) {
+      checks.append(
+        restoreBase(
+          ends, place, expected: expectedGuest(argument: 0).map { [$0] },
+          named: "the guest's context",
+          rule: .missedGuestRestore))
+    }
+    checks.append(unsynchronizedEnter(ends, place))
+    checks.append(guestRegistersLoaded(ends, place))
+    return checks
+  }
+
+  /// The ten writes are there, but no path comes to them; or there are none.
+  private func unreached(
+    _ place: String, _ function: KernelFunctionSymbol, _ walk: PathWalk.Result, _ rule: Rule,
+    _ verb: String
+  ) -> CodeCheck {
+    let group = subject.inventory.group(at: function)
+    guard walk.isComplete else {
+      return CodeCheck(.keySet, .cannotJudge, at: place, "too many paths to follow")
+    }
+    return CodeCheck(
+      .keySet, .fail, at: place,
+      group == nil
+        ? "no key register is touched"
+        : "no path \(verb) keys: the code is not reached, whatever alternatives are patched in",
+      rule: rule, lines: subject.lines(group.map { Array($0.addresses.prefix(24)) } ?? []))
+  }
+
+  private func isEmptyRestore(_ ends: [WalkEnd]) -> Bool {
+    ends.allSatisfy { restoreMap($0.state).words.isEmpty }
+  }
+
+  /// Which word each key register was last written from.
+  func restoreMapBase(_ state: WalkState) -> Address? { restoreMap(state).base }
+
+  private func restoreMap(_ state: WalkState) -> SlotMap {
+    var map = SlotMap(subject.offsets)
+    for key in KeyRegister.allCases {
+      if case .address(let address) = state.keys[key.rawValue], address.offset == 0,
+        case .word(let word) = address.symbol
+      {
+        map.add(key, word)
+      }
+    }
+    return map
+  }
+
+  private func expectedGuest(argument: UInt8) -> Address? {
+    subject.offsets.map {
+      Address(symbol: .argument(argument), offset: $0.context + $0.slots[0])
+    }
+  }
+
+  private func restored(
+    _ ends: [WalkEnd], _ place: String, _ missing: Rule, from expected: Address?
+  ) -> CodeCheck {
+    for end in ends {
+      let state = end.state
+      if restoresOwnSlots(state) { continue }  // the wrong context: S3
+      let map = restoreMap(state)
+      let mistakes = map.mistakes.map { mistake -> SlotMap.Mistake in
+        var mistake = mistake
+        if mistake.instead == nil, state.wrote(mistake.register) { mistake.instead = .elsewhere }
+        return mistake
+      }
+      guard !mistakes.isEmpty else { continue }
+      let names = Set(mistakes.map(\.register))
+      let wrote = KeyRegister.allCases.filter { state.wrote($0) }
+      if wrote.isEmpty {
+        return CodeCheck(
+          .keySet, .fail, at: place, "no key register is written on a path that switches",
+          rule: missing, lines: subject.block(state.keyEvents))
+      }
+      let marked = state.keyEvents.filter { event in
+        if case .keyWrite(let key) = event.kind { return names.contains(key) }
+        return false
+      }
+      return CodeCheck(
+        .keySet, .fail, at: place, mistakes.words, rule: .partialKeySet,
+        lines: subject.block(state.writes, marked: Set(marked.map(\.pc))))
+    }
+    return CodeCheck(
+      .keySet, .pass, at: place, "ten registers are written, each from its own slot",
+      lines: subject.block(ends[0].state.writes))
+  }
+
+  /// Guest exit that loads what it just stored.
+  private func restoresOwnSlots(_ state: WalkState) -> Bool {
+    let own = KeyRegister.allCases.count {
+      state.wrote($0) && state.keys[$0.rawValue] == .key($0)
+    }
+    return own >= 6
+  }
+
+  private func restoreBase(
+    _ ends: [WalkEnd], _ place: String, expected: [Address]?, named name: String, rule: Rule
+  ) -> CodeCheck {
+    for end in ends where restoresOwnSlots(end.state) {
+      return CodeCheck(
+        .base, .fail, at: place, "loads the slots that the guest's keys were just saved to",
+        rule: rule, lines: subject.block(end.state.writes))
+    }
+    guard let expected else {
+      return CodeCheck(
+        .base, .cannotJudge, at: place, "the vmlinux has neither BTF nor DWARF for struct offsets")
+    }
+    for end in ends {
+      guard let base = restoreMap(end.state).base else { continue }
+      if !expected.contains(base) {
+        return CodeCheck(
+          .base, .fail, at: place,
+          "the slots are \(words(base)), not \(words(expected[0])) (\(name))", rule: rule,
+          lines: subject.block(end.state.writes))
+      }
+    }
+    let base = restoreMap(ends[0].state).base ?? expected[0]
+    return CodeCheck(.base, .pass, at: place, "\(name): the slots begin \(words(base))")
+  }
+
+  private func unsynchronizedEnter(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    for end in ends {
+      let uses = end.state.events.filter { $0.kind == .authenticates }
+      if let use = uses.first {
+        return CodeCheck(
+          .isb, .fail, at: place,
+          "a pointer authentication instruction follows the guest's keys before the ERET",
+          rule: .missedHostRestore, lines: subject.block([use], marked: [use.pc]))
+      }
+    }
+    return CodeCheck(
+      .isb, .pass, at: place,
+      "nothing uses a key between the last write and the ERET, which synchronizes")
+  }
+
+  private func guestRegistersLoaded(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    guard let offsets = subject.offsets else {
+      return CodeCheck(.registers, .cannotJudge, at: place, "no struct offsets")
+    }
+    let start = Address(symbol: .argument(0), offset: offsets.context + offsets.registers)
+    for end in ends {
+      let lost = (0..<31).filter {
+        end.state.registers[$0] != .symbol(.word(start.adding(8 * Int64($0))))
+      }
+      guard !lost.isEmpty else { continue }
+      return CodeCheck(
+        .registers, .fail, at: place,
+        "at the ERET \(lost.map { "x\($0)" }.joined(separator: ", ")) \(lost.count == 1 ? "is" : "are") "
+          + "not the guest's", rule: .hostKeyLeak,
+        lines: subject.lines(
+          stride(from: max(end.state.pc, 128) - 96, through: end.state.pc, by: 4)))
+    }
+    return CodeCheck(
+      .registers, .pass, at: place, "x0 to x30 are the guest's at the ERET, scratch registers too")
+  }
+
+  // MARK: exit
+
+  private func exit() -> [CodeCheck] {
+    let place = copy.place("__guest_exit")
+    let (save, restore) = (place + ", save", place + ", restore")
+    let ends = exitEnds
+    guard !ends.isEmpty else {
+      return [
+        unreached(save, copy.exitFunction, copy.exitWalk, .missedGuestSave, "saves"),
+        unreached(restore, copy.exitFunction, copy.exitWalk, .missedHostRestore, "restores"),
+      ]
+    }
+    var checks = [saved(ends, save)]
+    if checks[0].rule != .missedGuestSave { checks.append(saveBase(ends, save)) }
+    let restored = restored(ends, restore, .missedHostRestore, from: nil)
+    checks.append(restored)
+    if restored.rule != .missedHostRestore {
+      let host = subject.hostBases(copy)
+      checks.append(
+        restoreBase(
+          ends, restore, expected: host.isEmpty ? nil : host, named: "the host's context",
+          rule: .missedHostRestore))
+      checks.append(synchronized(ends, place))
+      checks.append(order(ends, place))
+    }
+    checks.append(guestRegistersSaved(ends, place))
+    return checks
+  }
+
+  private func saveMap(_ state: WalkState) -> SlotMap {
+    var map = SlotMap(subject.offsets)
+    for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
+      if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
+    }
+    return map
+  }
+
+  private func saved(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    for end in ends {
+      let state = end.state
+      let map = saveMap(state)
+      if map.words.isEmpty {
+        return CodeCheck(
+          .keySet, .fail, at: place, "no key register's content reaches memory",
+          rule: .missedGuestSave,
+          lines: subject.block(state.reads))
+      }
+      let mistakes = map.mistakes
+      guard !mistakes.isEmpty else { continue }
+      let names = Set(mistakes.map(\.register))
+      let marked = state.keyEvents.filter { event in
+        switch event.kind {
+        case .keyRead(let key), .keyStore(let key, _): names.contains(key)
+        default: false
+        }
+      }
+      return CodeCheck(
+        .keySet, .fail, at: place, mistakes.words, rule: .partialKeySet,
+        lines: subject.block(state.reads, marked: Set(marked.map(\.pc))))
+    }
+    return CodeCheck(
+      .keySet, .pass, at: place, "ten registers are read, each stored to its own slot",
+      lines: subject.block(ends[0].state.reads))
+  }
+
+  private func saveBase(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    guard let expected = expectedGuest(argument: 1) else {
+      return CodeCheck(
+        .base, .cannotJudge, at: place, "the vmlinux has neither BTF nor DWARF for struct offsets")
+    }
+    for end in ends {
+      guard let base = saveMap(end.state).base, base != expected else { continue }
+      return CodeCheck(
+        .base, .fail, at: place,
+        "the slots are \(words(base)), not \(words(expected)) (the guest's context)",
+        rule: .missedGuestSave, lines: subject.block(end.state.reads))
+    }
+    return CodeCheck(
+      .base, .pass, at: place, "the guest's context: the slots begin \(words(expected))")
+  }
+
+  private func synchronized(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    for end in ends {
+      let use = end.state.events.first { $0.kind == .unsynchronizedUse }
+      guard let use, let last = end.state.writes.last else { continue }
+      return CodeCheck(
+        .isb, .fail, at: place,
+        "no isb between the last write at 0x\(hex(last.pc)) and the use or return at 0x\(hex(use.pc))",
+        rule: .missingISB,
+        lines: subject.lines(
+          stride(from: last.pc, through: last.pc + 24, by: 4), marked: [last.pc, use.pc]))
+    }
+    let isb = ends[0].state.events.last { $0.kind == .isb }
+    return CodeCheck(
+      .isb, .pass, at: place, "an isb follows the last write on every path to the host",
+      lines: subject.lines([ends[0].state.writes.last?.pc, isb?.pc].compactMap(\.self)))
+  }
+
+  private func order(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    for end in ends {
+      let events = end.state.events
+      guard let reload = events.firstIndex(where: { $0.kind == .reload(30) }),
+        let write = events[reload...].first(where: {
+          if case .keyWrite = $0.kind { true } else { false }
+        })
+      else { continue }
+      return CodeCheck(
+        .order, .fail, at: place,
+        "x30 is reloaded at 0x\(hex(events[reload].pc)), before the host's keys are back",
+        rule: .missedHostRestore,
+        lines: subject.lines([], marked: [events[reload].pc, write.pc]))
+    }
+    return CodeCheck(
+      .order, .pass, at: place, "the host's keys are back before x19 to x30 are reloaded")
+  }
+
+  private func guestRegistersSaved(_ ends: [WalkEnd], _ place: String) -> CodeCheck {
+    guard let offsets = subject.offsets else {
+      return CodeCheck(.registers, .cannotJudge, at: place, "no struct offsets")
+    }
+    let start = Address(symbol: .argument(1), offset: offsets.context + offsets.registers)
+    for end in ends {
+      let lost = (2..<31).filter {
+        end.state.memory[start.adding(8 * Int64($0))] != .symbol(.argument(UInt8($0)))
+      }
+      if !lost.isEmpty {
+        return CodeCheck(
+          .registers, .fail, at: place,
+          "the guest's \(lost.map { "x\($0)" }.joined(separator: ", ")) "
+            + "\(lost.count == 1 ? "is" : "are") not saved before use", rule: .missedGuestSave,
+          lines: subject.block(end.state.keyEvents))
+      }
+      if end.kind == .returns, end.state.registers[0].isFromMemory {
+        return CodeCheck(
+          .registers, .fail, at: place, "x0, the exit code, is overwritten by the key switch",
+          rule: .missedHostRestore, lines: subject.block(end.state.keyEvents))
+      }
+    }
+    return CodeCheck(
+      .registers, .pass, at: place, "x2 to x30 of the guest are saved first; the exit code survives"
+    )
+  }
+
+  /// "at vcpu+0x748", "at kvm_hyp_ctxt+0x648 of this CPU".
+  private func words(_ address: Address) -> String {
+    if case .argument(1) = address.symbol { return subject.words(address, vcpu: 1) }
+    return subject.words(address)
+  }
+}
+
+extension WalkState {
+  var keyEvents: [WalkEvent] {
+    events.filter {
+      switch $0.kind {
+      case .keyRead, .keyWrite, .keyStore: true
+      default: false
+      }
+    }
+  }
+  var writes: [WalkEvent] {
+    events.filter { if case .keyWrite = $0.kind { true } else { false } }
+  }
+  var reads: [WalkEvent] {
+    events.filter {
+      switch $0.kind {
+      case .keyRead, .keyStore: true
+      default: false
+      }
+    }
+  }
+  var touchesKeys: Bool { !keyEvents.isEmpty }
+
+  func wrote(_ key: KeyRegister) -> Bool {
+    events.contains { $0.kind == .keyWrite(key) }
+  }
+}
+
+extension SymbolicValue {
+  /// A key, or a word that was loaded.
+  var isFromMemory: Bool {
+    switch self {
+    case .key: return true
+    case .address(let address):
+      if case .word = address.symbol { return true }
+      return false
+    default: return false
+    }
+  }
+}
+
+extension [WalkEnd] {
+  /// By what happened: the same in every run.
+  var inOrder: [WalkEnd] {
+    map { end -> (key: [UInt64], words: String, end: WalkEnd) in
+      let conditions = end.state.conditions.map { "\($0)" }.sorted().joined()
+      return (end.state.events.map(\.pc) + [end.state.pc], "\(end.kind)" + conditions, end)
+    }
+    .sorted {
+      $0.key == $1.key ? $0.words < $1.words : $0.key.lexicographicallyPrecedes($1.key)
+    }
+    .map(\.end)
+  }
+}
+
+extension AuditSubject {
+  /// Where guest exit may find the host's slots: in this CPU's hyp context (5.10 on), in kvm_host_data, or in
+  /// kvm_host_cpu_state.
+  func hostBases(_ copy: Copy) -> [Address] {
+    guard let offsets else { return [] }
+    var contexts: [UInt64] = []
+    for name in ["kvm_hyp_ctxt", "kvm_host_cpu_state"] {
+      contexts += image.addresses(of: copy.prefix + name)
+    }
+    if let inside = offsets.hostContext {
+      contexts += image.addresses(of: copy.prefix + "kvm_host_data").map {
+        $0 &+ UInt64(bitPattern: inside)
+      }
+    }
+    return contexts.map {
+      Address(symbol: .perCPU, offset: Int64(bitPattern: $0) &+ offsets.slots[0])
+    }
+  }
+
+  /// An address as a reader of the patch would put it.
+  /// - Parameter vcpu: the argument that is struct kvm_vcpu.
+  func words(_ address: Address, vcpu: UInt8 = 0) -> String {
+    func signed(_ value: Int64) -> String {
+      value < 0 ? "-0x\(hex(0 - value))" : "+0x\(hex(value))"
+    }
+    switch address.symbol {
+    case .argument(vcpu): return "at vcpu\(signed(address.offset))"
+    case .argument(let number):
+      return "at x\(number)\(signed(address.offset)) (x\(number) as passed)"
+    case .perCPU:
+      let place = UInt64(bitPattern: address.offset)
+      let name = [
+        "kvm_hyp_ctxt", "__kvm_nvhe_kvm_hyp_ctxt", "kvm_host_data", "__kvm_nvhe_kvm_host_data",
+      ]
+      .compactMap { name in
+        image.addresses(of: name).first { $0 <= place && place - $0 < 0x4000 }.map { (name, $0) }
+      }
+      .max { $0.1 < $1.1 }
+      guard let name else { return "at 0x\(hex(place)) of this CPU's data" }
+      return "at \(name.0)+0x\(hex(place - name.1)) of this CPU"
+    case .stack: return "on the stack"
+    case .word(let inner):
+      return "at 0x\(hex(address.offset)) in what the pointer \(words(inner, vcpu: vcpu)) points to"
+    case .hcr: return "at HCR_EL2"
+    case .result(let pc): return "at \(signed(address.offset)) from the result of 0x\(hex(pc))"
+    }
+  }
+}

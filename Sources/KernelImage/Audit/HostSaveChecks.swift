@@ -1,0 +1,207 @@
+import Ptrauth
+
+/// S8 to S10: where the host's keys are saved, and where API and APK are set and cleared. C code.
+struct HostSaveChecks {
+  let subject: AuditSubject
+
+  /// Functions that save host keys, one per copy, with their paths.
+  struct Saver {
+    var group: KeyInventory.Group
+    var function: KernelFunctionSymbol
+    var walk: PathWalk.Result
+    /// Walked from the save on, not from the function's entry.
+    var isLocal = false
+    var isNVHE: Bool { function.name.hasPrefix("__kvm_nvhe_") }
+  }
+
+  func checks() -> [CodeCheck] {
+    let savers = subject.inventory.savers.compactMap { group -> Saver? in
+      guard let function = group.function else { return nil }
+      return Saver(
+        group: group, function: function,
+        walk: subject.codeWalk.walk(from: function.address, in: function))
+    }
+    guard let generation = subject.generation else {
+      return [
+        CodeCheck(
+          .hostSave, .cannotJudge, at: "host save", "the generation of the key switch is not known")
+      ]
+    }
+    guard generation.hostSave != .never else {
+      return [
+        CodeCheck(.hostSave, .notApplicable, at: "host save", "no guest ptrauth in this generation")
+      ]
+    }
+    guard generation.hostSave != .everyEntry else {
+      return [
+        CodeCheck(
+          .hostSave, .cannotJudge, at: "host save", "the posted v1 to v6 switch in C; not followed")
+      ]
+    }
+    var checks: [CodeCheck] = []
+    if savers.isEmpty {
+      checks.append(
+        CodeCheck(
+          .hostSave, .fail, at: "host save",
+          "no function but __guest_exit reads the key registers: nothing saves the host's",
+          rule: .missedHostSave))
+    }
+    for saver in savers {
+      var check = saves(saver)
+      if check.outcome == .cannotJudge, let local = local(saver) {
+        check = saves(local)
+        if check.outcome == .pass { check.statement += " (the way there was not followed)" }
+      }
+      checks.append(check)
+    }
+    if generation.hostSave == .hypTrap,
+      subject.copies.contains(where: { $0.name == "nVHE" && subject.switches($0) })
+    {
+      for (name, isNVHE) in [("VHE", false), ("nVHE", true)]
+      where !savers.isEmpty && !savers.contains(where: { $0.isNVHE == isNVHE }) {
+        checks.append(
+          CodeCheck(
+            .hostSave, .fail, at: "host save (\(name))", "the \(name) copy saves no host keys",
+            rule: .missedHostSave))
+      }
+    }
+    checks.append(preemption(generation, savers))
+    checks += EnableChecks(subject: subject, generation: generation).checks(savers)
+    return checks
+  }
+
+  /// The save on its own: walked from the key read that the others follow, whatever came before. The context
+  /// is then in a register that is not followed further back.
+  private func local(_ saver: Saver) -> Saver? {
+    var walk = subject.codeWalk
+    walk.stepLimit = 20_000
+    var best: (walk: PathWalk.Result, reads: Int)?
+    for start in saver.group.addresses where saver.function.contains(start) {
+      let result = walk.walk(from: start, in: saver.function)
+      let reads =
+        result.ends.map { end in
+          end.state.events.count { if case .keyRead = $0.kind { true } else { false } }
+        }.max() ?? 0
+      if reads > best?.reads ?? 0 { best = (result, reads) }
+    }
+    guard let best else { return nil }
+    var local = saver
+    local.walk = best.walk
+    local.isLocal = true
+    return local
+  }
+
+  private func saves(_ saver: Saver) -> CodeCheck {
+    let place = saver.function.name
+    let ends = saver.walk.ends.filter { $0.kind != .traps && !$0.state.reads.isEmpty }.inOrder
+    guard !ends.isEmpty else {
+      return CodeCheck(
+        .hostSave, .cannotJudge, at: place,
+        saver.walk.isComplete
+          ? "its code is not reached in this file; a static key may open the way at run time"
+          : "too many paths to follow", lines: subject.lines(saver.group.addresses))
+    }
+    var bases: [Address] = []
+    for end in ends {
+      let state = end.state
+      var map = SlotMap(subject.offsets)
+      for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
+        if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
+      }
+      let mistakes = map.mistakes
+      if mistakes.isEmpty {
+        if let base = map.base, !bases.contains(base) { bases.append(base) }
+        continue
+      }
+      let isUnknown = state.events.contains {
+        if case .keyStore(_, nil) = $0.kind { true } else { false }
+      }
+      if isUnknown || !saver.walk.isComplete && !saver.isLocal {
+        return CodeCheck(
+          .hostSave, .cannotJudge, at: place, "the address of its stores could not be followed",
+          lines: subject.lines(saver.group.addresses))
+      }
+      let names = Set(mistakes.map(\.register))
+      let marked = state.keyEvents.filter { event in
+        switch event.kind {
+        case .keyRead(let key), .keyStore(let key, _): names.contains(key)
+        default: false
+        }
+      }
+      return CodeCheck(
+        .hostSave, .fail, at: place, map.words.isEmpty ? "nothing is stored" : mistakes.words,
+        rule: map.words.isEmpty ? .missedHostSave : .partialKeySet,
+        lines: subject.lines(state.reads.map(\.pc), marked: Set(marked.map(\.pc))))
+    }
+    if !saver.isLocal, let wrong = bases.first(where: { !isHostContext($0, saver) }) {
+      return CodeCheck(
+        .hostSave, .fail, at: place,
+        "the slots are \(subject.words(wrong)), not where __guest_exit restores them from",
+        rule: .missedHostSave, lines: subject.lines(ends[0].state.reads.map(\.pc)))
+    }
+    return CodeCheck(
+      .hostSave, .pass, at: place,
+      "ten registers, each stored to its own slot"
+        + (saver.isLocal ? "" : ", " + bases.map { subject.words($0) }.joined(separator: " or ")),
+      lines: subject.lines(ends[0].state.reads.map(\.pc)))
+  }
+
+  /// The context that guest exit restores from, or one that only a pointer read at run time tells.
+  private func isHostContext(_ base: Address, _ saver: Saver) -> Bool {
+    guard let offsets = subject.offsets else { return true }
+    switch base.symbol {
+    case .perCPU:
+      let copies = subject.copies.filter { ($0.name == "nVHE") == saver.isNVHE }
+      let restored = copies.flatMap { copy in
+        GuestSwitchChecks(subject: subject, copy: copy).restoreBases
+      }
+      return restored.isEmpty
+        ? copies.flatMap(subject.hostBases).contains(base) : restored.contains(base)
+    case .word(let pointer):
+      guard case .argument = pointer.symbol else { return true }
+      return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
+    case .argument: return false
+    case .stack, .hcr: return false
+    case .result: return true
+    }
+  }
+
+  private func preemption(_ generation: Generation, _ savers: [Saver]) -> CodeCheck {
+    let place = savers.map(\.function.name).joined(separator: ", ")
+    let lines = subject.lines(savers.prefix(1).flatMap { $0.group.addresses.prefix(1) })
+    switch generation.hostSave {
+    case .preemptibleTrap:
+      return CodeCheck(
+        .preemption, .note, at: place.isEmpty ? "host save" : place,
+        "called from handle_exit after preemption was enabled: so in every kernel of this generation, "
+          + "and fixed by ef3e40a7ea8d", rule: .preemptibleHostSave, lines: lines)
+    case .everyLoad:
+      return CodeCheck(
+        .preemption, .pass, at: place,
+        "kvm_arch_vcpu_load runs with preemption disabled", lines: lines)
+    case .hypTrap:
+      return CodeCheck(
+        .preemption, .pass, at: place, "the exit path at EL2 runs with interrupts masked",
+        lines: lines)
+    case .never, .everyEntry:
+      return CodeCheck(.preemption, .notApplicable, at: "host save", "see S8")
+    }
+  }
+}
+
+extension GuestSwitchChecks {
+  /// Where guest exit takes the host's keys from.
+  var restoreBases: [Address] {
+    var found: [Address] = []
+    for end in exitEnds {
+      if let base = restoreMapBase(end.state), !found.contains(base) { found.append(base) }
+    }
+    return found
+  }
+}
+
+extension KernelFunctionSymbol {
+  fileprivate func contains(_ place: UInt64) -> Bool {
+    place >= address && place - address < size
+  }
+}

@@ -1,0 +1,67 @@
+public import Ptrauth
+
+extension KernelImage {
+  /// Checks the code of the key switch against the patch: S1 to S12 of the checklist, each copy on its own.
+  ///
+  /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
+  /// there are no symbols: no function can be named then.
+  public func audit() throws(KernelImageError) -> CodeAudit {
+    try requireSymbols()
+    guard !addresses(of: "__guest_enter").isEmpty else {
+      throw KernelImageError(
+        .noKVM, path,
+        "has no __guest_enter: the kernel was built without KVM, so there is no key switch to check"
+      )
+    }
+    let subject = AuditSubject(self)
+    let kernel = KernelChecks(subject: subject)
+    let sites = kernel.sites()
+    var checks = [kernel.inventory(sites)]
+    guard let generation = subject.generation, generation.hostSave != .never else {
+      checks.append(
+        CodeCheck(
+          .keySet, subject.generation == nil ? .cannotJudge : .notApplicable, at: "__guest_enter",
+          subject.generation == nil
+            ? "the marks fit no generation of the key switch"
+            : "no guest ptrauth in this generation"))
+      return CodeAudit(checks: checks, sites: sites)
+    }
+    for copy in subject.copies where subject.switches(copy) || copy.prefix.isEmpty {
+      checks += GuestSwitchChecks(subject: subject, copy: copy).checks
+      if let guards = GuardChecks(subject: subject, copy: copy).check() { checks.append(guards) }
+    }
+    checks += HostSaveChecks(subject: subject).checks()
+    checks += [kernel.copies(), kernel.era()]
+    checks += notes(subject)
+    let order = CodeCheck.Question.allCases
+    let sorted = checks.enumerated().sorted {
+      let (a, b) = (
+        order.firstIndex(of: $0.element.question), order.firstIndex(of: $1.element.question)
+      )
+      return a == b ? $0.offset < $1.offset : (a ?? 0) < (b ?? 0)
+    }
+    return CodeAudit(checks: sorted.map(\.element), sites: sites)
+  }
+
+  /// Facts of a generation's design that are worth knowing.
+  private func notes(_ subject: AuditSubject) -> [CodeCheck] {
+    var notes: [CodeCheck] = []
+    let labels = ["skip_switch_to_guest", "skip_switch_to_host"].filter {
+      !addresses(of: $0).isEmpty
+    }
+    if !labels.isEmpty {
+      notes.append(
+        CodeCheck(
+          .order, .note, at: labels.joined(separator: ", "),
+          "named labels inside __guest_enter: profilers attribute its second half to them",
+          rule: .namedLabels))
+    }
+    if subject.generation?.guardReads == .shadow {
+      notes.append(
+        CodeCheck(
+          .bits, .note, at: "__guest_enter",
+          "the guard reads the shadow in memory, the CPU obeys HCR_EL2", rule: .shadowNotLive))
+    }
+    return notes
+  }
+}

@@ -1,0 +1,105 @@
+import Ptrauth
+
+extension PathWalk {
+  /// The states that one instruction was met with.
+  struct Known {
+    private var states: [JoinKey: WalkState] = [:]
+    private var exact: Set<WalkState> = []
+
+    /// Beyond so many, states with one history become one.
+    private static let limit = 48
+    private static let codeLimit = 12
+
+    /// Which states may become one.
+    private struct JoinKey: Hashable {
+      var history: History
+      /// What registers hold, where that is worth keeping: beyond a first limit the addresses of
+      /// per-CPU variables, beyond a second nothing.
+      var registers: [SymbolicValue]
+    }
+
+    /// What happened to keys.
+    private struct History: Hashable {
+      var events: [WalkEvent]
+      var keys: [SymbolicValue]
+      var keyWords: Set<KeyWord>
+      var isUnsynchronized: Bool
+
+      init(_ state: WalkState) {
+        events = state.events
+        keys = state.keys
+        keyWords = Set(
+          state.memory.compactMap { entry -> KeyWord? in
+            guard case .key = entry.value, entry.key.symbol != .stack else { return nil }
+            return KeyWord(address: entry.key, value: entry.value)
+          })
+        isUnsynchronized = state.isUnsynchronized
+      }
+    }
+
+    private struct KeyWord: Hashable {
+      var address: Address
+      var value: SymbolicValue
+    }
+
+    private func count(_ history: History) -> Int {
+      states.keys.count { $0.history == history }
+    }
+
+    /// The state to go on with; nil: nothing new can come of it.
+    mutating func add(_ state: WalkState, isCode: Bool) -> WalkState? {
+      if !isCode, exact.count < Self.limit { return exact.insert(state).inserted ? state : nil }
+      let history = History(state)
+      var key = JoinKey(history: history, registers: [])
+      if isCode {
+        key.registers = state.registers.map { $0.isWorthKeeping ? $0 : .unknown }
+        if states[key] == nil, count(history) >= Self.codeLimit {
+          key.registers = state.registers.map { $0.isPerCPU ? $0 : .unknown }
+          if states[key] == nil, count(history) >= Self.limit { key.registers = [] }
+        }
+      }
+      guard let known = states[key] else {
+        states[key] = state
+        return state
+      }
+      let joined = known.joined(with: state)
+      guard joined != known else { return nil }
+      states[key] = joined
+      return joined
+    }
+  }
+
+  /// The instructions of the function that is walked, read once.
+  struct CodeCache {
+    private let image: KernelImage
+    private let start: UInt64
+    private let words: [UInt32]
+
+    init(_ image: KernelImage, _ function: KernelFunctionSymbol) {
+      self.image = image
+      start = function.address
+      words = image.words(of: function) ?? []
+    }
+
+    func word(at address: UInt64) -> UInt32? {
+      let index = (address &- start) / 4
+      if address >= start, index < words.count, address % 4 == 0 { return words[Int(index)] }
+      return image.code(at: address, count: 1)?.first
+    }
+  }
+}
+
+extension WalkState {
+  /// What both know.
+  func joined(with other: WalkState) -> WalkState {
+    var joined = self
+    for index in registers.indices where registers[index] != other.registers[index] {
+      joined.registers[index] = .unknown
+    }
+    if stack != other.stack { joined.stack = .unknown }
+    if flags != other.flags { joined.flags = nil }
+    joined.memory = memory.filter { other.memory[$0.key] == $0.value }
+    joined.conditions.formIntersection(other.conditions)
+    return joined
+  }
+}

@@ -1,0 +1,216 @@
+import Ptrauth
+
+/// Walks every path of a function, both outcomes of each alternative and static branch included, and keeps
+/// what registers, memory and key registers hold on the way.
+///
+///     entry ──▶ state ──▶ ... ──▶ branch? ─┬─▶ taken      states that are equal are walked once;
+///                                          └─▶ not taken  beyond `statesPerPlace` at one instruction,
+///     alternative? ─┬─▶ original                          those with one history become one, which
+///                   └─▶ replacement ─▶ resume             knows what they agree on. In C code, states
+///                                                         that differ in nothing worth keeping do at once
+///
+/// Nothing of one compiler's output is assumed: what counts is what a path did to keys when it ends.
+struct PathWalk {
+  let image: KernelImage
+  let alternatives: Alternatives
+  let statics: StaticBranches
+  /// Tests of bits and capabilities become part of a path. Off for C code, where most concern other things.
+  var keepsConditions = true
+  /// Followed into functions of up to so many bytes.
+  var inlineLimit: UInt64 = 0
+
+  var stepLimit = 400_000
+  private static let callDepth = 3
+
+  struct Result {
+    var ends: [WalkEnd] = []
+    /// False: a bound was reached, and paths are missing.
+    var isComplete = true
+    /// Instructions that were walked over.
+    var visited: Set<UInt64> = []
+  }
+
+  private struct Place: Hashable {
+    var pc: UInt64
+    var frames: [WalkState.Frame]
+    var replacement: WalkState.Replacement?
+  }
+
+  /// - Parameters:
+  ///   - start: where to begin.
+  ///   - function: what is not left.
+  func walk(from start: UInt64, in function: KernelFunctionSymbol) -> Result {
+    var result = Result()
+    let cache = CodeCache(image, function)
+    var seen: [Place: Known] = [:]
+    var work = [WalkState(at: start)]
+    var steps = 0
+    while var state = work.popLast() {
+      steps += 1
+      guard steps < stepLimit else {
+        result.isComplete = false
+        break
+      }
+      if let replacement = state.replacement, state.pc == replacement.end {
+        state.pc = replacement.resume
+        state.replacement = nil
+      }
+      guard isInside(state.pc, state, function) else {
+        leaveFunction(state, function, &work, &result)
+        continue
+      }
+      guard let word = cache.word(at: state.pc) else {
+        result.ends.append(leave(state, .leaves(state.pc)))
+        continue
+      }
+      // Straight lines need no look at what was seen.
+      if isJunction(state, word) {
+        let place = Place(pc: state.pc, frames: state.frames, replacement: state.replacement)
+        guard let news = seen[place, default: Known()].add(state, isCode: !keepsConditions) else {
+          continue
+        }
+        state = news
+      }
+      result.visited.insert(state.pc)
+      step(state, word, function, &work, &result)
+    }
+    result.ends = Array(Set(result.ends))
+    return result
+  }
+
+  private func isInside(
+    _ pc: UInt64, _ state: WalkState, _ function: KernelFunctionSymbol
+  ) -> Bool {
+    if state.replacement != nil { return true }
+    let code = state.frames.last?.function ?? function.address..<function.address &+ function.size
+    if code.contains(pc) { return true }
+    // What the compiler split from the function: kvm_arch_vcpu_load.cold.
+    guard let other = image.function(at: pc), let own = image.function(at: code.lowerBound) else {
+      return false
+    }
+    return other.name.hasPrefix(own.name + ".")
+  }
+
+  /// A tail call.
+  private func leaveFunction(
+    _ state: WalkState, _ function: KernelFunctionSymbol, _ work: inout [WalkState],
+    _ result: inout Result
+  ) {
+    var state = state
+    if let callee = followed(state.pc, state, function) {
+      let resume = state.frames.popLast().map(\.resume) ?? nil
+      state.frames.append(
+        WalkState.Frame(function: callee.address..<callee.address + callee.size, resume: resume))
+      work.append(state)
+    } else if let resume = state.frames.last?.resume {
+      state.frames.removeLast()
+      state.useKeys(isAuthentication: false)
+      state.forgetAfterCall(at: state.pc)
+      state.pc = resume
+      work.append(state)
+    } else {
+      result.ends.append(leave(state, .leaves(state.pc)))
+    }
+  }
+
+  /// The function that a call or a tail call is followed into.
+  func followed(
+    _ target: UInt64, _ state: WalkState, _ function: KernelFunctionSymbol
+  ) -> KernelFunctionSymbol? {
+    guard inlineLimit > 0, state.frames.count < Self.callDepth,
+      let callee = image.function(at: target), callee.offset == 0,
+      callee.address != function.address,
+      !state.frames.contains(where: { $0.function.contains(target) })
+    else { return nil }
+    let isPart = ["ptrauth", "pauth", "ctxt_sys_reg"].contains { callee.name.contains($0) }
+    return callee.size <= inlineLimit || isPart && callee.size <= 2048 ? callee : nil
+  }
+
+  /// Where several ways meet is not known before all are walked; they part at branches, so states are
+  /// compared there.
+  private func isJunction(_ state: WalkState, _ word: UInt32) -> Bool {
+    if alternatives.entries[state.pc] != nil || statics.targets[state.pc] != nil { return true }
+    switch A64Instruction(word, at: state.pc) {
+    case .branch, .branchIf, .compareBranch, .testBranch, .call, .conditionalSelect, .return:
+      return true
+    default: return false
+    }
+  }
+
+  private func step(
+    _ state: WalkState, _ word: UInt32, _ function: KernelFunctionSymbol, _ work: inout [WalkState],
+    _ result: inout Result
+  ) {
+    var state = state
+    if state.replacement == nil, let entries = alternatives.entries[state.pc] {
+      for entry in entries {
+        if let patched = patched(state, entry) { work.append(patched) }
+      }
+      for case let capability? in entries.map(\.capability) {
+        // Nothing was patched in: the CPU has none of them.
+        guard let without = assuming(state, capability, isPresent: false) else { return }
+        state = without
+      }
+    }
+    if let target = statics.targets[state.pc] {
+      var taken = state
+      taken.pc = target
+      work.append(taken)
+      state.pc += 4
+      work.append(state)
+      return
+    }
+    let instruction = A64Instruction(word, at: state.pc)
+    let next = state.pc &+ 4
+    switch instruction {
+    case .branch(let target): go(state, to: target, &work)
+    case .branchIf(let condition, let target):
+      fork(state, zeroTest(state, condition), target, next, &work)
+    case .compareBranch(let t, let target, let ifZero, let isWide):
+      let value = isWide ? state[t] : state[t].lowWord
+      fork(state, ZeroTest(value: value, takenIfZero: ifZero), target, next, &work)
+    case .testBranch(let t, let bit, let target, let ifZero):
+      let value = state[t].and(1 << UInt64(bit))
+      fork(state, ZeroTest(value: value, takenIfZero: ifZero), target, next, &work)
+    case .conditionalSelect(let d, let n, let m, let condition, let isPlain, let isWide):
+      select(state, d, n, isPlain ? m : nil, condition, isWide, next, &work)
+    case .call(let target): call(state, target, function, next, &work)
+    case .indirectCall:
+      state.useKeys(isAuthentication: false)
+      state.forgetAfterCall(at: state.pc)
+      go(state, to: next, &work)
+    case .return, .authenticates(.returns):
+      if case .authenticates = instruction { state.useKeys(isAuthentication: true) }
+      if let back = state.frames.popLast()?.resume {
+        state.replacement = nil
+        go(state, to: back, &work)
+      } else {
+        result.ends.append(leave(state, .returns))
+      }
+    case .exceptionReturn: result.ends.append(WalkEnd(kind: .exceptionReturn, state: state))
+    case .indirectBranch: result.ends.append(leave(state, .leaves(nil)))
+    case .trap: result.ends.append(WalkEnd(kind: .traps, state: state))
+    default:
+      state.execute(instruction)
+      if state.isImpossible { return }
+      go(state, to: next, &work)
+    }
+  }
+
+  private func go(_ state: WalkState, to target: UInt64, _ work: inout [WalkState]) {
+    var state = state
+    state.pc = target
+    if let replacement = state.replacement, target != replacement.end {
+      // Out of the replacement: its end no longer matters.
+      let start = alternatives.entry(replacingWith: replacement.end - 4)?.replacement
+      if start.map({ !$0.contains(target) }) ?? true { state.replacement = nil }
+    }
+    work.append(state)
+  }
+
+  private func leave(_ state: WalkState, _ kind: WalkEnd.Kind) -> WalkEnd {
+    var state = state
+    state.useKeys(isAuthentication: false)
+    return WalkEnd(kind: kind, state: state)
+  }
+}

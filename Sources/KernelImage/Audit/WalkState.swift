@@ -1,0 +1,143 @@
+import Ptrauth
+
+/// One way to have come to an instruction: what registers and memory hold then, and what happened to keys.
+struct WalkState: Hashable {
+  var pc: UInt64
+  /// X0 ... X30.
+  var registers: [SymbolicValue]
+  var stack = SymbolicValue.symbol(.stack)
+  var flags: Flags?
+  /// 64-bit words that were stored.
+  var memory: [Address: SymbolicValue] = [:]
+  /// The key registers, by `KeyRegister.rawValue`.
+  var keys: [SymbolicValue]
+  /// In order; an instruction that is met again is not listed again.
+  var events: [WalkEvent] = []
+  var conditions: Set<WalkCondition> = []
+  /// Calls that were followed, and tail calls.
+  var frames: [Frame] = []
+  /// In replacement instructions: where they end, and where the code goes on then.
+  var replacement: Replacement?
+  /// A key register was written, and no isb came since.
+  var isUnsynchronized = false
+
+  /// It stored through a null pointer: what the code takes for impossible.
+  var isImpossible = false
+
+  enum Flags: Hashable {
+    /// Z is set if this is zero.
+    case zero(SymbolicValue)
+    /// Of `a - b`.
+    case difference(UInt64, UInt64, isWide: Bool)
+  }
+
+  struct Frame: Hashable {
+    /// The code that is not left without a call.
+    var function: Range<UInt64>
+    /// Nil: a tail call of the function where the walk began.
+    var resume: UInt64?
+  }
+
+  struct Replacement: Hashable {
+    var end: UInt64
+    var resume: UInt64
+  }
+
+  init(at pc: UInt64) {
+    self.pc = pc
+    registers = (0..<31).map { .symbol(.argument(UInt8($0))) }
+    keys = KeyRegister.allCases.map(SymbolicValue.key)
+  }
+
+  /// The value of a register; 31 is XZR.
+  subscript(register: UInt8) -> SymbolicValue {
+    get { register < 31 ? registers[Int(register)] : .constant(0) }
+    set { if register < 31 { registers[Int(register)] = newValue } }
+  }
+
+  /// The same, where 31 is SP.
+  func base(_ register: UInt8) -> SymbolicValue { register == 31 ? stack : self[register] }
+
+  mutating func setBase(_ register: UInt8, _ value: SymbolicValue) {
+    if register == 31 { stack = value } else { self[register] = value }
+  }
+
+  mutating func record(_ event: WalkEvent) {
+    guard !events.contains(where: { $0.pc == event.pc && $0.kind == event.kind }) else { return }
+    events.append(event)
+  }
+
+  /// What is at an address: what was stored there, else the word that was there before.
+  func loaded(from address: Address) -> SymbolicValue {
+    memory[address] ?? .symbol(.word(address))
+  }
+
+  mutating func storeWord(_ value: SymbolicValue, at address: Address) {
+    forget(at: address, size: 8)
+    // A word that is not followed is what is there from now on.
+    if value != .unknown { memory[address] = value }
+  }
+
+  /// Stores of other sizes leave nothing known at words they touch.
+  mutating func forget(at address: Address, size: Int64) {
+    for distance in -7..<size { memory[address.adding(distance)] = nil }
+  }
+
+  /// A function was called that is not followed.
+  mutating func forgetAfterCall(at pc: UInt64) {
+    for register in 0...17 as ClosedRange<UInt8> { self[register] = .unknown }
+    self[30] = .unknown
+    self[0] = .symbol(.result(of: pc))
+    flags = nil
+    memory = memory.filter { entry in
+      if case .key = entry.value { return true }
+      return entry.key.symbol == .stack
+    }
+  }
+}
+
+/// Something that happened to keys, or that their order is judged by.
+struct WalkEvent: Hashable {
+  var pc: UInt64
+  var kind: Kind
+
+  enum Kind: Hashable {
+    case keyRead(KeyRegister)
+    case keyWrite(KeyRegister)
+    /// The content of a key register went to memory; nil: at an address that is not followed.
+    case keyStore(KeyRegister, Address?)
+    /// X19 ... X30 was loaded from elsewhere than the stack.
+    case reload(UInt8)
+    /// A key was used, or the code left, with keys written and no isb since.
+    case unsynchronizedUse
+    case authenticates
+    /// A word in memory was changed bit by bit: `word & mask | set`.
+    case wordBits(Address, mask: UInt64, set: UInt64)
+    /// HCR_EL2 was written so.
+    case hcrBits(mask: UInt64, set: UInt64)
+    case isb
+  }
+}
+
+/// What a path assumes.
+enum WalkCondition: Hashable {
+  /// A word tested by CBZ, TBZ, TST ...: `symbol & mask` is zero, or not.
+  case bits(Symbol, mask: UInt64, isZero: Bool)
+  /// The CPU has a capability, so alternatives with it are patched in; or it has not.
+  case capability(UInt16, isPresent: Bool)
+}
+
+/// A path's end.
+struct WalkEnd: Hashable {
+  enum Kind: Hashable {
+    case returns
+    case exceptionReturn
+    /// Goes on in another function.
+    case leaves(UInt64?)
+    /// BRK.
+    case traps
+  }
+
+  var kind: Kind
+  var state: WalkState
+}

@@ -1,0 +1,74 @@
+public import Ptrauth
+
+/// The checklist as one JSON document.
+///
+///     { "format": "ptrauth-trace audit", "version": 1, "verdict": "pass" | "fail" | "cannot judge",
+///       "kernel": { "path", "build_id", "generation", "id", "types": ["BTF", "DWARF"] },
+///       "checks": [ { "id": "S2", "title", "place", "outcome", "statement", "rule", "severity",
+///                     "lines": [ { "address", "word", "symbol", "source", "text", "marked" } ] } ],
+///       "sites": [ { "address", "place", "user", "reads": [], "writes": [] } ] }
+///
+/// `outcome` is "pass", "fail", "note", "not applicable" or "cannot judge"; addresses and words are
+/// hexadecimal strings; `rule` and `severity` are null unless a rule is concerned.
+public enum AuditJSON {
+  public static func render(_ audit: CodeAudit, of kernel: AuditSubjectFacts) -> [UInt8] {
+    var json = JSONWriter(pretty: true)
+    json.object { json in
+      json.field("format", "ptrauth-trace audit")
+      json.field("version", 1)
+      json.field("verdict", audit.verdict.rawValue)
+      json.key("kernel")
+      json.object { json in
+        json.field("path", kernel.path)
+        json.field("build_id", kernel.buildID)
+        json.field("generation", kernel.generation?.name)
+        json.field("id", kernel.generation?.id)
+        json.key("types")
+        json.array { json in for format in kernel.typeFormats { json.value(format) } }
+      }
+      json.key("checks")
+      json.array { json in for check in audit.checks { write(check, &json) } }
+      json.key("sites")
+      json.array { json in
+        for site in audit.sites {
+          json.object { json in
+            json.field("address", hexadecimal(site.address))
+            json.field("place", site.place)
+            json.field("user", site.user.rawValue)
+            json.key("reads")
+            json.array { json in for key in site.reads { json.value(key.name) } }
+            json.key("writes")
+            json.array { json in for key in site.writes { json.value(key.name) } }
+          }
+        }
+      }
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  private static func write(_ check: CodeCheck, _ json: inout JSONWriter) {
+    json.object { json in
+      json.field("id", check.question.rawValue)
+      json.field("title", check.question.title)
+      json.field("place", check.place)
+      json.field("outcome", check.outcome.rawValue)
+      json.field("statement", check.statement)
+      json.field("rule", check.rule?.id)
+      json.field("severity", check.rule?.severity.name)
+      json.key("lines")
+      json.array { json in
+        for line in check.lines {
+          json.object { json in
+            json.field("address", hexadecimal(line.address))
+            json.field("word", hexadecimal(UInt64(line.word)))
+            json.field("symbol", line.symbol)
+            json.field("source", line.source)
+            json.field("text", line.text)
+            json.field("marked", line.isMarked)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,125 @@
+public import Ptrauth
+
+/// What `audit` knows of the kernel beside its checks.
+public struct AuditSubjectFacts: Sendable {
+  public var path: String
+  public var buildID: String?
+  public var generation: Generation?
+  public var marks: [KernelFacts.Mark]
+  /// "BTF", "DWARF"; empty: struct offsets are unknown.
+  public var typeFormats: [String]
+
+  public init(
+    path: String, buildID: String?, generation: Generation?, marks: [KernelFacts.Mark],
+    typeFormats: [String]
+  ) {
+    self.path = path
+    self.buildID = buildID
+    self.generation = generation
+    self.marks = marks
+    self.typeFormats = typeFormats
+  }
+}
+
+/// The checklist for the terminal: the verdict first, then one line for each question and place.
+public enum AuditText {
+  /// - Parameter isVerbose: the instructions of what passed too, every place that touches a key, the marks.
+  public static func render(
+    _ audit: CodeAudit, of kernel: AuditSubjectFacts, style: Style, isVerbose: Bool = false
+  ) -> String {
+    var page = Page(style)
+    verdict(audit, &page)
+    page.line()
+    page.paragraph("kernel  ", kernel.path)
+    if let id = kernel.buildID { page.paragraph("        ", "build-id \(id)") }
+    page.paragraph(
+      "scheme  ",
+      kernel.generation.map { "\($0.name) (\($0.id))" } ?? "the marks fit no generation (see -v)")
+    page.paragraph(
+      "offsets ",
+      kernel.typeFormats.isEmpty ? "none: neither BTF nor DWARF" : "from \(kernel.typeFormats[0])")
+    if isVerbose {
+      for mark in kernel.marks {
+        page.paragraph(
+          "          ",
+          "\(mark.outcome.padded(11)) \(mark.description)"
+            + (mark.isConsistent ? "" : "  <- does not fit"))
+      }
+    }
+    for question in CodeCheck.Question.allCases {
+      let checks = audit.checks.filter { $0.question == question }
+      guard !checks.isEmpty else { continue }
+      page.heading("\(question.rawValue.padded(3)) \(question.title)")
+      for check in checks { show(check, &page, isVerbose) }
+    }
+    if isVerbose { sites(audit.sites, &page) }
+    return page.text
+  }
+
+  private static func verdict(_ audit: CodeAudit, _ page: inout Page) {
+    func count(_ outcome: CodeCheck.Outcome) -> Int { audit.checks.count { $0.outcome == outcome } }
+    let judged = count(.pass) + count(.fail)
+    let rest = count(.cannotJudge)
+    let open = rest == 0 ? "" : "; \(rest) cannot be judged"
+    if count(.fail) > 0 {
+      var rules: [String] = []
+      for check in audit.checks where check.outcome == .fail {
+        if let id = check.rule?.id, !rules.contains(id) { rules.append(id) }
+      }
+      page.paragraph(
+        "",
+        "\(page.style.red("FAIL")): \(count(.fail)) of \(judged) checks"
+          + (rules.isEmpty ? "" : ": " + rules.joined(separator: ", ")) + open)
+    } else if judged == 0 || rest > 0 {
+      page.line(
+        "\(page.style.yellow("CANNOT JUDGE")): \(rest) of \(judged + rest) checks; "
+          + "the others pass")
+    } else {
+      page.line("\(page.style.green("PASS")): \(judged) checks, none failed")
+    }
+  }
+
+  private static func show(_ check: CodeCheck, _ page: inout Page, _ isVerbose: Bool) {
+    let word =
+      switch check.outcome {
+      case .pass: page.style.green("PASS")
+      case .fail: page.style.red("FAIL")
+      case .note: page.style.bold("NOTE")
+      case .notApplicable: page.style.dim("n/a ")
+      case .cannotJudge: page.style.yellow("?   ")
+      }
+    page.line("  \(word)  \(check.place)")
+    let rule =
+      check.outcome == .fail ? check.rule.map { " [\($0.id), \($0.severity.name)]" } ?? "" : ""
+    page.paragraph("        ", check.statement + rule)
+    guard !check.lines.isEmpty else { return }
+    if isVerbose || check.outcome == .fail {
+      var source = ""
+      for line in check.lines {
+        if let now = line.source, now != source {
+          page.line("          \(now)")
+          source = now
+        }
+        let text = line.text ?? ".inst \(hexadecimal(UInt64(line.word)))"
+        let mark = line.isMarked ? page.style.red(">") : " "
+        let place = (line.symbol.map { "<\($0)>" } ?? "").padded(28)
+        page.line("        \(mark) \(hexadecimal(line.address)) \(place) \(text)")
+      }
+    } else if let line = check.lines.first {
+      page.paragraph(
+        "        ",
+        "at \(hexadecimal(line.address))" + (line.symbol.map { " <\($0)>" } ?? "")
+          + (line.source.map { ", \($0)" } ?? ""))
+    }
+  }
+
+  private static func sites(_ sites: [KeySites], _ page: inout Page) {
+    page.heading("Every place that touches a key register")
+    for site in sites {
+      page.paragraph(
+        "  \(hexadecimal(site.address)) ",
+        "\(site.place): \(site.user.rawValue); \(site.reads.count) reads, \(site.writes.count) writes"
+      )
+    }
+  }
+}

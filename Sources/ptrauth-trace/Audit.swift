@@ -1,0 +1,97 @@
+import ArgumentParser
+import Bytes
+import KernelImage
+import Ptrauth
+import Report
+
+struct Audit: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check a vmlinux's key switch against the patch, from its code alone.",
+    discussion: """
+      Finds every access to the ten key registers, walks every path of __guest_enter and __guest_exit (both \
+      copies), of the host save and of kvm_arch_vcpu_load, with and without each alternative that is patched in \
+      at boot, and answers twelve questions (S1 to S12) for each place: PASS, FAIL, NOTE (so by the design of \
+      that generation), n/a, or ? (cannot be judged from this file).
+
+      Examples:
+        ptrauth-trace audit vmlinux
+        ptrauth-trace audit /usr/lib/debug/boot/vmlinux-$(uname -r) -v
+        ptrauth-trace audit vmlinux --format json -o audit.json
+
+      Exit codes: 0 nothing failed; 1 failures of severity --fail-on or above; 2 the file is unusable, or \
+      not everything could be judged; 64 usage.
+      """)
+
+  @Argument(help: "The vmlinux, with symbols; may be .xz or .zst.", completion: .file())
+  var vmlinux: String
+
+  @Option(help: "text or json.")
+  var format = Format.text
+
+  @Option(
+    help: ArgumentHelp(
+      "The llvm-objdump that disassembles the lines; \"none\": show instruction words.",
+      valueName: "path"))
+  var objdump = "llvm-objdump"
+
+  @Flag(name: .shortAndLong, help: "Show the instructions of what passed too, and every place.")
+  var verbose = false
+
+  @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
+
+  func run() throws {
+    try verdict.exitCode.run { try audit() }
+  }
+
+  private func audit() throws -> Outcome {
+    let image: KernelImage
+    var audit: CodeAudit
+    do throws(KernelImageError) {
+      image = try KernelImage(path: vmlinux)
+      audit = try image.audit()
+    } catch {
+      throw Problem("\(error)")
+    }
+    if objdump != "none" {
+      let lines = audit.checks.flatMap(\.lines)
+      if let disassembly = Disassembly(lines, objdump: objdump) {
+        audit = disassembly.adding(to: audit)
+      } else if !output.quiet {
+        ProcessState.complain(
+          "ptrauth-trace: warning: \(objdump) cannot disassemble here: instruction words are shown; "
+            + "give another with --objdump")
+      }
+    }
+    let evidence = image.generationEvidence()
+    let facts = AuditSubjectFacts(
+      path: vmlinux, buildID: image.buildID.map(hexadecimal),
+      generation: evidence.generation.flatMap { Generation(named: $0) },
+      marks: evidence.marks.map {
+        KernelFacts.Mark(
+          description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
+      }, typeFormats: image.typeFormats.map(\.rawValue))
+    let sink = try ByteSink(path: output.output)
+    switch format {
+    case .text:
+      try sink.write(
+        AuditText.render(
+          audit, of: facts, style: Style(isColoured: output.isColoured), isVerbose: verbose))
+    case .json: try sink.write(AuditJSON.render(audit, of: facts))
+    }
+    try sink.flush()
+    return Outcome(audit, failOn: verdict.failOn.severity)
+  }
+}
+
+extension Outcome {
+  init(_ audit: CodeAudit, failOn: Rule.Severity?) {
+    if let failOn, audit.failures.contains(where: { ($0.rule?.severity ?? .high) >= failOn }) {
+      self = .findings
+    } else {
+      self = audit.verdict == .cannotJudge ? .cannotJudge : .clean
+    }
+  }
+}
