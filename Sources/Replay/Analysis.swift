@@ -68,6 +68,8 @@ public struct Analysis: Sendable {
     public var rule: Rule
     public var reason: String
     public var remedy: String
+    /// False: this kernel, or this recording's guests, cannot break it.
+    public var applies = true
   }
 }
 
@@ -82,7 +84,7 @@ extension Replayer {
     }
     for found in staleEnables.takeAll() where !mayLackEvents(found) { commit(found) }
     for index in vcpus.indices { endObservation(index) }
-    judgeThrash()
+    for index in vcpus.indices { endThrash(index) }
     let findings = log.sorted()
     let missing = breaks.count(until: lastTime)
     let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0

@@ -11,6 +11,8 @@ final class CPURecord {
   var isIdle = false
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
+  /// Who saved host keys here last.
+  var lastSaver: HostSaver?
   /// Host saves seen here.
   var hostSaves: UInt64 = 0
 

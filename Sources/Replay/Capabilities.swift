@@ -16,12 +16,14 @@ struct Capabilities {
   var hasUserspaceExit = false
   var hasEntryAndExit = false
   var hasSysRegTraps = false
+  var hasNestedEvents = false
 
   /// - Parameter probesHaveNames: a kernel image tells which function a probe is on.
   init(_ events: [RecordedEvent], probesHaveNames: Bool) {
     let kvm = Set(events.filter { $0.system == "kvm" }.map(\.name))
     hasEntryAndExit = kvm.contains("kvm_entry") && kvm.contains("kvm_exit")
     hasUserspaceExit = kvm.contains("kvm_userspace_exit")
+    hasNestedEvents = kvm.isSuperset(of: ["kvm_nested_eret", "kvm_inject_nested_exception"])
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
     hasMigrations = events.contains { $0.system == "sched" && $0.name == "sched_migrate_task" }

@@ -1,21 +1,192 @@
 public import Ptrauth
 
-// Which rules this recording can show, per generation and probe. "Not observable" is never
-// "no violation".
 extension Analysis {
   /// The rules that a replay judges.
-  public static let judgedRules: [Rule] = [
-    .missedHostSave, .staleEnable, .missedGuestRestore, .staleHostContext, .missedGuestSave,
-    .switchWithoutFeature, .trapWhileEnabled, .bitsDiffer, .redundantSwitch, .redundantHostSave,
-    .lazyThrash,
-  ]
+  public static let judgedRules = Rule.judged(by: .events)
 }
 
+extension Analysis.NotObservable {
+  /// This kernel or its guests cannot break the rule.
+  static func cannotHappen(_ rule: Rule, _ reason: String) -> Self {
+    Self(rule: rule, reason: reason, remedy: "nothing to see", applies: false)
+  }
+}
+
+/// Why a recording does not show a rule.
+enum Obstacle {
+  /// This kernel or its guests cannot break it: why.
+  case cannotHappen(String)
+  case notRecorded(reason: String, remedy: String)
+}
+
+// Which rules this recording can show, per generation and probe. "Not observable" is never
+// "no violation".
 extension Replayer {
   func notObservable() -> [Analysis.NotObservable] {
     Analysis.judgedRules.compactMap { rule in
-      guard let (reason, remedy) = obstacle(to: rule) else { return nil }
-      return Analysis.NotObservable(rule: rule, reason: reason, remedy: remedy)
+      switch obstacle(to: rule) {
+      case nil: nil
+      case .cannotHappen(let reason): .cannotHappen(rule, reason)
+      case .notRecorded(let reason, let remedy):
+        Analysis.NotObservable(rule: rule, reason: reason, remedy: remedy)
+      }
+    }
+  }
+
+  private func obstacle(to rule: Rule) -> Obstacle? {
+    guard let generation else {
+      return rule == .bitsDiffer && samplesEntry
+        ? nil
+        : .notRecorded(
+          reason: "the kernel's generation is not known", remedy: "pass -k vmlinux or --generation")
+    }
+    if let reason = impossibility(of: rule, in: generation) { return .cannotHappen(reason) }
+    return rule.isCorrectness ? hidden(rule, generation) : hiddenCost(rule, generation)
+  }
+
+  /// Why no kernel of this generation can break the rule.
+  private func impossibility(of rule: Rule, in generation: Generation) -> String? {
+    let name = generation.name
+    switch rule {
+    case .staleEnable where generation.load != .clears:
+      return "\(name) sets both bits at every load by design"
+    case .staleHostContext where !generation.hasHostContextPointer:
+      return "\(name) has no vcpu->arch.host_cpu_context"
+    case .missedHostRestore where generation.guardReads != .shadow,
+      .hostKeyLeak where generation.guardReads != .shadow:
+      return "the guards of \(name) read HCR_EL2 itself, which only EL2 writes"
+    case .hostKeyLeak where generation.trap == .handledAtHyp:
+      return "in \(name) the bits may be set between guest entry and exit, by the early trap"
+    case .preemptibleHostSave where generation.hostSave != .preemptibleTrap,
+      .wastedTrap where generation.trap != .reachesHost:
+      return generation.trap == .reachesHost
+        ? "\(name) saves the host's keys at load, not in the trap handler"
+        : "no ptrauth trap of \(name) is answered while preemption is enabled"
+    case .nestedBitsDiffer where generation.nestedBits != .fromGuest:
+      return "\(name) runs no nested guests"
+    case .nestedBitsDiffer where !vcpus.contains(where: \.isNested):
+      return "no vCPU was seen that can run nested guests"
+    case .lazyThrash where generation.trap == .never: return "\(name) does not trap"
+    case .shortLoad where generation.hostSave != .everyLoad,
+      .eagerUnused where generation.hostSave != .everyLoad:
+      return "\(name) saves nothing at load"
+    case .fastReentry where generation.trap == .reachesHost:
+      return "ptrauth traps of \(name) return to the host"
+    default: return nil
+    }
+  }
+
+  private func hidden(_ rule: Rule, _ generation: Generation) -> Obstacle? {
+    let slots = "probe kvm_arch_vcpu_put and handle_exit with the ten key slots"
+    func missing(_ reason: String, _ remedy: String) -> Obstacle {
+      .notRecorded(reason: reason, remedy: remedy)
+    }
+    let isGuess = missing("the generation is only guessed from the release", "pass -k vmlinux")
+    switch rule {
+    case .staleEnable:
+      if configuration.generationIsWeak { return isGuess }
+      if !samplesEntry { return noShadow }
+      if !capabilities.samplesFeatures { return noFeature }
+      return probesHit.contains(.vcpuLoad)
+        ? nil
+        : missing("kvm_arch_vcpu_load is not probed", "probe kvm_arch_vcpu_load with vcpu and cpu")
+    case .missedHostSave:
+      if !samplesEntry { return noShadow }
+      guard capabilities.samplesHostKeys else {
+        return generation.hasHostContextPointer
+          ? missing("the host's key slots are not sampled", slots + " of host_cpu_context")
+          : missing(
+            "\(generation.name) keeps the host's key slots in per-CPU data that no probe sampled",
+            "audit the vmlinux: the save is in its code")
+      }
+      return nil
+    case .missedGuestSave:
+      if generation.trap != .reachesHost {
+        return missing(
+          "\(generation.name) shows no trapped key write of a vCPU with the feature",
+          "audit the vmlinux: the save is in its code")
+      }
+      if !samplesEntry { return noShadow }
+      if !capabilities.samplesFeatures { return noFeature }
+      return capabilities.samplesGuestKeys
+        ? nil : missing("the guest's key slots are not sampled", slots)
+    case .missedGuestRestore:
+      if !samplesEntry { return noShadow }
+      return capabilities.samplesGuestKeys && capabilities.samplesHostKeys
+        ? nil
+        : missing("guest and host key slots are not both sampled", slots + " of guest and host")
+    case .missedHostRestore, .hostKeyLeak:
+      if configuration.generationIsWeak { return isGuess }
+      let before = !probesHit.isDisjoint(with: [.flush, .vcpuRun])
+      return capabilities.samplesShadow && before && probesHit.contains(.sync)
+        ? nil : noShadow
+    case .staleHostContext:
+      return capabilities.samplesHostContext
+        ? nil
+        : missing(
+          "host_cpu_context is not sampled", "probe kvm_arch_vcpu_put with vcpu and host_ctxt")
+    case .preemptibleHostSave:
+      if configuration.generationIsWeak { return isGuess }
+      return returnsHit.contains(.ptrauthTrap)
+        && probesHit.isSuperset(of: [.ptrauthTrap, .vcpuLoad])
+        && capabilities.hasSchedSwitch && capabilities.samplesShadow && capabilities.samplesFeatures
+        ? nil
+        : missing(
+          "whether the trap handler was preempted inside its save does not show without its return",
+          "probe kvm_arm_vcpu_ptrauth_trap at its return too (r:), kvm_arch_vcpu_load with hcr_el2, and "
+            + "record sched:sched_switch")
+    case .switchWithoutFeature:
+      if !samplesEntry { return noShadow }
+      return capabilities.samplesFeatures ? nil : noFeature
+    case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : noShadow
+    case .oneFeatureOnly:
+      return probesHit.isSuperset(of: [.resetVCPU, .vcpuLoad])
+        ? nil
+        : missing(
+          "no vCPU reset was seen among loads",
+          "probe kvm_reset_vcpu with vcpu and features, and kvm_arch_vcpu_load and put")
+    case .keysLostInMigration:
+      if generation.trap != .reachesHost {
+        return missing(
+          "\(generation.name) shows no first use of a vCPU with the feature",
+          "compare the VMM's list of registers with KVM_GET_REG_LIST")
+      }
+      if !capabilities.samplesFeatures { return noFeature }
+      return capabilities.samplesGuestKeys && probesHit.isSuperset(of: [.resetVCPU, .handleExit])
+        ? nil
+        : missing(
+          "the guest's key slots at a vCPU's first use after its reset are not sampled",
+          "probe kvm_reset_vcpu, and handle_exit with the guest's ten key slots")
+    case .nestedBitsDiffer:
+      if configuration.generationIsWeak { return isGuess }
+      if !samplesEntry { return noShadow }
+      return capabilities.hasNestedEvents
+        ? nil
+        : missing(
+          "what the guest hypervisor gives its guest is not recorded",
+          "record kvm:kvm_nested_eret and kvm:kvm_inject_nested_exception")
+    default: return nil
+    }
+  }
+
+  private func hiddenCost(_ rule: Rule, _ generation: Generation) -> Obstacle? {
+    switch rule {
+    // A trap that the function tracer shows proves the feature too, and the bits behind it.
+    case .redundantSwitch, .lazyThrash, .fastReentry:
+      if probesHit.contains(.hypHandlePtrauth), seesLoads { return nil }
+    default: break
+    }
+    switch rule {
+    case .redundantSwitch: return samplesEntry ? nil : noShadow
+    case .undefStorm, .shortLoad, .wastedTrap:
+      return capabilities.samplesFeatures ? nil : noFeature
+    case .eagerUnused where generation.trap == .never:
+      return .notRecorded(
+        reason: "\(generation.name) does not trap: no event tells whether the guest used ptrauth",
+        remedy: "ask the guest")
+    default:
+      if !samplesEntry { return noShadow }
+      return capabilities.samplesFeatures ? nil : noFeature
     }
   }
 
@@ -24,81 +195,16 @@ extension Replayer {
       && !probesHit.isDisjoint(with: [.flush, .vcpuRun, .sync, .handleExit])
   }
 
-  private func obstacle(to rule: Rule) -> (String, String)? {
-    guard let generation else {
-      return rule == .bitsDiffer && samplesEntry
-        ? nil : ("the kernel's generation is not known", "pass -k vmlinux or --generation")
-    }
-    let shadow = (
-      "API and APK are not sampled: a tracepoint shows that the guest tried, not what it got",
-      "probe kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu and hcr_el2"
-    )
-    let slots = "probe kvm_arch_vcpu_put and handle_exit with the ten key slots"
-    switch rule {
-    case .staleEnable:
-      if configuration.generationIsWeak {
-        return ("the generation is only guessed from the release", "pass -k vmlinux")
-      }
-      if generation.load != .clears {
-        return ("\(generation.name) sets both bits at every load by design", "nothing to see")
-      }
-      if !samplesEntry { return shadow }
-      if !capabilities.samplesFeatures { return noFeature }
-      return probesHit.contains(.vcpuLoad)
-        ? nil : ("kvm_arch_vcpu_load is not probed", "probe kvm_arch_vcpu_load with vcpu and cpu")
-    case .missedHostSave:
-      if !samplesEntry { return shadow }
-      guard capabilities.samplesHostKeys else {
-        return (
-          generation.hasHostContextPointer
-            ? "the host's key slots are not sampled"
-            : "\(generation.name) keeps the host's key slots in per-CPU data that no probe sampled",
-          generation.hasHostContextPointer
-            ? slots + " of host_cpu_context" : "audit the vmlinux: the save is in its code"
-        )
-      }
-      return nil
-    case .missedGuestSave:
-      if generation.trap != .reachesHost {
-        return (
-          "\(generation.name) shows no trapped key write of a vCPU with the feature",
-          "audit the vmlinux: the save is in its code"
-        )
-      }
-      if !samplesEntry { return shadow }
-      if !capabilities.samplesFeatures { return noFeature }
-      if !capabilities.samplesGuestKeys { return ("the guest's key slots are not sampled", slots) }
-      return nil
-    case .missedGuestRestore:
-      if !samplesEntry { return shadow }
-      if !capabilities.samplesGuestKeys || !capabilities.samplesHostKeys {
-        return ("guest and host key slots are not both sampled", slots + " of guest and host")
-      }
-      return nil
-    case .staleHostContext:
-      if !generation.hasHostContextPointer {
-        return ("\(generation.name) has no vcpu->arch.host_cpu_context", "nothing to see")
-      }
-      return capabilities.samplesHostContext
-        ? nil
-        : ("host_cpu_context is not sampled", "probe kvm_arch_vcpu_put with vcpu and host_ctxt")
-    case .switchWithoutFeature:
-      if !samplesEntry { return shadow }
-      return capabilities.samplesFeatures ? nil : noFeature
-    case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : shadow
-    case .redundantSwitch, .redundantHostSave, .lazyThrash:
-      if rule == .lazyThrash, generation.trap == .never {
-        return ("\(generation.name) does not trap", "nothing to see")
-      }
-      // A trap that the function tracer shows proves the feature too, and the bits behind it.
-      if rule != .redundantHostSave, probesHit.contains(.hypHandlePtrauth), seesLoads { return nil }
-      if !samplesEntry { return shadow }
-      return capabilities.samplesFeatures || rule == .redundantSwitch ? nil : noFeature
-    default: return nil
-    }
+  private var noShadow: Obstacle {
+    .notRecorded(
+      reason:
+        "API and APK are not sampled: a tracepoint shows that the guest tried, not what it got",
+      remedy: "probe kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu and hcr_el2")
   }
 
-  private var noFeature: (String, String) {
-    ("whether the vCPU has the feature is not sampled", "add features to the probes")
+  private var noFeature: Obstacle {
+    .notRecorded(
+      reason: "whether the vCPU has the feature is not sampled",
+      remedy: "add features to the probes")
   }
 }

@@ -25,15 +25,20 @@ extension Replayer {
     }
     vcpus[index].clearedBy = at
     vcpus[index].isEnabledAtHyp = false
+    vcpus[index].waste.loaded(at)
+    vcpus[index].arrival.putInReset = nil
+    vcpus[index].nestedBits?.isLoaded = true
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true
     beginInterval(index, at)
+    if vcpus[index].interval.saveUnused != nil { noteHostSave(index, at, on: cpu) }
     emit?(.load(vcpus[index].identity, at, isImplied: isImplied))
   }
 
   mutating func put(_ index: Int, _ at: Moment, isImplied: Bool) {
     settle(index)
+    vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
     if let code {
@@ -51,6 +56,7 @@ extension Replayer {
     let tid = vcpus[index].tid
     guard let run = threads[tid]?.run, run.vcpu == index, run.exit != nil else { return }
     if run.trap == nil, run.esr == nil, run.ec == ExceptionClass.systemRegister.rawValue {
+      vcpus[index].interval.mayHaveTrapped = true
       account(run)
       threads[tid]?.run?.isAccounted = true
     } else {
@@ -81,6 +87,10 @@ extension Replayer {
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
       threads[prev]?.isSwitchedOut = true
+      if threads[prev]?.handler?.left == nil {
+        threads[prev]?.handler?.left = Moment(time: at.time, cpu: at.cpu, tid: prev)
+      }
+      if let index = threads[prev]?.vcpu { vcpus[index].arrival.putInReset = nil }
       if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
         let index = threads[prev]?.vcpu
       {
@@ -155,10 +165,7 @@ extension Replayer {
     endObservation(index)
     guard let begin = interval.begin else { return }
     let identity = vcpus[index].identity
-    if interval.runs > 0 {
-      vcpus[index].intervals += 1
-      if interval.trapped { vcpus[index].trappedIntervals += 1 }
-    }
+    judgeWaste(of: interval, index, at)
     if interval.switchedPasses > 1, let first = interval.firstSwitched,
       let last = interval.lastSwitched
     {

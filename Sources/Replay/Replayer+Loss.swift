@@ -12,6 +12,7 @@ extension Replayer {
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     cpus[at.cpu]?.state = PCPUState()
+    for cpu in cpus.values { cpu.lastSaver = nil }
     // Runs that had ended, or were here, are as complete as they will be; one that is open on
     // another pCPU goes on.
     for tid in threads.keys.sorted() {
@@ -31,12 +32,14 @@ extension Replayer {
       threads[tid]?.isInKVMRun = nil
       threads[tid]?.wasSwitchedOut = false
       threads[tid]?.isBornHere = false
+      threads[tid]?.handler = nil
     }
   }
 
   /// The vCPU's events do not follow on one another: some are missing.
   mutating func broken(vcpu index: Int) {
     breaks.note(lastTime, since: firstTime ?? lastTime)
+    for cpu in cpus.values { cpu.lastSaver = nil }
     wall(index)
   }
 
@@ -52,6 +55,8 @@ extension Replayer {
     var known = vcpus[index].inference
     flush(&known, index, as: nil)
     vcpus[index].inference = known
+    endThrash(index)
+    vcpus[index].waste.wall()
     vcpus[index].wall()
   }
 }

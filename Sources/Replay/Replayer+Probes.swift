@@ -9,14 +9,20 @@ extension Replayer {
       unresolvedProbes[hit.address, default: 0] += 1
       return
     }
-    if hit.isReturn { return }
+    if hit.isReturn {
+      returnsHit.insert(function)
+      if function == .ptrauthTrap { handlerReturned(at) }
+      return
+    }
     probesHit.insert(function)
     guard let pointer = hit.fields.vcpu else { return }
     let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
     noteFeatures(index, hit.fields.features)
     let sample = hit.fields.hcr.map { EnableBits(hcr: $0) }
     switch function {
-    case .vcpuLoad: load(index, at, pid, isImplied: false)
+    case .vcpuLoad:
+      noteLoadInHandler(at, sample)
+      load(index, at, pid, isImplied: false)
     case .vcpuPut:
       sampleAfterExit(index, at, function, sample, hit.fields)
       put(index, at, isImplied: false)
@@ -31,7 +37,9 @@ extension Replayer {
       if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
     case .injectUndefined: vcpus[index].counters.undefs += 1
-    case .resetVCPU: reset(index)
+    case .resetVCPU:
+      noteReset(index, at, hit.fields.features)
+      reset(index)
     case .hypHandlePtrauth: break
     }
   }
@@ -61,6 +69,7 @@ extension Replayer {
       return
     }
     threads[at.tid]?.run?.exitSample = sample
+    threads[at.tid]?.run?.exitIsAtSync = sample != nil
     _ = run
   }
 

@@ -10,6 +10,7 @@ extension Replayer {
 
   /// What the run itself shows.
   mutating func judgeAlone(_ run: OpenRun) {
+    judgeNested(run)
     guard run.exit != nil else { return }
     if vcpus[run.vcpu].isNested {
       // The bits are L1's, not the patch's; but without the feature nobody's may be set.
@@ -17,6 +18,10 @@ extension Replayer {
       return
     }
     judgeTrap(run)
+    judgeGuards(run)
+    judgeRepeatedTrap(run)
+    judgeUndefs(run)
+    judgeMigratedKeys(run)
     guard let sample = run.entrySample ?? inheritedSample(run) else { return }
     judgeBits(run, sample)
     judgeFeature(run, sample)
@@ -30,13 +35,17 @@ extension Replayer {
 
   /// A trap needs the bit to be 0; the shadow that the CPU's HCR_EL2 is written from said 1.
   private mutating func judgeTrap(_ run: OpenRun) {
-    guard let trap = run.trap, let sample = run.entrySample, let exit = run.exit else { return }
+    guard let trap = run.trap, let exit = run.exit else { return }
+    guard let sample = run.entrySample else { return judgeUnsampledTrap(run, trap, exit) }
     let bit =
       switch trap {
       case .instruction: sample.api
       case .register: sample.apk
       }
-    guard bit == .set else { return }
+    guard bit == .set else {
+      if generation?.trap == .never { judgeUnsampledTrap(run, trap, exit) }
+      return
+    }
     let identity = vcpus[run.vcpu].identity
     log.add(.trapWhileEnabled, .proved, vcpu: identity, at: exit) {
       (
@@ -125,23 +134,5 @@ extension Replayer {
     let identity = vcpus[found.vcpu].identity
     emit?(.finding(.staleEnable, .proved, identity, found.enter))
     if found.savedBy != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
-  }
-
-  /// The lazy scheme pays a trap in nearly every load interval. Judged over the recording, for
-  /// vCPUs with at least 8 load intervals that ran.
-  mutating func judgeThrash() {
-    for vcpu in vcpus where vcpu.state.feature == .both {
-      let intervals = vcpu.intervals
-      let trapped = vcpu.trappedIntervals
-      guard intervals >= 8, trapped * 10 >= intervals * 9 else { continue }
-      let at = Moment(time: lastTime, cpu: vcpu.state.loadedOn ?? -1, tid: vcpu.tid)
-      log.add(
-        .lazyThrash, .proved, vcpu: vcpu.identity, at: at,
-        cost: Cost(
-          reads: 10 * trapped, writes: 0, trips: generation?.trap == .reachesHost ? trapped : 0)
-      ) {
-        ("\(trapped) of \(intervals) load intervals with a run took a ptrauth trap", [])
-      }
-    }
   }
 }

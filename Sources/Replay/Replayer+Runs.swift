@@ -37,6 +37,9 @@ extension Replayer {
     threads[at.tid]?.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.isTainted = vcpus[index].loadWasTainted
+    run.followsAnsweredTrap =
+      vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
+    judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
     vcpus[index].loadWasTainted = false
     vcpus[index].clearedBy = nil
@@ -178,7 +181,7 @@ extension Replayer {
     guard let generation, run.exit != nil else { return }
     let index = run.vcpu
     let (atEntry, atExit) = knownBits(of: run)
-    observe(run, atExit)
+    observe(run, atEntry, atExit)
     if atEntry.bits.switchesKeys == .set {
       vcpus[index].counters.enabledRuns += 1
       vcpus[index].interval.saveUnused = nil
@@ -198,6 +201,10 @@ extension Replayer {
       vcpus[index].counters.hiddenTraps += 1
       vcpus[index].counters.hostSaves += 1
       vcpus[index].interval.trapped = true
+      if let exit = run.exit {
+        if let cpu = cpus[run.cpu], atExit.bits == .set { noteHostSave(index, exit, on: cpu) }
+        judgeReentry(run, exit)
+      }
     }
   }
 

@@ -3,7 +3,7 @@ import Ptrauth
 // What other policies would have had to do: each load interval, reduced to its passes and first use.
 extension Replayer {
   /// Adds a run to its load interval. A run that may not have entered the guest adds no pass.
-  mutating func observe(_ run: OpenRun, _ atExit: KnownBits) {
+  mutating func observe(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
     guard let generation else { return }
     let index = run.vcpu
     let pass: UInt64 = run.certainlyEntered ? 1 : 0
@@ -21,6 +21,10 @@ extension Replayer {
       seen.unknownPasses += pass
     case (_, nil):
       switch atExit.bits.switchesKeys {
+      case .set where atEntry.bits.switchesKeys != .set && run.ret != 2:
+        // Trapped at EL2 and enabled; whether the pass that followed began is not known.
+        seen.use = .set
+        seen.unknownPasses += pass
       case .set:
         seen.use = .set
         seen.usedPasses += pass

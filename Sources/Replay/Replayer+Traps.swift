@@ -42,7 +42,7 @@ extension Replayer {
     }
     if run.isAccounted {
       // Its load interval ended before it was known what it trapped on.
-      vcpus[index].trappedIntervals += 1
+      vcpus[index].waste.thrash.correctLast()
       if vcpus[index].lastIsInSchedule, generation?.trap == .reachesHost {
         vcpus[index].schedule.lastIntervalTrapped(wasCounted: true)
       }
@@ -66,6 +66,7 @@ extension Replayer {
     if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
     if let esr = fields.esr { classifyTrap(at, esr: esr) }
     if function == .ptrauthTrap {
+      threads[at.tid]?.handler = OpenHandler(vcpu: index, entry: at)
       threads[at.tid]?.run?.isAnswered = true
       vcpus[index].unansweredTrap = nil
       answered(index, at)
@@ -80,6 +81,7 @@ extension Replayer {
       vcpus[index].counters.hostSaves += 1
       cpu.hostSaves += 1
       vcpus[index].interval.saveUnused = at
+      noteHostSave(index, at, on: cpu)
     }
     code.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
   }

@@ -50,8 +50,9 @@ public struct Replayer {
   /// The pCPU whose events lag behind all others'.
   private var slowest: CPURecord?
   var hostContexts = HostContextMap()
-  /// Functions whose probes were hit.
+  /// Functions whose probes were hit, and whose returns were.
   var probesHit: Set<KernelFunction> = []
+  var returnsHit: Set<KernelFunction> = []
   /// Addresses of probe hits that are no known function, with their count.
   var unresolvedProbes: [UInt64: UInt64] = [:]
   /// Sequences that cannot happen without missing events.
@@ -60,7 +61,7 @@ public struct Replayer {
   var lastTime: UInt64 = 0
   var eventCount: UInt64 = 0
   var lostEvents: [Int32: UInt64] = [:]
-  private var pointerIndex: [UInt64: Int] = [:]
+  private(set) var pointerIndex: [UInt64: Int] = [:]
   private var functionCache: [UInt64: KernelFunction?] = [:]
   private var symbolCache: [String: KernelFunction?] = [:]
   private static let symbolLimit = 4096
@@ -137,6 +138,8 @@ public struct Replayer {
     case .userspaceExit: userspaceExit(at)
     case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
     case .vcpuNumber(let number): nameNumber(at, number)
+    case .nestedEret(let vcpu, let spsr, let hcr): nestedEret(vcpu, at, spsr: spsr, hcr: hcr)
+    case .nestedException(let vcpu): nestedException(vcpu)
     case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
     case .migrateTask(let tid, let from, let to): migrate(tid, from, to)
     case .fork, .lost: break

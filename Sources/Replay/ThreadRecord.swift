@@ -24,6 +24,8 @@ final class ThreadRecord {
   /// It was placed somewhere and not seen there, or seen where nothing placed it: events of a pCPU
   /// may be missing.
   var skippedAPlace = false
+  /// It is inside kvm_arm_vcpu_ptrauth_trap.
+  var handler: OpenHandler?
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 
@@ -43,6 +45,10 @@ struct OpenRun {
   var ec: UInt32?
   var exitPC: UInt64 = 0
   var exitSample: EnableBits?
+  /// `exitSample` was taken at kvm_vgic_sync_hwstate, before anything else could run.
+  var exitIsAtSync = false
+  /// A trap of its load interval was answered before it.
+  var followsAnsweredTrap = false
   /// ESR_EL2 of the exit, from handle_exit or kvm_handle_sys_reg.
   var esr: UInt64?
   var trap: PtrauthTrap?

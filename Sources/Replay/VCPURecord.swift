@@ -27,9 +27,10 @@ struct VCPURecord {
   var schedule: Schedule
   /// The last interval that ended is in `schedule`.
   var lastIsInSchedule = false
-  /// Load intervals that had a run, and those of them with a ptrauth trap.
-  var intervals: UInt64 = 0
-  var trappedIntervals: UInt64 = 0
+  var waste = WasteWatch()
+  var arrival = Arrival()
+  /// L1's API and APK, from its return to the nested guest until that is entered.
+  var nestedBits: NestedReturn?
   /// A load came since the last kvm_entry; and a handler may have been under way over it.
   var loadedSinceEntry = false
   var loadWasTainted = false
@@ -64,6 +65,8 @@ struct VCPURecord {
     loadWasTainted = false
     pendingWrite = nil
     unansweredTrap = nil
+    nestedBits = nil
+    arrival.wall()
     inference.wall()
   }
 }
@@ -79,6 +82,11 @@ struct LoadInterval {
   var trapped = false
   /// A trap handler may have been under way over the load.
   var isTainted = false
+  /// A trapped system register access of which it was not known in time which register it was.
+  var mayHaveTrapped = false
+  /// Host saves that wrote what the slots held; the last, and the save before it.
+  var repeatedSaves: UInt64 = 0
+  var repeatedSave: (before: Moment, at: Moment)?
   /// What a policy would have had to do in it.
   var seen = LoadObservation()
   /// A host save of this interval has not been restored from yet.

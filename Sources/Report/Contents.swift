@@ -62,6 +62,14 @@ public struct Contents: Sendable {
     }
   }
 
+  /// The correctness rules that this kernel and its guests can break.
+  public var breakable: [Rule] {
+    Analysis.judgedRules.filter { rule in
+      rule.isCorrectness
+        && !document.analysis.notObservable.contains { $0.rule == rule && !$0.applies }
+    }
+  }
+
   /// Whether the recording suffices to judge by.
   public enum Sufficiency: String, Sendable {
     /// Every correctness rule that this kernel can break.
@@ -84,6 +92,6 @@ public struct Contents: Sendable {
 
   public var sufficiency: Sufficiency {
     if judged.isEmpty { return .no }
-    return judged.count == Analysis.judgedRules.count(where: \.isCorrectness) ? .yes : .partly
+    return judged.count == breakable.count ? .yes : .partly
   }
 }

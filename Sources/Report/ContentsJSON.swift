@@ -12,7 +12,8 @@ import Replay
 ///     cpus        cpu, first, last (null: no event), lost (null: none known; 0: not counted)
 ///     guests      name, vcpus
 ///     evidence    kind, there, events, count, words, remedy (null where it is there)
-///     rules       rule, correctness, judged, reason and remedy (null where it is judged)
+///     rules       rule, correctness, judged, reason and remedy (null where it is judged), applies (false:
+///                 this kernel or its guests cannot break it)
 ///     suffices    yes | partly | no
 ///     obstacle    why nothing can be judged, or null
 public enum ContentsJSON {
@@ -107,5 +108,6 @@ public enum ContentsJSON {
     json.field("judged", item == nil && contents.obstacle == nil)
     json.field("reason", contents.obstacle ?? item?.reason)
     json.field("remedy", contents.obstacle == nil ? item?.remedy : nil)
+    json.field("applies", item?.applies ?? true)
   }
 }

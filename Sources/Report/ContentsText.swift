@@ -16,7 +16,7 @@ public enum ContentsText {
 
   private static func verdict(_ contents: Contents, _ page: inout Page) {
     let judged = contents.judged.count
-    let all = Analysis.judgedRules.count(where: \.isCorrectness)
+    let all = contents.breakable.count
     let gaps =
       contents.isIncomplete ? "; events are missing, so no verdict can be clean" : ""
     switch contents.sufficiency {
@@ -127,8 +127,8 @@ public enum ContentsText {
       if contents.obstacle != nil {
         page.line("  no   \(rule.id)")
       } else if let item = hidden.first(where: { $0.rule == rule }) {
-        page.line("  no   \(rule.id)")
-        page.paragraph("       ", "\(item.reason); \(item.remedy)")
+        page.line("  \(item.applies ? "no " : "-  ")  \(rule.id)")
+        page.paragraph("       ", item.reason + (item.applies ? "; \(item.remedy)" : ""))
       } else {
         page.line("  yes  \(rule.id)")
       }

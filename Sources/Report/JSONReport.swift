@@ -17,7 +17,7 @@ import Replay
 ///     findings      rule, title, level (proved | suspected), severity, correctness, count, first,
 ///                   last, statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
 ///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}]
-///     notObservable rule, reason, remedy
+///     notObservable rule, reason, remedy, applies (false: this kernel or its guests cannot break it)
 ///
 /// Several recordings are an array of such documents; one that cannot be read is there with schema,
 /// recording {path}, verdict "unusable" and error (a sentence).
@@ -61,6 +61,7 @@ public enum JSONReport {
             json.field("rule", item.rule.id)
             json.field("reason", item.reason)
             json.field("remedy", item.remedy)
+            json.field("applies", item.applies)
           }
         }
       }

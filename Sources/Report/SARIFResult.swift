@@ -15,7 +15,8 @@ struct SARIFResult {
       for test in suite.cases {
         for finding in test.findings {
           let same = results.firstIndex {
-            $0.rule == test.rule && $0.source == test.source
+            $0.rule == test.rule && $0.source?.file == test.source?.file
+              && $0.source?.function == test.source?.function
               && (test.source != nil || $0.occurrences.first?.recording == suite.name)
           }
           if let same {

@@ -141,6 +141,7 @@ public enum TextReport {
         words += ", \(counted(cost.accesses, "register access", "register accesses"))"
       }
       if let cost = finding.cost, cost.trips > 0 { words += ", \(counted(cost.trips, "trip"))" }
+      if finding.level == .suspected { words += " (suspected)" }
       page.paragraph("  \(finding.rule.id.padded(20)) ", "\(finding.rule.title): \(words)")
     }
   }
@@ -185,14 +186,32 @@ public enum TextReport {
 
   private static func notObservable(_ document: Document, _ page: inout Page) {
     let items = document.analysis.notObservable
-    guard !items.isEmpty else { return }
-    page.heading("Not observable in this recording")
+    let hidden = items.filter(\.applies)
+    if !hidden.isEmpty {
+      page.heading("Not observable in this recording")
+      for (rules, item) in byReason(hidden) {
+        page.paragraph("  ", rules)
+        page.paragraph("      ", "\(item.reason); \(item.remedy).")
+      }
+    }
+    let impossible = items.filter { !$0.applies }
+    if !impossible.isEmpty {
+      page.heading("Cannot happen here")
+      for (rules, item) in byReason(impossible) {
+        page.paragraph("  ", "\(rules): \(item.reason).")
+      }
+    }
+  }
+
+  /// The rules that share a reason, in the order of the first.
+  private static func byReason(
+    _ items: [Analysis.NotObservable]
+  ) -> [(rules: String, item: Analysis.NotObservable)] {
     var reasons: [String] = []
     for item in items where !reasons.contains(item.reason) { reasons.append(item.reason) }
-    for reason in reasons {
+    return reasons.map { reason in
       let same = items.filter { $0.reason == reason }
-      page.paragraph("  ", same.map(\.rule.id).joined(separator: ", "))
-      page.paragraph("      ", "\(reason); \(same[0].remedy).")
+      return (same.map(\.rule.id).joined(separator: ", "), same[0])
     }
   }
 }

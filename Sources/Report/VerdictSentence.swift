@@ -21,8 +21,9 @@ struct VerdictSentence {
       rest = "events are missing; nothing was found outside the gaps"
       tone = .doubtful
     case .clean:
-      let hidden = analysis.notObservable.count(where: \.rule.isCorrectness)
-      let all = Analysis.judgedRules.count(where: \.isCorrectness)
+      let others = analysis.notObservable.filter(\.rule.isCorrectness)
+      let hidden = others.count(where: \.applies)
+      let all = Analysis.judgedRules.count(where: \.isCorrectness) - (others.count - hidden)
       if hidden == all {
         rest = "but none of the \(all) correctness rules can be seen here"
         tone = .doubtful

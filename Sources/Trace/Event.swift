@@ -38,6 +38,11 @@ public struct Event: Sendable {
     /// An event in the vCPU thread's own context that names the vCPU by number:
     /// kvm_halt_poll_ns, kvm_get_timer_map.
     case vcpuNumber(Int32)
+    /// kvm:kvm_nested_eret: a guest hypervisor returns. `hcr` is HCR_EL2 as it wrote it, `spsr` the
+    /// state it returns to.
+    case nestedEret(vcpu: UInt64, spsr: UInt64, hcr: UInt64)
+    /// kvm:kvm_inject_nested_exception: the guest hypervisor is entered.
+    case nestedException(vcpu: UInt64)
     /// sched:sched_switch. Recorded before the switch, in the context of `prev`.
     case schedSwitch(prev: Int32, prevState: Int64, next: Int32)
     /// sched:sched_migrate_task.

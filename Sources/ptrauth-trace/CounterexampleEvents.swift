@@ -35,13 +35,23 @@ struct CounterexampleEvents {
   /// What a replay of the events has to know of their recording.
   var configuration: Replayer.Configuration {
     var configuration = Replayer.Configuration()
-    configuration.generation = setting.standard
+    configuration.generation = recognized
     configuration.kernelUsesPointerAuth = setting.era.apia.kernelUses
     configuration.recordedEvents = recordedEvents
     configuration.resolve = { address in
       KernelFunction.allCases.first { Self.address(of: $0) == address }
     }
     return configuration
+  }
+
+  /// A fault may make the code that of another generation: then that is what its vmlinux shows.
+  private var recognized: Generation {
+    Generation.all.first { other in
+      var same = setting.generation
+      (same.name, same.id) = (other.name, other.id)
+      (same.origin, same.eras) = (other.origin, other.eras)
+      return same == other
+    } ?? setting.standard
   }
 
   private struct Slots {
@@ -73,8 +83,11 @@ struct CounterexampleEvents {
       add(happening, .entry(pc: pcs[v]))
       probe(at(.vcpuRun, before, now))
     case .exit(let exit):
-      probe(at(.sync, after, now))
-      self.exit(happening, exit, at(.handleExit, after, now))
+      // The handler of a trap may be in the same step, and comes later.
+      var moment = now
+      if case .trap = exit { moment.bits = then.bits }
+      probe(at(.sync, after, moment))
+      self.exit(happening, exit, at(.handleExit, after, moment))
     case .hypTrap: break
     case .handler(let step, let isLast):
       if step == .injectUndefined { probe(at(.injectUndefined, after, now)) }
@@ -84,7 +97,12 @@ struct CounterexampleEvents {
         probe(sample)
       }
     case .userspaceExit: add(happening, .userspaceExit(reason: 0, errno: 0))
-    case .nested: break
+    case .nested(let bits?):
+      let hcr =
+        (bits.api == .set ? EnableBits.apiMask : 0) | (bits.apk == .set ? EnableBits.apkMask : 0)
+      // To EL1h.
+      add(happening, .nestedEret(vcpu: Self.pointer(of: v), spsr: 5, hcr: hcr))
+    case .nested(nil): add(happening, .nestedException(vcpu: Self.pointer(of: v)))
     }
   }
 
@@ -143,7 +161,7 @@ struct CounterexampleEvents {
     let cpu = sample.happening.cpu
     var fields = ProbeFields()
     if !sample.isReturn {
-      fields.vcpu = 0xffff_0000_0100_0000 + UInt64(v) << 16
+      fields.vcpu = Self.pointer(of: v)
       fields.vcpuID = Int32(v)
       fields.hcr =
         (sample.moment.bits.api == .set ? EnableBits.apiMask : 0)
@@ -191,6 +209,8 @@ struct CounterexampleEvents {
     return 0x4 | asked | (setting.isNested ? 0x80 : 0)
   }
 
+  private static func pointer(of vcpu: Int) -> UInt64 { 0xffff_0000_0100_0000 + UInt64(vcpu) << 16 }
+
   static func address(of function: KernelFunction) -> UInt64 {
     0xffff_8000_0800_0000 + UInt64(KernelFunction.allCases.firstIndex(of: function) ?? 0) << 12
   }
@@ -219,7 +239,10 @@ struct CounterexampleEvents {
   }
 
   private var recordedEvents: [RecordedEvent] {
-    let kvm = ["kvm_entry", "kvm_exit", "kvm_handle_sys_reg", "kvm_userspace_exit"].map {
+    let kvm = [
+      "kvm_entry", "kvm_exit", "kvm_handle_sys_reg", "kvm_userspace_exit", "kvm_nested_eret",
+      "kvm_inject_nested_exception",
+    ].map {
       RecordedEvent(system: "kvm", name: $0, isProbe: false, fields: [])
     }
     var fields = ["vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code"]

@@ -25,7 +25,8 @@ struct SameRunTests {
       let analysis = try session.replay { if case .run(let run) = $0 { runs.append(run) } }
       verdict = analysis.verdict
       findings = analysis.findings.filter(\.rule.isCorrectness).map { "\($0.rule.id) \($0.level)" }
-      costs = analysis.findings.filter { !$0.rule.isCorrectness }.map {
+      // Whether two threads share their keys takes process ids, which not every format has.
+      costs = analysis.findings.filter { !$0.rule.isCorrectness && $0.level == .proved }.map {
         "\($0.rule.id) \($0.count)"
       }
       for run in runs.sorted(by: { $0.enter < $1.enter }) {

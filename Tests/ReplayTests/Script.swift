@@ -9,6 +9,7 @@ struct Script {
   var generation: Generation? = .g2
   var probed = true
   var samplesKeys = true
+  var samplesShadow = true
   var kernelUsesPointerAuth: Bool? = false
   var events: [Event] = []
   var time: UInt64 = 1_000_000
@@ -46,7 +47,7 @@ struct Script {
     var fields = ProbeFields()
     fields.vcpu = v.pointer
     fields.vcpuID = v.number
-    fields.hcr = hcr
+    fields.hcr = samplesShadow ? hcr : nil
     fields.features = v.features
     fields.esr = esr
     if samplesKeys {
@@ -100,17 +101,27 @@ struct Script {
     return 0x6230_0800 | (i % 4) << 17 | (i / 4 + 1) << 1 | (write ? 0 : 1)
   }
 
+  /// The probed function returns.
+  mutating func returns(_ function: KernelFunction, _ v: VCPU) {
+    add(
+      v, .probe(ProbeHit(address: Self.address(function), isReturn: true, fields: ProbeFields())))
+  }
+
   mutating func switchTasks(_ v: VCPU, to next: Int32) {
     add(v, .schedSwitch(prev: v.tid, prevState: 0, next: next))
   }
 
   var recordedEvents: [RecordedEvent] {
-    var list = ["kvm_entry", "kvm_exit", "kvm_handle_sys_reg", "kvm_userspace_exit"].map {
+    var list = [
+      "kvm_entry", "kvm_exit", "kvm_handle_sys_reg", "kvm_userspace_exit", "kvm_nested_eret",
+      "kvm_inject_nested_exception",
+    ].map {
       RecordedEvent(system: "kvm", name: $0, isProbe: false, fields: [])
     }
     list.append(RecordedEvent(system: "sched", name: "sched_switch", isProbe: false, fields: []))
     if probed {
-      var fields = ["vcpu", "cpu", "vcpu_id", "hcr_el2", "features"]
+      var fields = ["vcpu", "cpu", "vcpu_id", "features"]
+      if samplesShadow { fields.append("hcr_el2") }
       if samplesKeys {
         fields += [
           "host_ctxt", "apiakeylo_el1", "apgakeyhi_el1", "host_apiakeylo_el1",
@@ -147,6 +158,14 @@ struct Script {
 
   var correctnessRules: [String] {
     replay().analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
+  }
+
+  var costRules: [String] {
+    replay().analysis.findings.filter { !$0.rule.isCorrectness }.map(\.rule.id)
+  }
+
+  func finding(_ rule: Rule, _ level: Finding.Level = .proved) -> Finding? {
+    replay().analysis.findings.first { $0.rule == rule && $0.level == level }
   }
 }
 

@@ -40,6 +40,9 @@ enum Expectation {
     case .vcpuNumber(let number):
       if name == "kvm:kvm_get_timer_map" { return fields["VCPU"] == UInt64(number) }
       return name == "kvm:kvm_halt_poll_ns" && text.contains("vcpu \(number):")
+    case .nestedEret(_, let spsr, let hcr):
+      return name == "kvm:kvm_nested_eret" && fields["spsr_el2"] == spsr && fields["hcr_el2"] == hcr
+    case .nestedException: return name == "kvm:kvm_inject_nested_exception"
     case .schedSwitch(let prev, _, let next):
       return name == "sched:sched_switch" && fields["prev_pid"] == UInt64(prev)
         && fields["next_pid"] == UInt64(next)

@@ -119,6 +119,8 @@ extension Event {
     case .userspaceExit(let reason, let errno): return head + [5, word(reason), word(errno)]
     case .setupDebug(let vcpu): return head + [6, vcpu]
     case .vcpuNumber(let number): return head + [7, word(number)]
+    case .nestedEret(let vcpu, let spsr, let hcr): return head + [13, vcpu, spsr, hcr]
+    case .nestedException(let vcpu): return head + [14, vcpu]
     case .schedSwitch(let prev, let state, let next):
       return head + [8, word(prev), word(state), word(next)]
     case .migrateTask(let tid, let from, let to):

@@ -27,7 +27,7 @@ extension Rule {
       """)
 
   public static let redundantHostSave = Rule(
-    id: "redundant-host-save", title: "host saves that were never restored from",
+    id: "redundant-host-save", title: "host saves never restored from, or of the same keys",
     severity: .low, isCorrectness: false,
     definition:
       "A host save whose slots no guest exit restored before the next save or load on that "
@@ -35,9 +35,9 @@ extension Rule {
     consequence: "ten reads and ten stores of key registers for nothing",
     proofs: [
       .events(
-        "proved if the load interval ends without a switched run after the save, or if the same "
-          + "process saved the same pCPU's slots before and nobody else did since (its keys are the "
-          + "process's own only where the kernel does not use ptrauth itself)")
+        "proved if the load interval ends without a switched run after the save; suspected if the "
+          + "same process (the same thread, where the kernel uses ptrauth itself) saved this pCPU's "
+          + "slots before and nobody else did since: it may have changed its keys")
     ],
     history: [.saveAtLoad("saves at every load of a vCPU with the feature, used or not")],
     lookAt: "loads that end before a run used the saved slots",
@@ -172,17 +172,20 @@ extension Rule {
     consequence: "more key switches than kvm_entry shows",
     proofs: [
       .events(
-        "proved by hyp_enter and hyp_exit (7.x, nVHE): ERET_GUEST and GUEST_EXIT surround every pass"
+        "proved for ptrauth traps handled at EL2 (5.8 to 6.9): the shadow is clear at "
+          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run; other re-entries "
+          + "have no event"
       )
     ],
     history: [.earlyTrap("makes a ptrauth trap one more reason to re-enter")],
     lookAt: "the exits that fixup_guest_exit answers",
     symbols: ["__guest_enter"],
     diagram: """
-      kvm_entry                                          kvm_exit
-        |  ERET_GUEST  GUEST_EXIT  ERET_GUEST  GUEST_EXIT  |
-        |_____|____________|___________|___________|_______|
-              one pass                 one more pass
+      flush: 0                                          sync: API=APK=1
+      kvm_entry                                                kvm_exit
+        |     guest enter .. trap   guest enter .. exit          |
+        |_________|_____________|_______|____________|___________|
+                  one pass              one more pass
       """)
 
   public static let guardCost = Rule(

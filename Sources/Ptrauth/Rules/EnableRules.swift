@@ -62,7 +62,7 @@ extension Rule {
       """)
 
   public static let trapWhileEnabled = Rule(
-    id: "trap-while-enabled", title: "ptrauth trap although the shadow had the bit set",
+    id: "trap-while-enabled", title: "ptrauth trap while ptrauth was enabled",
     severity: .medium, isCorrectness: true,
     definition:
       "The guest takes a trap that needs API=0 (EC 0x09) or APK=0 (a key register), in a run "
@@ -114,8 +114,8 @@ extension Rule {
     id: "nested-bits-differ", title: "nested guest's API/APK are not L1's",
     severity: .medium, isCorrectness: true,
     definition:
-      "A nested guest is entered with API or APK other than L1's HCR_EL2 gives it, or with a "
-      + "bit set although the VM does not have ptrauth (6.10 on).",
+      "A nested guest is entered with API or APK other than L1's HCR_EL2 gives it, in "
+      + "a VM that has ptrauth (6.10 on).",
     consequence: "L2 uses what L1 withholds from it, or L1 never sees a trap that it asked for",
     proofs: [
       .events(

@@ -10,6 +10,8 @@ struct EventDecoder {
     case userspaceExit
     case setupDebug
     case vcpuNumber
+    case nestedEret
+    case nestedException
     case schedSwitch
     case migrateTask
     case function
@@ -27,6 +29,8 @@ struct EventDecoder {
     "kvm:kvm_arm_setup_debug": (.setupDebug, ["vcpu"]),
     "kvm:kvm_halt_poll_ns": (.vcpuNumber, ["vcpu_id"]),
     "kvm:kvm_get_timer_map": (.vcpuNumber, ["vcpu_id"]),
+    "kvm:kvm_nested_eret": (.nestedEret, ["vcpu", "spsr_el2", "hcr_el2"]),
+    "kvm:kvm_inject_nested_exception": (.nestedException, ["vcpu"]),
     "sched:sched_switch": (.schedSwitch, ["prev_pid", "prev_state", "next_pid"]),
     "sched:sched_migrate_task": (.migrateTask, ["pid", "orig_cpu", "dest_cpu"]),
     // kernel/trace/trace_entries.h
@@ -78,6 +82,10 @@ struct EventDecoder {
     case .setupDebug: return .setupDebug(vcpu: first)
     case .function: return .probe(ProbeHit(traced: first))
     case .vcpuNumber: return .vcpuNumber(Int32(truncatingIfNeeded: first))
+    case .nestedEret:
+      guard let spsr = fields[1].read(raw), let hcr = fields[2].read(raw) else { return nil }
+      return .nestedEret(vcpu: first, spsr: spsr, hcr: hcr)
+    case .nestedException: return .nestedException(vcpu: first)
     case .schedSwitch:
       guard let state = fields[1].read(raw), let next = fields[2].int32(raw) else { return nil }
       return .schedSwitch(

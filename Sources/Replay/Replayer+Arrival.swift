@@ -1,0 +1,90 @@
+import Ptrauth
+
+/// How a vCPU came to run here.
+struct Arrival {
+  /// kvm_reset_vcpu was seen, and no run before it.
+  var isReset = false
+  /// Its first kvm_entry was at a kernel address: it did not begin at its reset vector.
+  var beganInKernel = false
+  var hasRun = false
+  /// kvm_reset_vcpu was entered while it was loaded; and then put it.
+  var reset: Moment?
+  var putInReset: Moment?
+
+  mutating func notePut(_ at: Moment) {
+    putInReset = reset?.tid == at.tid ? at : nil
+    reset = nil
+  }
+
+  mutating func wall() {
+    isReset = false
+    beganInKernel = false
+    hasRun = true
+    reset = nil
+    putInReset = nil
+  }
+}
+
+// vCPUs that userspace set up wrongly: one feature of two, or no keys.
+extension Replayer {
+  mutating func noteReset(_ index: Int, _ at: Moment, _ features: UInt64?) {
+    if !vcpus[index].arrival.hasRun { vcpus[index].arrival.isReset = true }
+    vcpus[index].arrival.reset = vcpus[index].state.loadedOn == nil ? nil : at
+    guard generation?.resetCheck == .returnsEarly, !configuration.generationIsWeak,
+      let features, Feature(features: features) == .partial
+    else { return }
+    let identity = vcpus[index].identity
+    log.add(.oneFeatureOnly, .suspected, vcpu: identity, at: at) {
+      (
+        "kvm_reset_vcpu was asked for one of the two ptrauth features: it returns with preemption "
+          + "disabled",
+        [Evidence(at, "kvm_reset_vcpu", "features=\(hex(features))")]
+      )
+    }
+    emit?(.finding(.oneFeatureOnly, .suspected, identity, at))
+  }
+
+  /// At each kvm_entry.
+  mutating func judgeArrival(_ index: Int, _ run: OpenRun) {
+    if let put = vcpus[index].arrival.putInReset, put.tid == run.enter.tid,
+      put.cpu == run.enter.cpu, probesHit.contains(.vcpuLoad)
+    {
+      let identity = vcpus[index].identity
+      log.add(.oneFeatureOnly, .suspected, vcpu: identity, at: run.enter) {
+        (
+          "kvm_reset_vcpu put the vCPU and did not load it again; the thread went on into the guest",
+          [
+            Evidence(put, "kvm_arch_vcpu_put", "inside kvm_reset_vcpu"),
+            Evidence(run.enter, "kvm_entry", "no kvm_arch_vcpu_load in between"),
+          ]
+        )
+      }
+      emit?(.finding(.oneFeatureOnly, .suspected, identity, run.enter))
+    }
+    vcpus[index].arrival.putInReset = nil
+    if !vcpus[index].arrival.hasRun {
+      vcpus[index].arrival.hasRun = true
+      // The upper half of the address space is the kernel's (TTBR1): no reset vector is there.
+      vcpus[index].arrival.beganInKernel = vcpus[index].arrival.isReset && run.entryPC >> 63 == 1
+    }
+  }
+
+  /// The first use of a vCPU that began in the middle of a guest kernel, all slots at the reset's value.
+  mutating func judgeMigratedKeys(_ run: OpenRun) {
+    let index = run.vcpu
+    guard vcpus[index].arrival.beganInKernel, run.trap != nil, let exit = run.exit else { return }
+    vcpus[index].arrival.beganInKernel = false
+    guard run.trap == .instruction, vcpus[index].state.feature == .both,
+      generation?.trap == .reachesHost, run.resetSlots == 0x3ff
+    else { return }
+    let identity = vcpus[index].identity
+    log.add(.keysLostInMigration, .suspected, vcpu: identity, at: exit) {
+      (
+        "the vCPU began to run inside a guest kernel, and uses pointer authentication with all ten "
+          + "slots as the reset left them",
+        [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": its first use here")]
+      )
+    }
+    emit?(.finding(.keysLostInMigration, .suspected, identity, exit))
+  }
+}

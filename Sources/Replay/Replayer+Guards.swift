@@ -1,0 +1,67 @@
+import Ptrauth
+
+// The two guards of one pass, and traps that no sample explains.
+extension Replayer {
+  /// Where the guard reads the shadow, entry and exit must find the same: nothing but the run came
+  /// between kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate.
+  mutating func judgeGuards(_ run: OpenRun) {
+    guard let generation, generation.guardReads == .shadow, !configuration.generationIsWeak,
+      let entry = run.entrySample, let after = run.exitSample, run.exitIsAtSync,
+      run.certainlyEntered, let exit = run.exit
+    else { return }
+    let rule: Rule
+    let statement: String
+    switch (entry.switchesKeys, after.switchesKeys) {
+    case (.set, .clear):
+      rule = .missedHostRestore
+      statement =
+        "the guest's keys were loaded at guest entry, and the guard of guest exit found "
+        + "\(words(after)): the host's were not restored"
+    case (.clear, .set) where generation.trap == .reachesHost:
+      rule = .hostKeyLeak
+      statement =
+        "guest entry loaded no guest keys, and the guard of guest exit found \(words(after)): the "
+        + "host's were saved as the guest's"
+    default: return
+    }
+    let identity = vcpus[run.vcpu].identity
+    log.add(rule, .proved, vcpu: identity, at: run.enter) {
+      (
+        statement,
+        [
+          Evidence(run.enter, "kvm_entry", "shadow \(words(entry))"),
+          Evidence(exit, "kvm_exit", "shadow \(words(after)) at kvm_vgic_sync_hwstate"),
+        ]
+      )
+    }
+    emit?(.finding(rule, .proved, identity, run.enter))
+  }
+
+  /// A ptrauth trap of a run whose entry was not sampled, where the generation leaves it no reason.
+  mutating func judgeUnsampledTrap(_ run: OpenRun, _ trap: PtrauthTrap, _ exit: Moment) {
+    guard let generation, !configuration.generationIsWeak, vcpus[run.vcpu].state.feature == .both
+    else { return }
+    let identity = vcpus[run.vcpu].identity
+    if generation.trap == .never {
+      log.add(.trapWhileEnabled, .proved, vcpu: identity, at: exit) {
+        (
+          "a vCPU with ptrauth took \(words(trap)); \(generation.name) sets both bits at every load",
+          [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap))]
+        )
+      }
+      emit?(.finding(.trapWhileEnabled, .proved, identity, exit))
+    } else if generation.trap == .reachesHost, run.followsAnsweredTrap,
+      run.exitSample == nil, probesHit.contains(.vcpuLoad)
+    {
+      // A trap with an SError pending is not answered, and kvm_exit does not show that.
+      log.add(.trapWhileEnabled, .suspected, vcpu: identity, at: exit) {
+        (
+          "the guest took \(words(trap)) after an earlier trap of the same load interval should have "
+            + "enabled it",
+          [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap))]
+        )
+      }
+      emit?(.finding(.trapWhileEnabled, .suspected, identity, exit))
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import Ptrauth
+
+/// A thread between the entry and the return of kvm_arm_vcpu_ptrauth_trap.
+struct OpenHandler {
+  var vcpu: Int
+  var entry: Moment
+  /// The first switch to another task.
+  var left: Moment?
+  /// A load since then, and whether it found the bits set: then the enable came before the switch.
+  var load: Moment?
+  var enabledBefore = false
+}
+
+// The preemptible host save (v7 to 5.7): whose slots did it write?
+//
+//     thread, pCPU 0          pCPU 0, another process       thread, pCPU 1
+//     handler entered
+//     bits set; saving ..
+//     sched_switch ────────▶  load, trap, save
+//                             (relies on these slots)       load (finds the bits set)
+//                                                           saving .. into pCPU 0's slots
+//                                                           handler returns
+extension Replayer {
+  /// kvm_arch_vcpu_load of a thread that was preempted inside the handler. `sample`: before the clear.
+  mutating func noteLoadInHandler(_ at: Moment, _ sample: EnableBits?) {
+    guard threads[at.tid]?.handler?.left != nil, threads[at.tid]?.handler?.load == nil else {
+      return
+    }
+    threads[at.tid]?.handler?.load = at
+    threads[at.tid]?.handler?.enabledBefore = sample?.switchesKeys == .set
+  }
+
+  mutating func handlerReturned(_ at: Moment) {
+    guard let handler = threads[at.tid]?.handler else { return }
+    threads[at.tid]?.handler = nil
+    guard generation?.hostSave == .preemptibleTrap, !configuration.generationIsWeak,
+      let left = handler.left, let load = handler.load, handler.enabledBefore,
+      at.cpu != handler.entry.cpu, vcpus[handler.vcpu].state.feature == .both
+    else { return }
+    let own = vcpus[handler.vcpu].pid
+    let place = handler.entry.cpu
+    guard own >= 0, let slots = cpus[place]?.state.hostSlots, slots.isFresh == .set,
+      let owner = slots.process, owner >= 0, owner != own,
+      vcpus.contains(where: { $0.pid == owner && $0.state.loadedOn == place })
+    else { return }
+    let identity = vcpus[handler.vcpu].identity
+    log.add(.preemptibleHostSave, .proved, vcpu: identity, at: handler.entry) {
+      (
+        "process \(own) was moved to pCPU \(at.cpu) inside its host save, while process \(owner) relied "
+          + "on the slots of pCPU \(place) that the save goes on writing",
+        [
+          Evidence(handler.entry, "kvm_arm_vcpu_ptrauth_trap"),
+          Evidence(left, "sched_switch", "inside the handler"),
+          Evidence(load, "kvm_arch_vcpu_load", "the bits were set before it"),
+          Evidence(at, "kvm_arm_vcpu_ptrauth_trap", "returns on another pCPU"),
+        ]
+      )
+    }
+    emit?(.finding(.preemptibleHostSave, .proved, identity, handler.entry))
+  }
+}

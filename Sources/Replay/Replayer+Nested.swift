@@ -1,0 +1,52 @@
+import Ptrauth
+
+/// A guest hypervisor's return to its guest, until that is entered.
+struct NestedReturn {
+  var bits: EnableBits
+  var at: Moment
+  /// The load that follows it came: the bits are computed there.
+  var isLoaded = false
+}
+
+// Nested guests: their bits are L1's.
+extension Replayer {
+  mutating func nestedEret(_ pointer: UInt64, _ at: Moment, spsr: UInt64, hcr: UInt64) {
+    guard let index = pointerIndex[pointer] else { return }
+    vcpus[index].nestedBits = nil
+    // PSTATE.M: EL0 or EL1. With E2H (bit 34) and TGE (bit 27) of HCR_EL2 EL0 is still the hypervisor's.
+    let isHypervisors = spsr & 0xf >= 8 || (hcr >> 34 & hcr >> 27 & 1) == 1
+    // Without the feature any bit is a `switch-without-feature`.
+    guard capabilities.hasNestedEvents, !isHypervisors, vcpus[index].state.feature == .both else {
+      return
+    }
+    vcpus[index].nestedBits = NestedReturn(bits: EnableBits(hcr: hcr), at: at)
+  }
+
+  /// L1 is entered instead.
+  mutating func nestedException(_ pointer: UInt64) {
+    if let index = pointerIndex[pointer] { vcpus[index].nestedBits = nil }
+  }
+
+  /// The first entry after L1's return.
+  mutating func judgeNested(_ run: OpenRun) {
+    guard let expected = vcpus[run.vcpu].nestedBits, expected.isLoaded,
+      expected.at.time < run.enter.time
+    else { return }
+    vcpus[run.vcpu].nestedBits = nil
+    guard generation?.nestedBits == .fromGuest, !configuration.generationIsWeak,
+      let sample = run.entrySample, sample.isKnown, sample != expected.bits
+    else { return }
+    let identity = vcpus[run.vcpu].identity
+    log.add(.nestedBitsDiffer, .proved, vcpu: identity, at: run.enter) {
+      (
+        "the nested guest was entered with \(words(sample)); its hypervisor gives it "
+          + "\(words(expected.bits))",
+        [
+          Evidence(expected.at, "kvm_nested_eret", "gives \(words(expected.bits))"),
+          Evidence(run.enter, "kvm_entry", "shadow \(words(sample))"),
+        ]
+      )
+    }
+    emit?(.finding(.nestedBitsDiffer, .proved, identity, run.enter))
+  }
+}

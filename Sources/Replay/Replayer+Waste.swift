@@ -1,0 +1,163 @@
+import Ptrauth
+
+// The cost rules: traps, saves and loads that bought nothing.
+extension Replayer {
+  /// A trap was answered, and the next run of the vCPU took it again: a load came between.
+  mutating func judgeRepeatedTrap(_ run: OpenRun) {
+    let index = run.vcpu
+    guard generation?.trap == .reachesHost, vcpus[index].state.feature == .both,
+      let exit = run.exit
+    else { return }
+    guard run.trap != nil else {
+      if run.certainlyEntered {
+        vcpus[index].waste.answered = nil
+        vcpus[index].waste.loadSince = nil
+      }
+      return
+    }
+    if let first = vcpus[index].waste.answered, let load = vcpus[index].waste.loadSince {
+      log.add(
+        .wastedTrap, .proved, vcpu: vcpus[index].identity, at: exit,
+        cost: Cost(reads: generation?.hostSave == .preemptibleTrap ? 10 : 0, trips: 1)
+      ) {
+        (
+          "a ptrauth trap was answered, a load took the answer back before the guest ran, and the "
+            + "guest trapped again",
+          [
+            Evidence(first, "kvm_exit", "a ptrauth trap"),
+            Evidence(load, "kvm_arch_vcpu_load"),
+            Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": again"),
+          ]
+        )
+      }
+    }
+    vcpus[index].waste.answered = exit
+    // What it trapped on may have been said only after the next load.
+    vcpus[index].waste.loadSince = run.isOver ? vcpus[index].interval.begin : nil
+  }
+
+  /// A vCPU without ptrauth tries again and again.
+  mutating func judgeUndefs(_ run: OpenRun) {
+    let index = run.vcpu
+    guard run.trap != nil, let exit = run.exit else { return }
+    let feature = vcpus[index].state.feature
+    guard feature == .none || feature == .partial else { return }
+    guard let (traps, begin) = vcpus[index].waste.storm.add(exit) else { return }
+    log.add(
+      .undefStorm, .proved, vcpu: vcpus[index].identity, at: exit, cost: Cost(trips: traps),
+      count: traps
+    ) {
+      (
+        "a vCPU without ptrauth took \(traps) ptrauth traps within a second",
+        [
+          Evidence(begin, "kvm_exit", "the first"),
+          Evidence(exit, "kvm_exit", "number \(traps)"),
+        ]
+      )
+    }
+  }
+
+  /// A trap that EL2 answered within a run: the guest was entered once more than kvm_entry says.
+  mutating func judgeReentry(_ run: OpenRun, _ exit: Moment) {
+    log.add(.fastReentry, .proved, vcpu: vcpus[run.vcpu].identity, at: exit) {
+      (
+        "a ptrauth trap was answered within the run: the guest was entered again without a return to "
+          + "the host",
+        [
+          Evidence(run.enter, "kvm_entry", "shadow \(words(.clear))"),
+          Evidence(exit, "kvm_exit", "shadow \(words(.set)) by then"),
+        ]
+      )
+    }
+  }
+
+  /// The host's keys were saved on a pCPU: the same ones again?
+  mutating func noteHostSave(_ index: Int, _ at: Moment, on cpu: CPURecord) {
+    let saver = HostSaver(tid: vcpus[index].tid, pid: vcpus[index].pid, at: at)
+    let sharesKeys = configuration.kernelUsesPointerAuth == false && saver.pid >= 0
+    if let last = cpu.lastSaver, last.tid == saver.tid || (sharesKeys && last.pid == saver.pid) {
+      vcpus[index].interval.repeatedSaves += 1
+      vcpus[index].interval.repeatedSave = (last.at, at)
+    }
+    cpu.lastSaver = saver
+  }
+
+  /// What a load interval cost for nothing, when it ends.
+  mutating func judgeWaste(of interval: LoadInterval, _ index: Int, _ at: Moment) {
+    guard let begin = interval.begin else { return }
+    let identity = vcpus[index].identity
+    let hasFeature = vcpus[index].state.feature == .both
+    if hasFeature, interval.runs == 0, generation?.hostSave == .everyLoad {
+      // Its save is counted as a redundant one.
+      log.add(.shortLoad, .proved, vcpu: identity, at: begin) {
+        (
+          "a load saved the host's keys, and the put came without a run",
+          [
+            Evidence(begin, "kvm_arch_vcpu_load"),
+            Evidence(at, "kvm_arch_vcpu_put", "no kvm_entry"),
+          ]
+        )
+      }
+    }
+    if hasFeature, interval.runs > 0, !interval.trapped, !interval.mayHaveTrapped,
+      generation?.hostSave == .everyLoad, generation?.trap == .reachesHost
+    {
+      log.add(.eagerUnused, .proved, vcpu: identity, at: begin) {
+        (
+          "a load saved the host's keys, and the guest did not use pointer authentication",
+          [
+            Evidence(begin, "kvm_arch_vcpu_load"),
+            Evidence(at, "kvm_arch_vcpu_put", "\(interval.runs) runs without a ptrauth trap"),
+          ]
+        )
+      }
+    }
+    // One that was never used is told as such.
+    if let save = interval.repeatedSave,
+      interval.repeatedSaves > (interval.saveUnused == save.at ? 1 : 0)
+    {
+      let repeated = interval.repeatedSaves - (interval.saveUnused == save.at ? 1 : 0)
+      log.add(
+        .redundantHostSave, .suspected, vcpu: identity, at: save.at, cost: .hostSave * repeated,
+        count: repeated
+      ) {
+        (
+          "host keys were saved where the same process's were saved before and nobody else's since; "
+            + "unless it changed its keys meanwhile, the slots held them already",
+          [
+            Evidence(save.before, "host save", "the one before"),
+            Evidence(save.at, "host save", "the same again"),
+          ]
+        )
+      }
+    }
+    guard interval.runs > 0 else { return }
+    if vcpus[index].waste.thrash.wouldEnd() { endThrash(index) }
+    vcpus[index].waste.thrash.add(trapped: interval.trapped, begin)
+  }
+
+  /// A phase of the lazy scheme in which nearly every load interval trapped is over.
+  mutating func endThrash(_ index: Int) {
+    let pendingEnds = vcpus[index].waste.thrash.wouldEnd()
+    if !pendingEnds { vcpus[index].waste.thrash.settle() }
+    let phase = vcpus[index].waste.thrash
+    defer { vcpus[index].waste.thrash = ThrashPhase() }
+    let sum = phase.sum
+    guard vcpus[index].state.feature == .both, sum.intervals >= ThrashPhase.least,
+      let begin = phase.begin, let end = phase.end
+    else { return }
+    log.add(
+      .lazyThrash, .proved, vcpu: vcpus[index].identity, at: end,
+      cost: Cost(
+        reads: 10 * sum.trapped, trips: generation?.trap == .reachesHost ? sum.trapped : 0)
+    ) {
+      (
+        "\(sum.trapped) of \(sum.intervals) load intervals in a row, with a run, took a ptrauth trap",
+        [
+          Evidence(begin, "kvm_arch_vcpu_load", "the first of them"),
+          Evidence(end, "kvm_arch_vcpu_load", "the last of them"),
+        ]
+      )
+    }
+  }
+}
