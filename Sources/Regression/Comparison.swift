@@ -67,6 +67,15 @@ public struct Comparison: Sendable {
   /// Inputs that cannot stand for a side: a comparison with them is never a pass.
   public var unfit: [Sample] { (base + new).filter { !$0.isUsable || $0.isIncomplete } }
 
+  /// Correctness rules that a recording of the base can show and none of the new side: of these nothing is
+  /// said.
+  public var lostFromSight: [String] {
+    func isShown(_ rule: Rule, _ side: [Sample]) -> Bool {
+      side.contains { $0.isUsable && !$0.hidden.contains(rule.id) }
+    }
+    return Rule.all.filter { $0.isCorrectness && isShown($0, base) && !isShown($0, new) }.map(\.id)
+  }
+
   /// Whether a threshold is crossed; nil if that cannot be said. Where the test can be made, a ratio counts
   /// only if the sides differ by it.
   public func crosses(_ threshold: Threshold) -> Bool? {

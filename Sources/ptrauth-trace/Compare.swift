@@ -68,6 +68,8 @@ struct Compare: ParsableCommand {
 
   func validate() throws {
     let (base, new) = sides
+    // Everything from the first recording on is taken as it is, and so is a --help that stands alone.
+    if base.contains("--help") || base.contains("-h") { throw CleanExit.helpRequest(self) }
     if let option = (base + new).first(where: { $0.hasPrefix("-") && $0 != "-" }) {
       throw ValidationError("\(option): options go before the first recording")
     }

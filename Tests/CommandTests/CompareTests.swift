@@ -1,10 +1,12 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import Ptrauth
 import Regression
 import Report
 import Testing
 
+@testable import Replay
 @testable import ptrauth_trace
 
 /// `compare` as a user runs it.
@@ -115,6 +117,33 @@ struct CompareTests {
       Corpus.write(JSONReport.render(document), to: path)
       #expect(try compare([good, "--", path]).code == Int32(code))
     }
+  }
+
+  @Test(arguments: [["--help"], ["-h"], ["--quiet", "--help"]])
+  func helpIsHelp(arguments: [String]) {
+    do {
+      _ = try Compare.parse(arguments)
+      Issue.record("parsed")
+    } catch {
+      #expect(Compare.exitCode(for: error) == .success)
+      #expect(Compare.fullMessage(for: error).contains("Exit codes: 0 no regression"))
+    }
+  }
+
+  /// A side that cannot show what the other can is said to, pass or not.
+  @Test func whatIsLostFromSightIsSaid() throws {
+    let path = "/tmp/ptrauth-trace-blind-\(getpid()).json"
+    defer { unsafe unlink(path) }
+    var document = Documents.clean
+    document.analysis.notObservable.append(
+      .init(rule: .staleEnable, reason: "not sampled", remedy: "probe it"))
+    Corpus.write(JSONReport.render(document), to: path)
+    func words(_ arguments: [String]) throws -> String {
+      try text(arguments).split { $0.isWhitespace }.joined(separator: " ")
+    }
+    let said = "the new side cannot show what the base can: stale-enable"
+    let (seen, other) = (try words([good, "--", path]), try words([path, "--", good]))
+    #expect(seen.contains(said) && !other.contains("cannot show what"))
   }
 
   @Test func thresholdsMakeARegression() throws {

@@ -47,8 +47,11 @@ public struct ComparisonReport: Sendable {
       return (rules + crossed.map { "\($0)" }).joined(separator: "; ")
     case .none:
       let moved = comparison.rates.filter(\.isSignificant).map(\.metric.name)
-      return moved.isEmpty
-        ? "no new finding" : "no new finding; rates that moved: " + moved.joined(separator: ", ")
+      let lost = comparison.lostFromSight
+      return "no new finding"
+        + (lost.isEmpty
+          ? "" : "; the new side cannot show what the base can: " + lost.joined(separator: ", "))
+        + (moved.isEmpty ? "" : "; rates that moved: " + moved.joined(separator: ", "))
     case .cannotJudge:
       return
         (comparison.unfit.map {
