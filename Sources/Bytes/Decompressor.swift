@@ -61,6 +61,16 @@ public enum Decompressor {
     }
   }
 
+  /// As below, for bytes of Swift's own.
+  static func write(
+    _ bytes: [UInt8], to descriptor: CInt, total: inout UInt64, limit: UInt64
+  ) throws(DecompressionError) {
+    let raw = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 16)
+    defer { unsafe raw.deallocate() }
+    unsafe raw.copyBytes(from: bytes)
+    try unsafe write(UnsafeRawBufferPointer(raw), to: descriptor, total: &total, limit: limit)
+  }
+
   /// Writes all of `bytes`, and checks the running total against the limit first.
   static func write(
     _ bytes: UnsafeRawBufferPointer, to descriptor: CInt, total: inout UInt64, limit: UInt64

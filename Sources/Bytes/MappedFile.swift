@@ -31,7 +31,18 @@ import Glibc
   /// - Parameter unpackedLimit: a compressed file is unpacked to memory, if it has no more bytes than
   ///   this then; 0: it is mapped as it is.
   public init(path: String, unpackedLimit: UInt64 = 0) throws(Failure) {
-    var file = try OpenFile(path)
+    try self.init(try OpenFile(path), unpackedLimit: unpackedLimit)
+  }
+
+  /// Reads all of `stream` to memory, where it is unpacked; what lies there is then like a file.
+  ///
+  /// - Parameter limit: bytes that the stream may have, and that it may unpack to.
+  package init(unpacking stream: borrowing ByteStream, limit: UInt64) throws(Failure) {
+    try self.init(try OpenFile(stream, limit: limit), unpackedLimit: limit)
+  }
+
+  private init(_ opened: OpenFile, unpackedLimit: UInt64) throws(Failure) {
+    var file = opened
     let found = unpackedLimit > 0 ? file.compression : nil
     if let found { file = try OpenFile(unpacking: file, found, limit: unpackedLimit) }
     var start: UnsafeRawPointer?
@@ -183,6 +194,32 @@ private final class OpenFile {
     }
     descriptor = memory
     byteCount = max(0, Int(lseek(memory, 0, SEEK_END)))
+    if let problem { throw problem }
+  }
+
+  /// An unnamed file in memory with all bytes of `stream`.
+  init(_ stream: borrowing ByteStream, limit: UInt64) throws(MappedFile.Failure) {
+    let memory = unsafe unnamed_memory_file("recording")
+    var problem: MappedFile.Failure? = memory < 0 ? .system(errno) : nil
+    var total: UInt64 = 0
+    reading: while problem == nil {
+      do throws(ByteStream.Failure) {
+        switch try stream.next(limit: Decompressor.outputSize) {
+        case .bytes(let bytes):
+          do throws(DecompressionError) {
+            try Decompressor.write(bytes, to: memory, total: &total, limit: limit)
+          } catch {
+            problem = .unpacking(error)
+          }
+        case .silence: continue
+        case .end: break reading
+        }
+      } catch {
+        problem = .system(error.number)
+      }
+    }
+    descriptor = memory
+    byteCount = Int(clamping: total)
     if let problem { throw problem }
   }
 

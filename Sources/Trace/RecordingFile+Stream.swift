@@ -4,6 +4,28 @@ extension RecordingFile {
   /// "-", a FIFO, or a file of tracefs: to be read once and in order.
   public static func isStream(_ path: String) -> Bool { ByteStream.isStream(path) }
 
+  /// A stream begins with the magic of a packed file. Waits for its first bytes.
+  static func isPacked(
+    _ stream: borrowing ByteStream, _ path: String
+  ) throws(TraceError) -> Bool {
+    do throws(ByteStream.Failure) {
+      return CompressionFormat(head: try stream.peek(6)) != nil
+    } catch {
+      throw TraceError(.cannotOpen(reason: SystemMessage.text(error.number)), path: path)
+    }
+  }
+
+  /// All of a packed stream.
+  static func unpacked(
+    _ stream: borrowing ByteStream, _ path: String
+  ) throws(TraceError) -> MappedFile {
+    do throws(MappedFile.Failure) {
+      return try MappedFile(unpacking: stream, limit: unpackedLimit)
+    } catch {
+      throw TraceError(TraceError.Code(error), path: path)
+    }
+  }
+
   /// A stream begins with no magic. Waits for its first bytes.
   static func isText(
     _ stream: borrowing ByteStream, _ path: String
@@ -18,7 +40,6 @@ extension RecordingFile {
       throw TraceError(.isTraceDatInStream, path: path)
     }
     return !start.isEmpty && !StreamHeader.isPerfData(start)
-      && CompressionFormat(head: start) == nil
   }
 
   static func perfData(

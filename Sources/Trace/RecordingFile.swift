@@ -23,6 +23,8 @@ public final class RecordingFile {
   public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
   public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
+  /// A packed stream is read to its end here, and is then like a file.
+  ///
   /// - Parameters:
   ///   - path: a file, packed with gzip, xz or zstd or not; a directory of `perf record --threads` or
   ///     of raw ring buffers; "-", a FIFO or a file of tracefs, for a stream of `perf record -o -` or of
@@ -33,23 +35,28 @@ public final class RecordingFile {
   public init(
     path: String, formats: String? = nil, watch: StreamWatch? = nil
   ) throws(TraceError) {
-    self.watch = watch
-    if Self.isStream(path) {
-      canReread = false
+    let map: MappedFile
+    let isStream = Self.isStream(path)
+    if isStream {
       let stream = try PerfDataFile.open(stream: path, watch: watch)
-      if try Self.isText(stream, path) {
-        let text = FtraceTextStream(stream, watch: watch, path: path)
-        recording = text.recording
-        textStream = consume text
-      } else {
-        let file = try Self.perfData(stream, path, formats)
-        recording = file.recording
-        perfData = consume file
+      guard try Self.isPacked(stream, path) else {
+        self.watch = watch
+        canReread = false
+        if try Self.isText(stream, path) {
+          let text = FtraceTextStream(stream, watch: watch, path: path)
+          recording = text.recording
+          textStream = consume text
+        } else {
+          let file = try Self.perfData(stream, path, formats)
+          recording = file.recording
+          perfData = consume file
+        }
+        return
       }
-      return
-    }
-    canReread = true
-    if Folder.isDirectory(path) {
+      map = try Self.unpacked(stream, path)
+    } else if Folder.isDirectory(path) {
+      self.watch = nil
+      canReread = true
       if let folder = RawBufferFolder(path) {
         let file = try RawBufferFile(folder, formats: formats)
         recording = file.recording
@@ -60,11 +67,14 @@ public final class RecordingFile {
         perfData = consume file
       }
       return
+    } else {
+      map = try Self.map(path)
     }
-    let map = try Self.map(path)
+    self.watch = nil
+    canReread = true
     switch try Self.format(of: map, path) {
     case .perfData:
-      let file = try Self.perfData(map, path, formats)
+      let file = try Self.perfData(map, path, formats, isStream: isStream)
       recording = file.recording
       perfData = consume file
     case .traceDat:
@@ -79,13 +89,13 @@ public final class RecordingFile {
   }
 
   private static func perfData(
-    _ map: consuming MappedFile, _ path: String, _ formats: String?
+    _ map: consuming MappedFile, _ path: String, _ formats: String?, isStream: Bool = false
   ) throws(TraceError) -> PerfDataFile {
     do throws(TraceError) {
       var supplied: EventFormats?
       if let formats { supplied = try EventFormats(at: formats) }
       let file = try PerfDataFile(map, path: path, formats: supplied)
-      guard supplied == nil, file.needsFormats,
+      guard !isStream, supplied == nil, file.needsFormats,
         let found = FormatsRecovery(file, path: path).find()
       else { return file }
       return try PerfDataFile(file: path, formats: found)

@@ -35,10 +35,12 @@ final class Session {
     formats: String? = nil
   ) throws(Problem) {
     let file: RecordingFile
-    watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
+    let watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
     do { file = try RecordingFile(path: path, formats: formats, watch: watch) } catch {
       throw Problem("\(error)")
     }
+    // A packed stream has been read to its end.
+    self.watch = file.canReread ? nil : watch
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }

@@ -96,4 +96,26 @@ final class StreamTests {
     #expect(file.count > 10)
     #expect(report("cat '\(folder)/text' | \(analyze) -") == file)
   }
+
+  /// Packed or not, file or pipe: the same report but for the recording's name and size.
+  @Test(arguments: ["gzip -c", "xz -0 -c", "zstd -qc"])
+  func aPackedPipeIsRead(pack: String) {
+    for path in [faulty.recording, "\(folder)/text"] {
+      let file = Tool.lines("\(analyze) '\(path)'; echo \"code $?\"")
+      let pipe = Tool.lines("\(pack) '\(path)' | \(analyze) -; echo \"code $?\"")
+      let isFinding: (Substring) -> Bool = {
+        !$0.hasPrefix("missed-host-save  critical, proved, 375 times")
+      }
+      #expect(file.drop(while: isFinding).count > 10)
+      #expect(pipe.drop(while: isFinding) == file.drop(while: isFinding))
+      #expect(pipe.last == "code 1")
+    }
+  }
+
+  @Test func aPackedPipeThatIsCutIsRefused() {
+    let output = Tool.lines(
+      "gzip -c '\(faulty.recording)' | head -c 5000 | \(analyze) - 2>&1; echo \"code $?\"")
+    #expect(output.first?.contains("the gzip stream is cut short") == true)
+    #expect(output.last == "code 2")
+  }
 }
