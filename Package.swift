@@ -54,6 +54,8 @@ let package = Package(
     .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
     .target(
+      name: "Recorder", dependencies: ["Probing", "KernelImage", "Bytes"], swiftSettings: settings),
+    .target(
       name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
@@ -63,8 +65,8 @@ let package = Package(
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
-        "Report", "Regression", "Probing", "Replay", "Trace", "KernelImage", "Explorer",
-        "Ptrauth", "Bytes", argumentParser,
+        "Report", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
+        "Explorer", "Ptrauth", "Bytes", argumentParser,
       ],
       swiftSettings: settings),
 
@@ -78,14 +80,18 @@ let package = Package(
     .testTarget(
       name: "ProbingTests", dependencies: ["Probing", "KernelImage", "Bytes"],
       swiftSettings: settings),
+    // Records events that every machine has, for the tests of Recorder.
+    .executableTarget(
+      name: "record-events", dependencies: ["Recorder", "Bytes"], path: "Tests/RecordEvents",
+      swiftSettings: settings),
     .testTarget(
       name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
       swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "Report", "Regression", "Replay", "Trace", "KernelImage", "Explorer",
-        "Ptrauth", "Bytes", argumentParser,
+        "ptrauth-trace", "record-events", "Report", "Regression", "Recorder", "Replay", "Trace",
+        "KernelImage", "Explorer", "Ptrauth", "Bytes", argumentParser,
       ],
       // Read and run where they lie.
       exclude: ["Browser", "Golden", "Validators"],

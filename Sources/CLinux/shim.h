@@ -19,3 +19,6 @@ static inline int is_trace_file(const char *path) {
   struct statfs status;
   return statfs(path, &status) == 0 && (status.f_type == 0x74726163 || status.f_type == 0x64626720);
 }
+
+/* pipe2(2), closed on exec. */
+static inline int closed_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, 02000000); }

@@ -11,7 +11,7 @@ struct PtrauthTrace: ParsableCommand {
       """,
     version: "0.1.0",
     subcommands: [
-      Analyze.self, Compare.self, Info.self, Whatif.self, Explain.self, Probes.self, Redact.self,
-      Manual.self, Verify.self, Audit.self,
+      Analyze.self, Compare.self, Info.self, Whatif.self, Explain.self, Probes.self, Record.self,
+      Redact.self, Manual.self, Verify.self, Audit.self,
     ])
 }

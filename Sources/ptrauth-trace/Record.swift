@@ -1,0 +1,139 @@
+import ArgumentParser
+import Bytes
+import KernelImage
+import Probing
+import Recorder
+
+struct Record: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Record what the analysis needs, on the arm64 KVM host itself.",
+    discussion: """
+      As root: sets the probes of `ptrauth-trace probes` for the kernel that runs, in a tracing instance \
+      of its own, and writes a trace.dat, which trace-cmd reads too. Ends with COMMAND, after --duration, \
+      or at Ctrl-C. Probes and instance are removed whatever happens. Key values are not recorded.
+
+      Examples:
+        ptrauth-trace record --duration 10
+        ptrauth-trace record -o boot.dat -- ./start-guest
+        ptrauth-trace analyze -k vmlinux trace.dat
+
+      Exit codes: 0 written; 2 not written, or ended early because the disk was full; 64 usage.
+      """)
+
+  @Option(name: .shortAndLong, help: "Write to this file.", completion: .file())
+  var output = "trace.dat"
+
+  @Option(help: ArgumentHelp("End after this time.", valueName: "seconds"))
+  var duration: Double?
+
+  @Option(
+    name: [.customShort("k"), .customLong("vmlinux")],
+    help: "Take offsets from the running kernel's vmlinux, not from /sys/kernel/btf/vmlinux.",
+    completion: .file())
+  var vmlinux: String?
+
+  @Option(
+    name: [.customShort("b"), .long],
+    help: ArgumentHelp("Ring buffer of each CPU.", valueName: "KiB"))
+  var bufferSize = 16384
+
+  @Argument(parsing: .postTerminator, help: "A program to run while recording.")
+  var command: [String] = []
+
+  func validate() throws {
+    if let duration, !(duration > 0 && duration < 1e9) {
+      throw ValidationError("--duration \(duration): more than 0 seconds")
+    }
+    guard (64...(1 << 30)).contains(bufferSize) else {
+      throw ValidationError("--buffer-size \(bufferSize): at least 64 KiB")
+    }
+    if output == "-" { throw ValidationError("-o -: a trace.dat cannot go to a pipe") }
+  }
+
+  func run() throws {
+    try ExitDialect.standard.run {
+      let host = HostCheck.running()
+      if let obstacle = host.obstacle { throw Problem(obstacle) }
+      guard let tracefs = host.tracefs else { throw Problem("tracefs is not mounted") }
+      let plan = try plan(host.symbols, tracefs)
+      var capture = Capture(
+        tracefs, probes: plan.probes, tracepoints: plan.tracepoints, output: output,
+        machine: "aarch64")
+      capture.bufferSize = bufferSize
+      capture.duration = duration.map { Int64($0 * 1000) }
+      capture.command = command
+      let progress = RecordProgress()
+      capture.progress = progress.show
+      progress.begin(endsAlone: duration != nil || !command.isEmpty)
+      do {
+        let result = try capture.run()
+        progress.end()
+        return say(result)
+      } catch {
+        progress.end()
+        throw Problem("\(error); nothing was recorded")
+      }
+    }
+  }
+
+  private func plan(
+    _ symbols: KernelSymbolTable, _ tracefs: Tracefs
+  ) throws(Problem) -> ProbePlan {
+    do {
+      if let vmlinux {
+        let image = try KernelImage(path: vmlinux)
+        try image.requireSymbols()
+        try check(image)
+        return try ProbePlan(image)
+      }
+      let types = try BTFFile(path: "/sys/kernel/btf/vmlinux")
+      return try ProbePlan(RunningKernel(types, symbols, tracefs))
+    } catch let failure as ProbePlan.Failure {
+      throw Problem(failure.sentence)
+    } catch let problem as Problem {
+      throw problem
+    } catch {
+      let advice = vmlinux == nil ? "; or give its vmlinux with -k" : ""
+      throw Problem("\(error)\(advice)")
+    }
+  }
+
+  /// Offsets of another kernel would read other fields.
+  private func check(_ image: KernelImage) throws(Problem) {
+    guard let id = image.buildID, let notes = try? SystemFile.read("/sys/kernel/notes") else {
+      return
+    }
+    if !hexadecimal(notes).contains(hexadecimal(id)) {
+      throw Problem(
+        "\(image.path) has build-id \(hexadecimal(id)), which is not the running kernel's; give its "
+          + "own vmlinux")
+    }
+  }
+
+  private func say(_ result: Capture.Result) -> Outcome {
+    let status = result.status
+    ProcessState.complain(
+      "ptrauth-trace: wrote \(output): \(status.counters.read) events, \(status.bytes >> 10) KiB, in "
+        + "\(status.milliseconds / 1000) s")
+    if status.counters.lost > 0 {
+      ProcessState.complain(
+        "ptrauth-trace: warning: \(status.counters.lost) events were lost; a larger --buffer-size "
+          + "than \(bufferSize) may keep them")
+    }
+    if case .command(let code) = result.end, code != 0 {
+      ProcessState.complain("ptrauth-trace: warning: \(command[0]) ended with code \(code)")
+    }
+    if result.end == .lowSpace {
+      ProcessState.complain(
+        "ptrauth-trace: the disk of \(output) is full: the recording ended early; what it has is "
+          + "complete")
+    }
+    if !result.isCleanedUp {
+      ProcessState.complain(
+        "ptrauth-trace: warning: probes or the instance are left: something else uses them; the next "
+          + "record removes them")
+    }
+    ProcessState.complain("next: ptrauth-trace analyze -k \(vmlinux ?? "vmlinux") \(output)")
+    return result.end == .lowSpace ? .cannotJudge : .clean
+  }
+}
