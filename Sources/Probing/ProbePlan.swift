@@ -102,23 +102,29 @@ public struct ProbePlan: Sendable {
       add(
         safety, .ptrauthTrap, "ptrauth_trap", esr + all + host + slots,
         "the handler that enables, and saves the host's keys; preemptible")
+      add(
+        safety, .ptrauthTrap, "ptrauth_trap_return", [],
+        "it is over: a save that was split over two pCPUs shows", isReturn: true)
     }
   }
 
   private mutating func add(
     _ safety: ProbeSafety<some ProbedKernel>, _ function: KernelFunction, _ event: String,
-    _ arguments: [FetchArgument], _ purpose: String
+    _ arguments: [FetchArgument], _ purpose: String, isReturn: Bool = false
   ) {
     if let reason = safety.obstacle(to: function.rawValue) {
       leaveOut(function.rawValue, reason)
     } else {
       probes.append(
-        Probe(event: event, function: function.rawValue, arguments: arguments, purpose: purpose))
+        Probe(
+          event: event, function: function.rawValue, isReturn: isReturn, arguments: arguments,
+          purpose: purpose))
     }
   }
 
   private mutating func leaveOut(_ function: String, _ reason: String) {
     if let known = leftOut.firstIndex(where: { $0.reason == reason }) {
+      if leftOut[known].functions.contains(function) { return }
       leftOut[known].functions.append(function)
     } else {
       leftOut.append(LeftOut(functions: [function], reason: reason))
@@ -142,7 +148,8 @@ public struct ProbePlan: Sendable {
     if kernel.has(KernelFunction.ptrauthTrap.rawValue) {
       notes.append(
         "Every first use of pointer authentication traps to kvm_arm_vcpu_ptrauth_trap, which can be "
-          + "preempted: its probe, load and put show what came in between.")
+          + "preempted: probes at its entry and its return, load and put show what came in between."
+      )
     } else if kernel.has("kvm_hyp_handle_ptrauth") {
       notes.append(
         "Traps of vCPUs with the feature are handled at EL2 without an event: only the shadow, sampled "

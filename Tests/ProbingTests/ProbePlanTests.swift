@@ -32,6 +32,20 @@ struct ProbePlanTests {
     #expect(probe.removal(group: "g") == "-:g/sync")
   }
 
+  /// v7 to 5.7: only its return shows whether the handler was moved inside its save.
+  @Test func theTrapHandlerIsProbedAtItsReturnToo() throws {
+    let plan = try ProbePlan(StubKernel.minimal(["kvm_arm_vcpu_ptrauth_trap"]))
+    let both = plan.probes.filter { $0.function == "kvm_arm_vcpu_ptrauth_trap" }
+    #expect(both.map(\.isReturn) == [false, true])
+    #expect(
+      both.last?.definition(group: "g") == "r64:g/ptrauth_trap_return kvm_arm_vcpu_ptrauth_trap")
+    #expect(both.last?.removal(group: "g") == "-:g/ptrauth_trap_return")
+    #expect(!(try ProbePlan(StubKernel.minimal())).probes.contains(where: \.isReturn))
+    var twice = StubKernel.minimal(["kvm_arm_vcpu_ptrauth_trap"])
+    twice.symbols["kvm_arm_vcpu_ptrauth_trap"]?.append(0x9900)
+    #expect(try ProbePlan(twice).leftOut.map(\.functions) == [["kvm_arm_vcpu_ptrauth_trap"]])
+  }
+
   @Test func theSmallestKernelHasAPlan() throws {
     let plan = try ProbePlan(StubKernel.minimal())
     #expect(plan.probes.map(\.function).contains("kvm_vgic_flush_hwstate"))

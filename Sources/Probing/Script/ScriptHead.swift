@@ -18,7 +18,8 @@ struct ScriptHead {
     }
     lines += ["", "Probes:"]
     for probe in plan.probes {
-      lines += Self.wrapped("\(probe.function): \(probe.purpose)", indent: 2)
+      lines += Self.wrapped(
+        "\(probe.function)\(probe.isReturn ? ", at its return" : ""): \(probe.purpose)", indent: 2)
     }
     if !plan.leftOut.isEmpty {
       lines += ["", "Not probed:"]
