@@ -25,6 +25,11 @@ public struct Recording: Sendable {
   public var kernelText: (symbol: String, address: UInt64)?
   /// Every event that was recorded (subscribed), by "system:name", hits or none.
   public var recordedEvents: [RecordedEvent] = []
+  /// Those of them whose samples say which instructions ran.
+  public var instructionSources: [InstructionSource] = []
+  /// Parts of an instruction trace that the CPU or the recorder dropped, or that could not be decoded, as the
+  /// recording says; known after reading.
+  public var instructionGaps: UInt64 = 0
   /// Names of threads by thread id, as the kernel saved them; a trace.dat has them.
   public var threadNames: [Int32: String] = [:]
   /// Guests that the recorder knew, with the host threads that run their vCPUs; trace-cmd writes them

@@ -134,9 +134,13 @@ public final class RecordingFile {
 
   /// Delivers all events in time order, from the first; as often as it is called if ``canReread``.
   ///
-  /// - Parameter observer: is told of what happens meanwhile if this is a stream.
+  /// - Parameters:
+  ///   - observer: is told of what happens meanwhile if this is a stream.
+  ///   - instructions: takes what samples of a perf.data say about executed instructions.
   public func readEvents(
-    observer: StreamObserver? = nil, _ body: (borrowing Event) -> Void
+    observer: StreamObserver? = nil,
+    instructions: ((borrowing InstructionSample) -> Void)? = nil,
+    _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
     if let observer { watch?.drained = { observer.drained(StreamWatch.now) } }
     defer { watch?.drained = {} }
@@ -146,7 +150,12 @@ public final class RecordingFile {
       firstTimeByCPU = textStream?.firstTimeByCPU ?? [:]
       lastTimeByCPU = textStream?.lastTimeByCPU ?? [:]
     }
-    try read(&perfData, body)
+    if perfData != nil {
+      try perfData?.readEvents(instructions: instructions, body)
+      take(perfData?.recording, perfData?.losses)
+      firstTimeByCPU = perfData?.firstTimeByCPU ?? [:]
+      lastTimeByCPU = perfData?.lastTimeByCPU ?? [:]
+    }
     try read(&traceDat, body)
     try read(&text, body)
     try read(&rawBuffers, body)

@@ -9,6 +9,9 @@ struct PerfDataBuilder {
     var config: UInt64
     var sampleType: UInt64
     var readFormat: UInt64 = 0
+    var period: UInt64 = 1
+    var branchSampleType: UInt64 = 0
+    var registers: UInt64 = 0
     /// `sample_id_all`.
     var flags: UInt64 = 1 << 18
     var ids: [UInt64] = []
@@ -18,6 +21,7 @@ struct PerfDataBuilder {
     static let ip: UInt64 = 1
     static let tid: UInt64 = 1 << 1
     static let time: UInt64 = 1 << 2
+    static let addr: UInt64 = 1 << 3
     static let read: UInt64 = 1 << 4
     static let callchain: UInt64 = 1 << 5
     static let id: UInt64 = 1 << 6
@@ -25,7 +29,13 @@ struct PerfDataBuilder {
     static let period: UInt64 = 1 << 8
     static let streamID: UInt64 = 1 << 9
     static let raw: UInt64 = 1 << 10
+    static let branchStack: UInt64 = 1 << 11
+    static let userRegisters: UInt64 = 1 << 12
+    static let weight: UInt64 = 1 << 14
+    static let dataSource: UInt64 = 1 << 15
     static let identifier: UInt64 = 1 << 16
+    static let physicalAddress: UInt64 = 1 << 19
+    static let cgroup: UInt64 = 1 << 21
     static let usual = ip | tid | time | cpu | period | raw
   }
 
@@ -46,33 +56,46 @@ struct PerfDataBuilder {
     records.add(record.bytes)
   }
 
+  /// What a sample says about executed instructions.
+  struct Execution {
+    var ip: UInt64 = 0xffff_8000_0000_0000
+    var addr: UInt64 = 0
+    /// The newest first.
+    var branches: [TakenBranch] = []
+    /// What stands behind the branch stack.
+    var tail: [UInt8] = []
+  }
+
   mutating func finishRound() { record(RecordKind.finishedRound, []) }
 
   /// A sample of `attribute` with the fields its sample type asks for.
   mutating func sample(
     _ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32 = 0, tid: UInt32 = 7,
-    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8]
+    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8] = [],
+    execution: Execution = Execution(), misc: UInt16 = 0
   ) {
     record(
-      RecordKind.sample,
+      RecordKind.sample, misc: misc,
       Self.sampleBody(
         attribute, id: id, time: time, cpu: cpu, tid: tid, read: read, callchain: callchain,
-        raw: raw))
+        raw: raw, execution: execution))
   }
 
   static func sampleBody(
     _ attribute: Attribute, id: UInt64 = 0, time: UInt64, cpu: UInt32 = 0, tid: UInt32 = 7,
-    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8]
+    read: [UInt8] = [], callchain: [UInt64] = [], raw: [UInt8],
+    execution: Execution = Execution()
   ) -> [UInt8] {
     let type = attribute.sampleType
     var body = ByteWriter()
     if type & Sample.identifier != 0 { body.add(id) }
-    if type & Sample.ip != 0 { body.add(UInt64(0xffff_8000_0000_0000)) }
+    if type & Sample.ip != 0 { body.add(execution.ip) }
     if type & Sample.tid != 0 {
       body.add(UInt32(5))
       body.add(tid)
     }
     if type & Sample.time != 0 { body.add(time) }
+    if type & Sample.addr != 0 { body.add(execution.addr) }
     if type & Sample.id != 0 { body.add(id) }
     if type & Sample.streamID != 0 { body.add(UInt64(99)) }
     if type & Sample.cpu != 0 {
@@ -91,6 +114,16 @@ struct PerfDataBuilder {
       body.add(UInt32(padded.count))
       body.add(padded)
     }
+    if type & Sample.branchStack != 0 {
+      body.add(UInt64(execution.branches.count))
+      if attribute.branchSampleType & BranchStack.hardwareIndex != 0 { body.add(UInt64.max) }
+      for branch in execution.branches {
+        body.add(branch.from)
+        body.add(branch.to)
+        body.add(UInt64(1 << 1))
+      }
+    }
+    body.add(execution.tail)
     return body.bytes
   }
 
@@ -113,10 +146,15 @@ struct PerfDataBuilder {
       attr.add(attribute.type)
       attr.add(UInt32(attributeSize))
       attr.add(attribute.config)
-      attr.add(UInt64(1))
+      attr.add(attribute.period)
       attr.add(attribute.sampleType)
       attr.add(attribute.readFormat)
       attr.add(attribute.flags)
+      if attributeSize >= 88, attribute.branchSampleType | attribute.registers != 0 {
+        while attr.bytes.count < 72 { attr.add(UInt8(0)) }
+        attr.add(attribute.branchSampleType)
+        attr.add(attribute.registers)
+      }
       while attr.bytes.count < attributeSize { attr.add(UInt8(0)) }
       file.add(attr.bytes)
       file.add(UInt64(idPlaces[number]))

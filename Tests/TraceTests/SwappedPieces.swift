@@ -4,6 +4,7 @@ struct SwappedPieces {
   private struct Layout {
     var sampleType: UInt64 = 0
     var readFormat: UInt64 = 0
+    var branchSampleType: UInt64 = 0
     var format: [(offset: Int, size: Int)] = []
   }
 
@@ -19,6 +20,7 @@ struct SwappedPieces {
       let layout = Layout(
         sampleType: PerfPieces.number(attribute.attr, 24, 8),
         readFormat: PerfPieces.number(attribute.attr, 32, 8),
+        branchSampleType: PerfPieces.number(attribute.attr, 72, 8),
         format: formats[PerfPieces.number(attribute.attr, 8, 8)] ?? [])
       hasIdentifier = layout.sampleType & 1 << 16 != 0
       layouts[0] = layout
@@ -176,9 +178,17 @@ struct SwappedPieces {
       Self.turn(&bytes, place, 8, count)
       place += 8 * count
     }
-    guard type & 1 << 10 != 0 else { return }
-    Self.turn(&bytes, place, 4)
-    for field in layout.format { Self.turn(&bytes, place + 4 + field.offset, field.size) }
+    if type & 1 << 10 != 0 {
+      Self.turn(&bytes, place, 4)
+      for field in layout.format { Self.turn(&bytes, place + 4 + field.offset, field.size) }
+      place += 4 + Int(PerfPieces.number(source, place, 4))
+    }
+    // BRANCH_STACK, with or without HW_INDEX.
+    if type & 1 << 11 != 0 {
+      let count = Int(PerfPieces.number(source, place, 8))
+      Self.turn(
+        &bytes, place, 8, 1 + Int(layout.branchSampleType >> 17 & 1) + count * 3)
+    }
   }
 
   private func turnSampleID(_ bytes: inout [UInt8], _ source: [UInt8]) {

@@ -107,6 +107,7 @@ struct Parts {
     recording.cpusOnline = features.cpusOnline
     recording.commandLine = features.commandLine
     recording.recordedEvents = plan.recorded
+    recording.instructionSources = plan.instructionSources
     recording.warnings += features.warnings + plan.warnings
     return recording
   }

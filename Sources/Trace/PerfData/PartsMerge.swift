@@ -20,8 +20,11 @@ struct PartsMerge {
   /// By part and block: no record of this block, or a later one, is older.
   private var floors: [[UInt64]] = []
 
-  init(_ parts: [Range<Int>]) {
+  private let wantsInstructions: Bool
+
+  init(_ parts: [Range<Int>], wantsInstructions: Bool = false) {
     self.parts = parts
+    self.wantsInstructions = wantsInstructions
     walks = parts.map { RecordWalk($0) }
   }
 
@@ -62,6 +65,7 @@ struct PartsMerge {
       var walk = RecordWalk(part)
       var chunks = RecordChunks()
       var pass = ReadPass(plan, rounds: .survey)
+      pass.queuesInstructions = wantsInstructions
       var oldest: [UInt64] = []
       for block in 0..<((part.count + Self.blockSize - 1) / Self.blockSize) {
         walk.advance(to: Self.limit(part, block), file, &chunks, &pass) { _ in }

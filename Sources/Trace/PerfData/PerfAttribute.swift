@@ -7,11 +7,15 @@ struct PerfAttribute: Equatable {
   var type: UInt32
   /// For a tracepoint the `ID:` of its format.
   var config: UInt64
+  /// Events per sample; samples per second with `freq`.
+  var samplePeriod: UInt64
   /// PERF_SAMPLE_* bits.
   var sampleType: UInt64
   /// PERF_FORMAT_* bits.
   var readFormat: UInt64
   var flags: UInt64
+  /// PERF_SAMPLE_BRANCH_* bits.
+  var branchSampleType: UInt64
   /// A CLOCK_*, valid with `use_clockid`.
   var clockID: Int32
   /// The ids of the event, one per CPU it was opened on.
@@ -23,14 +27,17 @@ struct PerfAttribute: Equatable {
   init?(_ attr: RawSpan, isSwapped: Bool) {
     guard let type = attr.u32(at: 0, swapped: isSwapped),
       let config = attr.u64(at: 8, swapped: isSwapped),
+      let samplePeriod = attr.u64(at: 16, swapped: isSwapped),
       let sampleType = attr.u64(at: 24, swapped: isSwapped),
       let readFormat = attr.u64(at: 32, swapped: isSwapped), let flags = attr.u64(at: 40)
     else { return nil }
     self.type = type
     self.config = config
+    self.samplePeriod = samplePeriod
     self.sampleType = sampleType
     self.readFormat = readFormat
     self.flags = isSwapped ? Self.turned(flags) : flags
+    branchSampleType = attr.u64(at: 72, swapped: isSwapped) ?? 0
     clockID = attr.u32(at: 92, swapped: isSwapped).map { Int32(bitPattern: $0) } ?? 0
   }
 
@@ -46,6 +53,9 @@ struct PerfAttribute: Equatable {
 
   /// `write_backward`: the ring buffer was overwritten, its records lie newest first.
   var isBackward: Bool { flags & 1 << 27 != 0 }
+
+  /// `freq`: ``samplePeriod`` is a frequency.
+  var isFrequency: Bool { flags & 1 << 10 != 0 }
 
   /// `sample_id_all`: records other than samples end with the sample's id fields.
   var hasSampleIDs: Bool { flags & 1 << 18 != 0 }

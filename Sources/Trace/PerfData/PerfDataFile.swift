@@ -97,9 +97,18 @@ public struct PerfDataFile: ~Copyable {
   ///
   /// A stream can be read once; then this throws.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
+    try readEvents(instructions: nil, body)
+  }
+
+  /// - Parameter instructions: takes what samples say about executed instructions, in time order among the
+  ///   events; nil: nobody asks.
+  mutating func readEvents(
+    instructions: ((borrowing InstructionSample) -> Void)?, _ body: (borrowing Event) -> Void
+  ) throws(TraceError) {
     let hasRounds = !parts.isBackward && names.count <= 1
     var pass = ReadPass(
-      parts.plan, rounds: hasRounds ? .count : .ignored, sideBand: parts.sideBand)
+      parts.plan, rounds: hasRounds ? .count : .ignored, sideBand: parts.sideBand,
+      instructions: instructions)
     var result = parts.recording
     result.format = recording.format
     if !canReread {
@@ -109,7 +118,7 @@ public struct PerfDataFile: ~Copyable {
       result.byteCount = input.offset
       if let stop { note(stop, in: &result, file: nil) }
     } else if names.count > 1 {
-      var merge = PartsMerge(parts.records)
+      var merge = PartsMerge(parts.records, wantsInstructions: instructions != nil)
       for (part, stop) in merge.run(map.bytes, &pass, body) {
         var stop = stop
         stop.offset -= UInt64(map.parts[part].lowerBound)
@@ -123,6 +132,7 @@ public struct PerfDataFile: ~Copyable {
     }
     if result.kernelText == nil { result.kernelText = pass.sideBand.kernelText }
     if result.kernelBuildID == nil { result.kernelBuildID = pass.sideBand.kernelBuildID }
+    result.instructionGaps = pass.sideBand.instructionGaps
     result.warnings += pass.doubts.warnings
     recording = result
     losses = pass.losses

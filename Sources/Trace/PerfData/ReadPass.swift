@@ -29,8 +29,18 @@ struct ReadPass {
   private(set) var oldestChunk = UInt32.max
 
   typealias Body = (borrowing Event) -> Void
+  typealias InstructionBody = (borrowing InstructionSample) -> Void
+  /// Takes what samples say about executed instructions; nil: they are counted only.
+  private let instructions: InstructionBody?
+  /// Such samples wait for their turn as the events do.
+  var queuesInstructions: Bool
 
-  init(_ plan: SamplePlan, rounds: Rounds = .count, sideBand: SideBand = SideBand()) {
+  init(
+    _ plan: SamplePlan, rounds: Rounds = .count, sideBand: SideBand = SideBand(),
+    instructions: InstructionBody? = nil
+  ) {
+    self.instructions = instructions
+    queuesInstructions = instructions != nil
     self.sideBand = sideBand
     self.plan = plan
     self.rounds = rounds
@@ -75,6 +85,13 @@ struct ReadPass {
           return
         }
       }
+    }
+    if source.instructions != nil {
+      guard queuesInstructions else { return }
+      return queue(
+        PendingRecord(
+          time: time ?? sorter.newest, offset: UInt64(offset), chunk: chunk, source: number, raw: 0)
+      )
     }
     guard source.isTracepoint, source.layout.hasRaw else { return }
     guard let raw = source.layout.raw(record), raw.size >= 2,
@@ -229,6 +246,9 @@ struct ReadPass {
       let cpu = trailingCPU(of: record)
       let count = record.u64(at: 16) ?? 0
       body(Event(time: pending.time, cpu: cpu, pid: -1, tid: -1, payload: .lost(count: count)))
+      instructions?(
+        InstructionSample(
+          time: pending.time, cpu: cpu, tid: -1, source: -1, mode: .unknown, content: .lost))
       return
     }
     if pending.source == PendingRecord.fork {
@@ -244,6 +264,9 @@ struct ReadPass {
     }
     let source = plan.sources[Int(pending.source)]
     let layout = source.layout
+    if let kind = source.instructions?.kind {
+      return deliver(record, pending, layout, kind)
+    }
     let start = Int(pending.raw)
     guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
     else { return }
@@ -264,6 +287,43 @@ struct ReadPass {
         pid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max),
         tid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max),
         payload: payload))
+  }
+
+  /// A sample that says which instructions ran.
+  private mutating func deliver(
+    _ record: RawSpan, _ pending: PendingRecord, _ layout: SampleLayout,
+    _ kind: InstructionSource.Kind
+  ) {
+    func number(_ place: Int16) -> UInt64? { place < 0 ? nil : record.u64(at: Int(place)) }
+    let content: InstructionSample.Content? =
+      switch kind {
+      case .branches:
+        if let from = number(layout.ip), let to = number(layout.addr) {
+          .branch(TakenBranch(from: from, to: to))
+        } else {
+          nil
+        }
+      case .instructions: number(layout.ip).map { _ in .instruction }
+      case .stacks: layout.branchStack(record).map { .stack($0.branches(record)) }
+      }
+    guard let content else {
+      doubts.shortSamples += 1
+      return
+    }
+    let mode: InstructionSample.Mode =
+      switch (record.u16(at: 4) ?? 0) & RecordHeader.cpuModeMask {
+      case RecordHeader.cpuModeKernel, RecordHeader.cpuModeHypervisor: .kernel
+      case RecordHeader.cpuModeUser: .user
+      case RecordHeader.cpuModeGuestKernel, RecordHeader.cpuModeGuestUser: .guest
+      default: .unknown
+      }
+    let tid = Int(layout.tid)
+    let cpu = Int(layout.cpu)
+    instructions?(
+      InstructionSample(
+        time: pending.time, cpu: cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max),
+        tid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max),
+        source: Int(pending.source), mode: mode, address: number(layout.ip), content: content))
   }
 }
 

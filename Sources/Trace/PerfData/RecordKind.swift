@@ -3,8 +3,10 @@ enum RecordKind {
   static let mmap: UInt32 = 1
   static let lost: UInt32 = 2
   static let fork: UInt32 = 7
+  static let throttle: UInt32 = 5
   static let sample: UInt32 = 9
   static let mmap2: UInt32 = 10
+  static let aux: UInt32 = 11
   static let lostSamples: UInt32 = 13
   static let headerAttribute: UInt32 = 64
   static let headerEventType: UInt32 = 65
@@ -13,6 +15,7 @@ enum RecordKind {
   static let finishedRound: UInt32 = 68
   static let idIndex: UInt32 = 69
   static let auxTrace: UInt32 = 71
+  static let auxTraceError: UInt32 = 72
   static let eventUpdate: UInt32 = 78
   static let headerFeature: UInt32 = 80
   static let compressed: UInt32 = 81
@@ -28,6 +31,10 @@ enum RecordHeader {
   /// PERF_RECORD_MISC_CPUMODE_MASK, and the mode of the recorded kernel itself.
   static let cpuModeMask: UInt16 = 7
   static let cpuModeKernel: UInt16 = 1
+  static let cpuModeUser: UInt16 = 2
+  static let cpuModeHypervisor: UInt16 = 3
+  static let cpuModeGuestKernel: UInt16 = 4
+  static let cpuModeGuestUser: UInt16 = 5
   /// PERF_RECORD_MISC_MMAP_BUILD_ID.
   static let mmapBuildID: UInt16 = 1 << 14
   /// PERF_RECORD_MISC_BUILD_ID_SIZE.

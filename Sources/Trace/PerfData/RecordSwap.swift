@@ -72,7 +72,15 @@ struct RecordSwap {
       chunks.reverseBytes(lane, at: offset + end, width: 8, count: (found - end) / 8)
       end = found
     }
+    var stack: BranchStack?
+    if layout.hasBranchStack, let record = chunks.newest(lane).slice(at: offset, count: size) {
+      stack = layout.branchStack(record, isSwapped: true, from: end)
+    }
     if layout.hasRaw, end <= size - 4 { chunks.reverseBytes(lane, at: offset + end, width: 4) }
+    if let stack {
+      chunks.reverseBytes(
+        lane, at: offset + stack.start, width: 8, count: (stack.end - stack.start) / 8)
+    }
   }
 
   /// The sample id at the end of a record that is no sample.

@@ -5,6 +5,8 @@ import Bytes
 struct SampleLayout: BitwiseCopyable, Equatable {
   /// Offsets from the start of the record in bytes, -1 when the samples lack the field.
   private(set) var id: Int16 = -1
+  private(set) var ip: Int16 = -1
+  private(set) var addr: Int16 = -1
   private(set) var tid: Int16 = -1
   private(set) var time: Int16 = -1
   private(set) var cpu: Int16 = -1
@@ -13,7 +15,10 @@ struct SampleLayout: BitwiseCopyable, Equatable {
   let hasRead: Bool
   let hasCallchain: Bool
   let hasRaw: Bool
+  let hasBranchStack: Bool
   private let readFormat: UInt8
+  /// PERF_SAMPLE_BRANCH_HW_INDEX: a number stands before the entries.
+  private let branchesHaveIndex: Bool
 
   /// Offsets from the END of a record in bytes, 0 when absent; valid with `sample_id_all`.
   private(set) var trailingID: Int16 = 0
@@ -36,6 +41,7 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     static let period: UInt64 = 1 << 8
     static let streamID: UInt64 = 1 << 9
     static let raw: UInt64 = 1 << 10
+    static let branchStack: UInt64 = 1 << 11
     static let identifier: UInt64 = 1 << 16
   }
 
@@ -57,10 +63,10 @@ struct SampleLayout: BitwiseCopyable, Equatable {
       return position - 8
     }
     let identifier = place(Bit.identifier)
-    _ = place(Bit.ip)
+    ip = place(Bit.ip)
     tid = place(Bit.tid)
     time = place(Bit.time)
-    _ = place(Bit.addr)
+    addr = place(Bit.addr)
     let inner = place(Bit.id)
     id = identifier >= 0 ? identifier : inner
     _ = place(Bit.streamID)
@@ -70,6 +76,8 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     hasRead = type & Bit.read != 0
     hasCallchain = type & Bit.callchain != 0
     hasRaw = type & Bit.raw != 0
+    hasBranchStack = type & Bit.branchStack != 0
+    branchesHaveIndex = attribute.branchSampleType & BranchStack.hardwareIndex != 0
     readFormat = UInt8(truncatingIfNeeded: attribute.readFormat)
 
     guard attribute.hasSampleIDs else { return }
@@ -102,6 +110,27 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     guard let size = record.u32(at: position), Int(size) <= record.byteCount &- position &- 4
     else { return nil }
     return (position &+ 4, Int(size))
+  }
+
+  /// The branch stack of the sample `record`; nil when it has none or is too short for what it says.
+  func branchStack(_ record: RawSpan) -> BranchStack? {
+    variableEnd(record, Int(fixedEnd)).flatMap {
+      branchStack(record, isSwapped: false, from: $0)
+    }
+  }
+
+  /// The same, where the READ and CALLCHAIN fields end at `end`.
+  func branchStack(_ record: RawSpan, isSwapped: Bool, from end: Int) -> BranchStack? {
+    guard hasBranchStack else { return nil }
+    var position = end
+    if hasRaw {
+      guard let size = record.u32(at: position, swapped: isSwapped),
+        Int(size) <= record.byteCount - position - 4
+      else { return nil }
+      position += 4 + Int(size)
+    }
+    return BranchStack(
+      record, at: position, hasIndex: branchesHaveIndex, isSwapped: isSwapped)
   }
 
   /// End of the READ and CALLCHAIN fields, which are 64-bit numbers all; `isSwapped`: theirs is the

@@ -20,6 +20,8 @@ struct SamplePlan {
   /// The events of the recording, one per name.
   private(set) var recorded: [RecordedEvent] = []
   private(set) var warnings: [String] = []
+  /// The events whose samples say which instructions ran.
+  var instructionSources: [InstructionSource] { sources.compactMap(\.instructions) }
   /// The records are of the other byte order.
   let isSwapped: Bool
 
@@ -77,6 +79,7 @@ struct SamplePlan {
       let format = isTracepoint ? formats[attribute.config] : nil
       let event = Self.event(attribute, format, features)
       let label = "\(event.system):\(event.name)"
+      sources[number].instructions = attribute.instructionSource(number, name: event.name)
       if let place = places[label] {
         sources[number].recorded = place
       } else {

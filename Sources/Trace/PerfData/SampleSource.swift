@@ -9,6 +9,8 @@ struct SampleSource {
   /// Index into the event or probe decoders, -1: none.
   var eventDecoder = -1
   var probeDecoder = -1
+  /// Its samples say which instructions ran.
+  var instructions: InstructionSource?
 
   var isDelivered: Bool { eventDecoder >= 0 || probeDecoder >= 0 }
 }

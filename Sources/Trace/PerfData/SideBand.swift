@@ -8,11 +8,21 @@ struct SideBand {
   /// From ID_INDEX: the CPU an id was opened on.
   private(set) var cpuByID: [UInt64: Int32] = [:]
 
+  /// Pieces of an instruction trace that are missing: AUX records with a flag that says so, errors of its
+  /// decoder, and samples that the kernel held back.
+  private(set) var instructionGaps: UInt64 = 0
+
   /// `isSwapped`: the body of the record has the other byte order.
   mutating func take(_ record: RawSpan, type: UInt32, misc: UInt16, isSwapped: Bool) {
     switch type {
     case RecordKind.mmap: takeMap(record, misc, name: 40, isSwapped)
     case RecordKind.mmap2: takeMap(record, misc, name: 72, isSwapped)
+    case RecordKind.aux:
+      // u64 offset, size, flags: TRUNCATED, OVERWRITE, PARTIAL, COLLISION.
+      if let flags = record.u64(at: 24, swapped: isSwapped), flags & 0xf != 0 {
+        instructionGaps += 1
+      }
+    case RecordKind.auxTraceError, RecordKind.throttle: instructionGaps += 1
     case RecordKind.idIndex: takeIDs(record, isSwapped)
     case RecordKind.buildID:
       if kernelBuildID == nil {
