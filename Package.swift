@@ -76,7 +76,8 @@ let package = Package(
       name: "ExplorerTests", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(
-      name: "KernelImageTests", dependencies: ["KernelImage", "Ptrauth"], swiftSettings: settings),
+      name: "KernelImageTests", dependencies: ["KernelImage", "Probing", "Ptrauth"],
+      swiftSettings: settings),
     .testTarget(
       name: "ProbingTests", dependencies: ["Probing", "KernelImage", "Bytes"],
       swiftSettings: settings),

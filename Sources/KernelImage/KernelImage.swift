@@ -19,6 +19,8 @@ public final class KernelImage {
   private lazy var btf: BTFTypes? = elf.section(named: ".BTF").flatMap { section in
     elf.withBytes(of: section) { unsafe BTFTypes($0) }.flatMap(\.self)
   }
+  /// Every question about types so far, whether or not there was an answer.
+  public private(set) var typeQuestions: Set<TypeQuestion> = []
   private lazy var evidence: GenerationEvidence = GenerationEvidence(of: self)
   private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
 
@@ -26,6 +28,20 @@ public final class KernelImage {
   public init(path: String) throws(KernelImageError) {
     self.path = path
     elf = try ElfImage(path: path)
+  }
+
+  /// Takes struct offsets from another file, in front of the image's own BTF; before anything is asked.
+  ///
+  /// Throws `.wrongMachine` if that is not the BTF of an arm64 kernel with KVM.
+  public func adopt(_ file: BTFFile) throws(KernelImageError) {
+    // struct kvm_cpu_context is arm64's alone.
+    guard file.types.definition(of: "struct kvm_cpu_context") != nil else {
+      throw KernelImageError(
+        .wrongMachine, file.path,
+        "has no struct kvm_cpu_context: it is not the BTF of an arm64 kernel with KVM; copy "
+          + "/sys/kernel/btf/vmlinux of the machine that runs it")
+    }
+    btf = file.types
   }
 
   public var hasSymbols: Bool { symbols != nil }
@@ -70,7 +86,8 @@ public final class KernelImage {
   public func offset(
     of path: String, from format: TypeFormat? = nil
   ) throws(KernelImageError) -> UInt64 {
-    try fromTypes(format) { layout throws(KernelImageError) in try layout.offset(of: path) }
+    if format == nil { typeQuestions.insert(.offset(path)) }
+    return try fromTypes(format) { layout throws(KernelImageError) in try layout.offset(of: path) }
   }
 
   /// Whether `offset(of:)` has an answer.
@@ -80,6 +97,7 @@ public final class KernelImage {
   public func enumerator(
     _ name: String, in enumeration: String? = nil, from format: TypeFormat? = nil
   ) -> Int64? {
+    if format == nil { typeQuestions.insert(.enumerator(name, in: enumeration)) }
     for candidate in format.map({ [$0] }) ?? TypeFormat.allCases {
       if let value = offsets(from: candidate)?.enumerator(name, in: enumeration) { return value }
     }
@@ -90,7 +108,8 @@ public final class KernelImage {
   public func size(
     of type: String, from format: TypeFormat? = nil
   ) throws(KernelImageError) -> UInt64 {
-    try fromTypes(format) { layout throws(KernelImageError) in try layout.size(of: type) }
+    if format == nil { typeQuestions.insert(.size(type)) }
+    return try fromTypes(format) { layout throws(KernelImageError) in try layout.size(of: type) }
   }
 
   /// The source line of an address, relative to the kernel tree.

@@ -20,6 +20,9 @@ import Glibc
   /// The highest end of `functions[...i]`: how far back a search has to look.
   private var reach: [UInt64] = []
   private var labels: [Entry] = []
+  /// What was asked for by name: each answer costs a pass over all symbols.
+  private var knownAddresses: [String: [UInt64]] = [:]
+  private var knownFunctions: [String: [KernelFunctionSymbol]] = [:]
 
   /// Nil if the file has no symbol table (it is stripped) or none that can be read.
   init?(_ elf: ElfImage) {
@@ -96,9 +99,18 @@ import Glibc
 
   /// Addresses of every symbol of that name, ascending.
   func addresses(of symbol: String) -> [UInt64] {
+    if let known = knownAddresses[symbol] { return known }
     let hash = unsafe symbol.withCString { unsafe elf_gnu_hash($0) }
-    let found = all.filter { $0.hash == hash && name(of: $0) == symbol }.map(\.address)
-    return Set(found).sorted()
+    var found: Set<UInt64> = []
+    var index = 0
+    while index < all.count {
+      let entry = all[index]
+      index += 1
+      if entry.hash == hash, name(of: entry) == symbol { found.insert(entry.address) }
+    }
+    let addresses = found.sorted()
+    knownAddresses[symbol] = addresses
+    return addresses
   }
 
   /// The innermost FUNC whose [address, address + size) holds `address`.
@@ -132,28 +144,25 @@ import Glibc
 
   /// FUNC symbols called `name`, or a part the compiler split from it (`name.isra.0`, `name.cold`).
   func functions(called name: String) -> [KernelFunctionSymbol] {
-    let wanted = Array(name.utf8)
+    if let known = knownFunctions[name] { return known }
+    let wanted = Array(name.utf8CString)
+    let length = wanted.count - 1
     var found: [KernelFunctionSymbol] = []
-    for entry in functions {
-      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else {
-        continue
-      }
-      var matches = true
-      for (index, byte) in wanted.enumerated() {
-        // A terminating zero differs from every byte of a name: nothing is read behind it.
-        if unsafe UInt8(bitPattern: text[index]) != byte {
-          matches = false
-          break
-        }
-      }
-      guard matches else { continue }
-      let next = unsafe UInt8(bitPattern: text[wanted.count])
+    var index = 0
+    while index < functions.count {
+      let entry = functions[index]
+      index += 1
+      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset),
+        unsafe strncmp(text, wanted, length) == 0
+      else { continue }
+      let next = unsafe UInt8(bitPattern: text[length])
       if next == 0 || next == UInt8(ascii: ".") {
         found.append(
           KernelFunctionSymbol(
             name: self.name(of: entry), address: entry.address, size: entry.size, offset: 0))
       }
     }
+    knownFunctions[name] = found
     return found
   }
 }

@@ -3,7 +3,7 @@ public import Ptrauth
 /// The checklist as one JSON document.
 ///
 ///     { "format": "ptrauth-trace audit", "version": 1, "verdict": "pass" | "fail" | "cannot judge",
-///       "kernel": { "path", "build_id", "generation", "id", "types": ["BTF", "DWARF"] },
+///       "kernel": { "path", "build_id", "generation", "id", "types": ["BTF", "DWARF"], "btf" },
 ///       "checks": [ { "id": "S2", "title", "place", "outcome", "statement", "rule", "severity",
 ///                     "lines": [ { "address", "word", "symbol", "source", "text", "marked" } ] } ],
 ///       "sites": [ { "address", "place", "user", "reads": [], "writes": [] } ] }
@@ -25,6 +25,7 @@ public enum AuditJSON {
         json.field("id", kernel.generation?.id)
         json.key("types")
         json.array { json in for format in kernel.typeFormats { json.value(format) } }
+        json.field("btf", kernel.btf)
       }
       json.key("checks")
       json.array { json in for check in audit.checks { write(check, &json) } }

@@ -8,16 +8,19 @@ public struct AuditSubjectFacts: Sendable {
   public var marks: [KernelFacts.Mark]
   /// "BTF", "DWARF"; empty: struct offsets are unknown.
   public var typeFormats: [String]
+  /// The file that BTF was taken from, if not from the kernel's own.
+  public var btf: String?
 
   public init(
     path: String, buildID: String?, generation: Generation?, marks: [KernelFacts.Mark],
-    typeFormats: [String]
+    typeFormats: [String], btf: String? = nil
   ) {
     self.path = path
     self.buildID = buildID
     self.generation = generation
     self.marks = marks
     self.typeFormats = typeFormats
+    self.btf = btf
   }
 }
 
@@ -37,7 +40,9 @@ public enum AuditText {
       kernel.generation.map { "\($0.name) (\($0.id))" } ?? "the marks fit no generation (see -v)")
     page.paragraph(
       "offsets ",
-      kernel.typeFormats.isEmpty ? "none: neither BTF nor DWARF" : "from \(kernel.typeFormats[0])")
+      kernel.typeFormats.isEmpty
+        ? "none: neither BTF nor DWARF"
+        : "from \(kernel.typeFormats[0])" + (kernel.btf.map { ", \($0)" } ?? ""))
     if isVerbose {
       for mark in kernel.marks {
         page.paragraph(

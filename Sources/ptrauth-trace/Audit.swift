@@ -17,6 +17,7 @@ struct Audit: ParsableCommand {
         ptrauth-trace audit vmlinux
         ptrauth-trace audit /usr/lib/debug/boot/vmlinux-$(uname -r) -v
         ptrauth-trace audit vmlinux --format json -o audit.json
+        ptrauth-trace audit vmlinux --all-units
 
       Exit codes: 0 nothing failed; 1 failures of severity --fail-on or above; 2 the file is unusable, or \
       not everything could be judged; 64 usage.
@@ -37,6 +38,7 @@ struct Audit: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Show the instructions of what passed too, and every place.")
   var verbose = false
 
+  @OptionGroup(title: "Kernel") var types: TypeOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
 
@@ -50,8 +52,9 @@ struct Audit: ParsableCommand {
     let image: KernelImage
     var audit: CodeAudit
     do throws(KernelImageError) {
-      image = try KernelImage(path: vmlinux)
+      image = try types.open(vmlinux)
       audit = try image.audit()
+      if types.allUnits { audit.add(try image.unitAgreement()) }
     } catch {
       throw Problem("\(error)")
     }
@@ -72,7 +75,7 @@ struct Audit: ParsableCommand {
       marks: evidence.marks.map {
         KernelFacts.Mark(
           description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
-      }, typeFormats: image.typeFormats.map(\.rawValue))
+      }, typeFormats: image.typeFormats.map(\.rawValue), btf: types.btf)
     let sink = try ByteSink(path: output.output)
     switch format {
     case .text:
@@ -93,5 +96,16 @@ extension Outcome {
     } else {
       self = audit.verdict == .cannotJudge ? .cannotJudge : .clean
     }
+  }
+}
+
+extension CodeAudit {
+  /// Units that do not agree on a struct make every answer about slots and bases doubtful.
+  mutating func add(_ agreement: UnitAgreement) {
+    let check = CodeCheck(
+      .base, agreement.differences.isEmpty ? .pass : .cannotJudge, at: "struct offsets",
+      agreement.summary)
+    let place = checks.firstIndex { $0.question == .base } ?? checks.endIndex
+    checks.insert(check, at: place)
   }
 }

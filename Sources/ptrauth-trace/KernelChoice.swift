@@ -20,8 +20,10 @@ struct KernelChoice {
     case mismatch
   }
 
-  /// - Parameter explicit: `--vmlinux`; nil looks where perf and the distributions put it.
-  init(explicit: String?, recording: Recording) throws(Problem) {
+  /// - Parameters:
+  ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.
+  ///   - types: `--btf` and `--all-units`.
+  init(explicit: String?, recording: Recording, types: TypeOptions? = nil) throws(Problem) {
     basis = .none
     recordedID = recording.kernelBuildID.map(hexadecimal)
     if let explicit {
@@ -35,7 +37,11 @@ struct KernelChoice {
         "\(image.path) has no symbol table: it is stripped, and no probe address can be named; "
           + "pass the vmlinux with symbols (the -dbg package's) with -k")
     }
+    do throws(KernelImageError) { try types?.adopt(into: image) } catch {
+      throw Problem("\(error)")
+    }
     evidence = image.generationEvidence()
+    try types?.requireAgreement(of: image)
     if evidence?.generation == nil {
       warnings.append("the marks of \(image.path) fit no generation of the key switch (see -v)")
     }

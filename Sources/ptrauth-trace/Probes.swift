@@ -41,6 +41,8 @@ struct Probes: ParsableCommand {
       valueName: "function"))
   var also: [String] = []
 
+  @OptionGroup(title: "Kernel") var types: TypeOptions
+
   @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
   var output = "-"
 
@@ -69,7 +71,7 @@ struct Probes: ParsableCommand {
       let image: KernelImage
       let plan: ProbePlan
       do throws(KernelImageError) {
-        image = try KernelImage(path: vmlinux)
+        image = try types.open(vmlinux)
         try image.requireSymbols()
       } catch {
         throw Problem("\(error)")
@@ -79,6 +81,7 @@ struct Probes: ParsableCommand {
       } catch {
         throw Problem("\(vmlinux): \(error.sentence)")
       }
+      try types.requireAgreement(of: image)
       let kernel = ScriptKernel(
         path: vmlinux, buildID: image.buildID.map(hexadecimal),
         generation: image.generationEvidence().generation)

@@ -23,16 +23,17 @@ final class Session {
   convenience init(recording path: String, _ options: KernelOptions) throws(Problem) {
     try self.init(
       recording: path, vmlinux: options.vmlinux, generation: options.generation,
-      formats: options.formats)
+      formats: options.formats, types: options.types)
   }
 
   /// - Parameters:
   ///   - vmlinux: `--vmlinux`; nil to look for one.
   ///   - generation: `--generation`, validated.
   ///   - formats: `--formats`.
+  ///   - types: `--btf` and `--all-units`.
   init(
     recording path: String, vmlinux: String? = nil, generation named: String? = nil,
-    formats: String? = nil
+    formats: String? = nil, types: TypeOptions? = nil
   ) throws(Problem) {
     let file: RecordingFile
     let watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
@@ -41,7 +42,7 @@ final class Session {
     }
     // A packed stream has been read to its end.
     self.watch = file.canReread ? nil : watch
-    kernel = try KernelChoice(explicit: vmlinux, recording: file.recording)
+    kernel = try KernelChoice(explicit: vmlinux, recording: file.recording, types: types)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }
     if let asked {

@@ -1,4 +1,5 @@
 import KernelImage
+import Probing
 import Testing
 
 private let keys = ["APIA", "APIB", "APDA", "APDB", "APGA"].flatMap {
@@ -25,6 +26,35 @@ struct LayoutTests {
         for source in TypeFormat.allCases {
           #expect(try image.offset(of: path, from: source) == offset, "\(path) from \(source)")
         }
+      }
+    }
+  }
+
+  /// What was asked is what the program asks: audit, probes and the marks of a generation leave their questions.
+  @Test(
+    "everything that is asked of a kernel's types has pahole's answer",
+    arguments: RecordedKernel.present, PaholeOracle.Format.allCases)
+  func asked(kernel: RecordedKernel, format: PaholeOracle.Format) throws {
+    let image = try kernel.open()
+    _ = try image.audit()
+    _ = try ProbePlan(image, keys: true)
+    let oracle = PaholeOracle(path: try kernel.plainPath(), format: format)
+    #expect(image.typeQuestions.count > 30)
+    var walk = PaholeWalk(oracle)
+    for question in image.typeQuestions {
+      switch question {
+      case .offset(let path):
+        let expected = try walk.offset(of: path)
+        for source in [nil, .btf, .dwarf] as [TypeFormat?] {
+          #expect((try? image.offset(of: path, from: source)) == expected, "\(path)")
+        }
+      case .size(let type):
+        // pahole prints no size of an enumeration; the compiler's is an int's.
+        let size = try oracle.layout(of: type).size ?? (type.hasPrefix("enum ") ? 4 : nil)
+        #expect(try image.size(of: type) == size, "\(type)")
+      case .enumerator(let name, let enumeration):
+        let values = try oracle.enumerators(of: try #require(enumeration))
+        #expect(image.enumerator(name, in: enumeration) == values[name], "\(name)")
       }
     }
   }

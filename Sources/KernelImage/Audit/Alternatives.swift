@@ -52,6 +52,9 @@ struct Alternatives {
     replacements.sort { $0.replacement.lowerBound < $1.replacement.lowerBound }
   }
 
+  /// Every arm64 kernel has some: a file without has lost its section.
+  var isEmpty: Bool { entries.isEmpty }
+
   /// The entry whose replacement holds an address.
   func entry(replacingWith address: UInt64) -> Entry? {
     var low = 0

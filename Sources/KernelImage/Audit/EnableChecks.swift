@@ -43,7 +43,9 @@ struct EnableChecks {
     let lines = subject.lines(
       [shadow?.pc, live?.pc].compactMap(\.self).flatMap { [$0 - 8, $0 - 4, $0] })
     guard shadow != nil, live != nil || !needsLive else {
-      guard walk.isComplete, subject.offsets?.shadow != nil else {
+      guard walk.isComplete, subject.offsets?.shadow != nil,
+        !subject.walk.alternatives.isEmpty
+      else {
         return CodeCheck(
           .enable, .cannotJudge, at: function.name, "not every path could be followed")
       }
@@ -102,6 +104,12 @@ struct EnableChecks {
             lines: subject.lines([mask - 4, mask, clear]))
         }
       }
+    }
+    guard !subject.walk.alternatives.isEmpty else {
+      return CodeCheck(
+        .enable, .cannotJudge, at: place,
+        "the file has no .altinstructions: not every path is known",
+        lines: subject.lines(candidates))
     }
     return CodeCheck(
       .enable, .fail, at: place,

@@ -49,6 +49,12 @@ struct GuestSwitchChecks {
     guard walk.isComplete else {
       return CodeCheck(.keySet, .cannotJudge, at: place, "too many paths to follow")
     }
+    guard group == nil || !subject.walk.alternatives.isEmpty else {
+      return CodeCheck(
+        .keySet, .cannotJudge, at: place,
+        "the file has no .altinstructions: what the kernel patches at boot is not known",
+        lines: subject.lines(group.map { Array($0.addresses.prefix(1)) } ?? []))
+    }
     return CodeCheck(
       .keySet, .fail, at: place,
       group == nil

@@ -11,6 +11,8 @@ struct HostSaveChecks {
     var walk: PathWalk.Result
     /// Walked from the save on, not from the function's entry.
     var isLocal = false
+    /// Where it was walked from, if not from the entry.
+    var start: UInt64?
     var isNVHE: Bool { function.name.hasPrefix("__kvm_nvhe_") }
   }
 
@@ -48,9 +50,13 @@ struct HostSaveChecks {
     }
     for saver in savers {
       var check = saves(saver)
-      if check.outcome == .cannotJudge, let local = local(saver) {
-        check = saves(local)
-        if check.outcome == .pass { check.statement += " (the way there was not followed)" }
+      if check.outcome == .cannotJudge, let part = nearby(saver) ?? local(saver) {
+        check = saves(part)
+        if check.outcome == .pass {
+          check.statement +=
+            part.start.map { " (followed from 0x\(hex($0)) on)" }
+            ?? " (the way there was not followed)"
+        }
       }
       checks.append(check)
     }
@@ -68,6 +74,46 @@ struct HostSaveChecks {
     checks.append(preemption(generation, savers))
     checks += EnableChecks(subject: subject, generation: generation).checks(savers)
     return checks
+  }
+
+  /// The save and the computation of its base in front of it: from the furthest of a few places from which
+  /// every base is known.
+  private func nearby(_ saver: Saver) -> Saver? {
+    guard let first = saver.group.addresses.filter(saver.function.contains).min() else {
+      return nil
+    }
+    var walk = subject.codeWalk
+    walk.stepLimit = 20_000
+    walk.stopsAfterSave = true
+    for distance in [256, 128, 96, 64, 48, 32] as [UInt64]
+    where first - saver.function.address >= distance {
+      let result = walk.walk(from: first - distance, in: saver.function)
+      let maps = result.ends.filter { $0.kind != .traps && !$0.state.reads.isEmpty }
+        .map { (map: storeMap($0.state), events: $0.state.events) }
+      let isKnown = maps.allSatisfy { map, events in
+        guard !events.contains(where: \.isLostStore) else { return false }
+        return switch map.base?.symbol {
+        case .perCPU, .result: true
+        default: false
+        }
+      }
+      guard result.isComplete, isKnown, maps.contains(where: { $0.map.base?.symbol == .perCPU })
+      else { continue }
+      var part = saver
+      part.walk = result
+      part.start = first - distance
+      return part
+    }
+    return nil
+  }
+
+  /// Where the key registers' content was stored.
+  private func storeMap(_ state: WalkState) -> SlotMap {
+    var map = SlotMap(subject.offsets)
+    for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
+      if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
+    }
+    return map
   }
 
   /// The save on its own: walked from the key read that the others follow, whatever came before. The context
@@ -104,18 +150,13 @@ struct HostSaveChecks {
     var bases: [Address] = []
     for end in ends {
       let state = end.state
-      var map = SlotMap(subject.offsets)
-      for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
-        if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
-      }
+      let map = storeMap(state)
       let mistakes = map.mistakes
       if mistakes.isEmpty {
         if let base = map.base, !bases.contains(base) { bases.append(base) }
         continue
       }
-      let isUnknown = state.events.contains {
-        if case .keyStore(_, nil) = $0.kind { true } else { false }
-      }
+      let isUnknown = state.events.contains(where: \.isLostStore)
       if isUnknown || !saver.walk.isComplete && !saver.isLocal {
         return CodeCheck(
           .hostSave, .cannotJudge, at: place, "the address of its stores could not be followed",
@@ -155,8 +196,8 @@ struct HostSaveChecks {
       let restored = copies.flatMap { copy in
         GuestSwitchChecks(subject: subject, copy: copy).restoreBases
       }
-      return restored.isEmpty
-        ? copies.flatMap(subject.hostBases).contains(base) : restored.contains(base)
+      // A restore from elsewhere is that one's fault (S3).
+      return (restored + copies.flatMap(subject.hostBases)).contains(base)
     case .word(let pointer):
       guard case .argument = pointer.symbol else { return true }
       return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
@@ -203,5 +244,12 @@ extension GuestSwitchChecks {
 extension KernelFunctionSymbol {
   fileprivate func contains(_ place: UInt64) -> Bool {
     place >= address && place - address < size
+  }
+}
+
+extension WalkEvent {
+  /// The content of a key register went to an address that is not followed.
+  fileprivate var isLostStore: Bool {
+    if case .keyStore(_, nil) = kind { true } else { false }
   }
 }

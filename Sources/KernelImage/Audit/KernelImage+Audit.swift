@@ -30,6 +30,7 @@ extension KernelImage {
       checks += GuestSwitchChecks(subject: subject, copy: copy).checks
       if let guards = GuardChecks(subject: subject, copy: copy).check() { checks.append(guards) }
     }
+    checks += HypervisorKeyChecks(subject: subject).checks()
     checks += HostSaveChecks(subject: subject).checks()
     checks += [kernel.copies(), kernel.era()]
     checks += notes(subject)

@@ -19,6 +19,11 @@ struct PathWalk {
   /// Followed into functions of up to so many bytes.
   var inlineLimit: UInt64 = 0
 
+  /// A call that is not followed ends the path.
+  var stopsAtCalls = false
+  /// Storing the last of the ten registers ends the path: what comes behind a save is another matter.
+  var stopsAfterSave = false
+
   var stepLimit = 400_000
   private static let callDepth = 3
 
@@ -174,7 +179,12 @@ struct PathWalk {
       fork(state, ZeroTest(value: value, takenIfZero: ifZero), target, next, &work)
     case .conditionalSelect(let d, let n, let m, let condition, let isPlain, let isWide):
       select(state, d, n, isPlain ? m : nil, condition, isWide, next, &work)
-    case .call(let target): call(state, target, function, next, &work)
+    case .call(let target):
+      if stopsAtCalls, followed(target, state, function) == nil {
+        result.ends.append(leave(state, .calls(target)))
+      } else {
+        call(state, target, function, next, &work)
+      }
     case .indirectCall:
       state.useKeys(isAuthentication: false)
       state.forgetAfterCall(at: state.pc)
@@ -193,6 +203,10 @@ struct PathWalk {
     default:
       state.execute(instruction)
       if state.isImpossible { return }
+      if stopsAfterSave, case .store = instruction, state.hasStoredAll {
+        result.ends.append(WalkEnd(kind: .leaves(next), state: state))
+        return
+      }
       go(state, to: next, &work)
     }
   }

@@ -47,7 +47,8 @@ enum SymbolicValue: Hashable {
     case .constant(let value): value >> 48 == 0xffff && value & 0xffff_ffff_ffff != 0xffff_ffff_ffff
     case .address(let address):
       switch address.symbol {
-      case .result: false
+      // A place in what a call or a load came to: the nVHE copy's per-CPU data.
+      case .result: address.offset != 0
       default: true
       }
     case .key, .bits: true

@@ -83,6 +83,13 @@ struct WalkState: Hashable {
     for distance in -7..<size { memory[address.adding(distance)] = nil }
   }
 
+  /// The content of each key register went to memory on this path.
+  var hasStoredAll: Bool {
+    var stored: Set<KeyRegister> = []
+    for event in events { if case .keyStore(let key, _) = event.kind { stored.insert(key) } }
+    return stored.count == KeyRegister.allCases.count
+  }
+
   /// A function was called that is not followed.
   mutating func forgetAfterCall(at pc: UInt64) {
     for register in 0...17 as ClosedRange<UInt8> { self[register] = .unknown }
@@ -134,6 +141,8 @@ struct WalkEnd: Hashable {
     case exceptionReturn
     /// Goes on in another function.
     case leaves(UInt64?)
+    /// Where calls end a path.
+    case calls(UInt64)
     /// BRK.
     case traps
   }

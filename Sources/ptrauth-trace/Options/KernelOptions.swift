@@ -8,6 +8,8 @@ struct KernelOptions: ParsableArguments {
     help: "The recorded kernel's vmlinux; may be .xz or .zst.", completion: .file())
   var vmlinux: String?
 
+  @OptionGroup var types: TypeOptions
+
   @Option(
     help: ArgumentHelp(
       "The key switch's generation, where no vmlinux tells: v7, 5.2, 5.8 ... or a release.",
