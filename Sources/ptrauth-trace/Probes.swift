@@ -88,6 +88,11 @@ struct Probes: ParsableCommand {
       let sink = try ByteSink(path: output)
       try sink.write(script(plan, kernel))
       try sink.flush()
+      if functionTracer, plan.traced.isEmpty {
+        ProcessState.complain(
+          "ptrauth-trace: this kernel has nothing that only the function tracer may see: "
+            + "--function-tracer changes nothing")
+      }
       if plan.samplesKeys {
         ProcessState.complain(
           "ptrauth-trace: warning: key values will be in the recording; ptrauth-trace redact makes a "

@@ -10,17 +10,19 @@ struct Redact: ParsableCommand {
       values stay equal, zero and the value of a vCPU reset stay what they are, so the analysis finds the \
       same. In ring-buffer pages the kernel's leftovers behind the events are cleared. All else \
       is copied as it is: host name, command lines and addresses stay. Compressed records of perf.data \
-      are written uncompressed.
+      are written uncompressed. The copy of a directory (perf record --threads, raw ring buffers) is a \
+      new directory, with the files that an analysis reads and no others.
 
       Example:
         ptrauth-trace redact perf.data shareable.data
 
-      Exit codes: 0 written; 2 the recording cannot be rewritten (damaged, cut, packed, a directory, \
+      Exit codes: 0 written; 2 the recording cannot be rewritten (damaged, cut, packed, \
       big-endian), and no copy is to be used; 64 usage.
       """)
 
   @Argument(
-    help: "perf.data (one file), trace.dat or ftrace text.", completion: .file())
+    help: "perf.data, trace.dat, ftrace text, or a directory of perf's or of raw ring buffers.",
+    completion: .file())
   var input: String
 
   @Argument(help: "The copy; - is standard output.", completion: .file())

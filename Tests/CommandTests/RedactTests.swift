@@ -91,6 +91,31 @@ struct RedactTests {
     #expect(found == 0)
   }
 
+  /// A directory of raw ring buffers becomes one, with the files that are read.
+  @Test(.enabled(if: Corpus.hasShared, "needs ../shared"))
+  func rawBuffers() throws {
+    let corpus = try #require(Corpus.all.first { $0.name == "v7/good" })
+    let copy = try copy(corpus.directory + "/text")
+    defer { _ = Tool.lines("rm -rf \(copy)") }
+    #expect(try report(copy, corpus) == report(corpus.directory + "/text", corpus))
+    let (before, after) = (try keys(corpus.directory + "/text"), try keys(copy))
+    #expect(before.count == after.count && before.isDisjoint(with: after))
+    let secrets = before.filter { $0 > UInt64(UInt32.max) }
+    #expect(secrets.count > 10)
+    var files = 0
+    for file in Tool.lines("find \(copy) -type f") {
+      files += 1
+      var value: UInt64 = 0
+      var found = 0
+      for byte in contents(String(file)) {
+        value = value >> 8 | UInt64(byte) << 56
+        if secrets.contains(value) { found += 1 }
+      }
+      #expect(found == 0, "\(file)")
+    }
+    #expect(files > 6)
+  }
+
   /// perf script and trace-cmd report show the same but for the keys.
   @Test(arguments: cases)
   func theToolsReadTheCopy(test: Case) throws {

@@ -168,6 +168,22 @@ struct EncodingTests {
   func directories(count: Int) throws {
     let path = Self.plain
     let file = try bytes(path)
+    let folder = Self.directory(of: file, count: count)
+
+    let expected = try Reading(path)
+    for place in [folder.path, folder.path + "/data"] {
+      var found = try PerfDataFile(path: place)
+      #expect(found.recording.format == "perf.data directory")
+      let reading = try Reading(&found)
+      // Events of the same time may change their order.
+      #expect(reading.events.sorted() == expected.events.sorted())
+      #expect(reading.counts == expected.counts)
+      #expect(reading.facts == expected.facts)
+    }
+  }
+
+  /// A perf.data as a directory of `count` files with samples, and one with all else.
+  static func directory(of file: [UInt8], count: Int) -> TemporaryFolder {
     let pieces = PerfPieces(file)
     var parts = Array(repeating: ByteWriter(), count: count)
     var main = ByteWriter()
@@ -187,17 +203,7 @@ struct EncodingTests {
     let folder = TemporaryFolder()
     folder.write("data", Self.replacingRecords(of: file, with: main.bytes))
     for (number, part) in parts.enumerated() { folder.write("data.\(number)", part.bytes) }
-
-    let expected = try Reading(path)
-    for place in [folder.path, folder.path + "/data"] {
-      var found = try PerfDataFile(path: place)
-      #expect(found.recording.format == "perf.data directory")
-      let reading = try Reading(&found)
-      // Events of the same time may change their order.
-      #expect(reading.events.sorted() == expected.events.sorted())
-      #expect(reading.counts == expected.counts)
-      #expect(reading.facts == expected.facts)
-    }
+    return folder
   }
 
   /// `file` with other records, marked as a directory's.

@@ -10,6 +10,6 @@ for recorder in perf trace-cmd tracefs; do
   [ -n "$want" ] && [ "$want" = "$have" ] || { echo "accepted: $have; wanted: $want"; exit 1; }
   sh /out/$recorder.sh remove || exit 1
   sh /out/$recorder.sh record sh /out/load.sh || exit 1
-  [ ! -s $tracing/kprobe_events ] && [ -z "$(ls $tracing/instances)" ] || { echo "something is left"; exit 1; }
+  [ -z "$(cat $tracing/kprobe_events)" ] && [ -z "$(ls $tracing/instances)" ] || { echo "something is left"; exit 1; }
 done
 cp perf.data trace.dat trace.txt /out/

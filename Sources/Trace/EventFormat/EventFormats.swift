@@ -26,7 +26,7 @@ struct EventFormats {
   var all: [EventFormat] { byID.values.sorted { $0.id < $1.id } }
 
   /// Largest format file in bytes; the kernel's own limit of a seq_file page is far below.
-  private static let fileLimit = 1 << 20
+  static let fileLimit = 1 << 20
 
   init(_ formats: [EventFormat], path: String) {
     self.path = path

@@ -8,14 +8,16 @@ final class PatchedCopy {
   private let sink: ByteSink?
   private let masking: KeyMasking
   /// The first byte of the original that is not copied yet.
-  private var position = 0
+  private var position: Int
   /// Bytes written.
   private(set) var count = 0
   /// Key values written in another form than they had; zero and reset values do not count.
   private(set) var replaced: UInt64 = 0
 
-  init(_ sink: ByteSink?, _ masking: KeyMasking) {
+  /// - Parameter start: where the original begins in the bytes that are given.
+  init(_ sink: ByteSink?, _ masking: KeyMasking, from start: Int = 0) {
     self.sink = sink
+    position = start
     self.masking = masking
   }
 

@@ -4,7 +4,10 @@ import Bytes
 /// sizes change anyway, and every perf reads both.
 struct PerfDataRedaction {
   private let plan: SamplePlan
-  private let records: Range<Int>
+  /// Where the records lie, by file: of the main one, and of the others of a directory.
+  private let records: [Range<Int>]
+  /// Where the main file ends.
+  private let mainEnd: Int
   private let places: [UInt64: KeyPlaces]
   /// In file mode: where the data ends and the table of feature sections begins, and how many it has.
   private let table: (offset: Int, count: Int)?
@@ -13,7 +16,7 @@ struct PerfDataRedaction {
     let parts: Parts
     do throws(TraceError) {
       parts = try PerfDataFile.parts(of: map, path: path, formats: nil)
-      let bytes = map.bytes
+      let bytes = map.bytes.extracting(first: map.parts.first?.upperBound ?? 0)
       let start = try StreamHeader(bytes)
       if start.isPipe {
         table = nil
@@ -28,8 +31,7 @@ struct PerfDataRedaction {
     guard !parts.plan.isSwapped else {
       throw Redaction.Failure(cannot: "it was written on a big-endian machine")
     }
-    guard !parts.recording.isIncomplete, parts.records.count == 1, let only = parts.records.first
-    else {
+    guard !parts.recording.isIncomplete, !parts.records.isEmpty else {
       throw Redaction.Failure(
         cannot: "its end or its other files are missing, so not every key can be found")
     }
@@ -41,30 +43,42 @@ struct PerfDataRedaction {
     }
     places = try KeyPlaces.table(parts.formats)
     plan = parts.plan
-    records = only
+    records = parts.records
+    mainEnd = map.parts.first?.upperBound ?? 0
   }
 
-  /// - Parameter growth: bytes that the records need more than in the original.
-  func run(_ file: RawSpan, growth: Int, _ copy: PatchedCopy) throws(Redaction.Failure) {
+  /// - Parameters:
+  ///   - file: the bytes of all files.
+  ///   - number: which of them is written, the main one first.
+  ///   - growth: bytes that its records need more than in the original.
+  func run(
+    _ file: RawSpan, file number: Int = 0, growth: Int, _ copy: PatchedCopy
+  ) throws(Redaction.Failure) {
+    guard number == 0 else {
+      try copyRecords(file, records[number], copy)
+      return try copy.copy(file, upTo: records[number].upperBound)
+    }
     if table != nil, growth != 0 {
       // perf_header.data.size.
       try copy.replace(file, at: 48, with: moved(file.u64(at: 48), growth))
     }
-    try copyRecords(file, copy)
+    try copyRecords(file, records[0], copy)
     if let table, growth != 0 {
       for index in 0..<table.count {
         let entry = table.offset + index * 16
         try copy.replace(file, at: entry, with: moved(file.u64(at: entry), growth))
       }
     }
-    try copy.copy(file, upTo: file.byteCount)
+    try copy.copy(file, upTo: mainEnd)
   }
 
   private func moved(_ offset: UInt64?, _ growth: Int) -> UInt64 {
     (offset ?? 0) &+ UInt64(bitPattern: Int64(growth))
   }
 
-  private func copyRecords(_ file: RawSpan, _ copy: PatchedCopy) throws(Redaction.Failure) {
+  private func copyRecords(
+    _ file: RawSpan, _ records: Range<Int>, _ copy: PatchedCopy
+  ) throws(Redaction.Failure) {
     var chunks = RecordChunks()
     var lane: Int?
     var offset = records.lowerBound

@@ -19,8 +19,10 @@ public enum Redaction {
   /// Writes the copy; it is not to be used if this throws.
   ///
   /// - Parameters:
-  ///   - input: a perf.data in one file, trace.dat or ftrace text, not packed.
-  ///   - output: opened only once all of the input turned out to be rewritable.
+  ///   - input: a perf.data, trace.dat or ftrace text, not packed; or the directory of `perf record
+  ///     --threads` or of raw ring buffers.
+  ///   - output: opened only once all of the input turned out to be rewritable; for a directory one that does
+  ///     not exist yet.
   /// - Returns: how many key values were replaced.
   public static func copy(_ input: String, to output: String) throws(Failure) -> UInt64 {
     do throws(Failure) {
@@ -39,7 +41,7 @@ public enum Redaction {
       throw Failure(cannot: "\(output) is the recording itself")
     }
     if Folder.isDirectory(input) {
-      throw Failure(cannot: "it is a directory, and only single files are rewritten")
+      return try FolderRedaction.copy(input, to: output, masking)
     }
     let map = try mapped(input)
     let bytes = map.bytes
