@@ -14,8 +14,9 @@ struct Compare: ParsableCommand {
       the same; rates are compared by their medians, and tested (Mann-Whitney U) from 4 inputs a side.
 
       Examples:
-        ptrauth-trace compare good.data -- new.data
-        ptrauth-trace compare base/*.json -- new/*.json --format markdown
+        ptrauth-trace compare good.data new.data
+        ptrauth-trace compare -k vmlinux good.data -- new1.data new2.data
+        ptrauth-trace compare --format markdown base/*.json -- new/*.json
         ptrauth-trace compare --fail-if 'redundant-share>1.1' a1.dat a2.dat -- b1.dat b2.dat
         ptrauth-trace compare --regzbot v6.9..v6.10 old.data -- new.data
 
@@ -35,9 +36,11 @@ struct Compare: ParsableCommand {
     completion: .file())
   var inputs: [String]
 
-  /// What stands before and after `--`.
+  /// What stands before and after `--`; of two inputs without it, the second is the new side.
   private var sides: (base: [String], new: [String]) {
-    guard let terminator = inputs.firstIndex(of: "--") else { return (inputs, []) }
+    guard let terminator = inputs.firstIndex(of: "--") else {
+      return inputs.count == 2 ? ([inputs[0]], [inputs[1]]) : (inputs, [])
+    }
     return (Array(inputs[..<terminator]), Array(inputs[(terminator + 1)...]))
   }
 
@@ -54,6 +57,11 @@ struct Compare: ParsableCommand {
     help: ArgumentHelp(
       "Add regzbot's lines to the text: a range (v6.9..v6.10) or a commit.", valueName: "range"))
   var regzbot: String?
+
+  @Option(
+    name: [.customShort("k"), .long],
+    help: "The recorded kernel's vmlinux, where both sides ran the same.", completion: .file())
+  var vmlinux: String?
 
   @Option(help: "The base's vmlinux, where it is not found.", completion: .file())
   var baseVmlinux: String?
@@ -94,8 +102,8 @@ struct Compare: ParsableCommand {
     let thresholds = try thresholds()
     try verdict.exitCode.run {
       var pictures: [(side: String, document: Document)] = []
-      let base = read(sides.base, "base", baseVmlinux, &pictures)
-      let new = read(sides.new, "new", newVmlinux, &pictures)
+      let base = read(sides.base, "base", baseVmlinux ?? vmlinux, &pictures)
+      let new = read(sides.new, "new", newVmlinux ?? vmlinux, &pictures)
       let report = ComparisonReport(
         Comparison(base: base, new: new), failOn: verdict.failOn.severity, thresholds: thresholds,
         introduced: regzbot)

@@ -102,6 +102,15 @@ struct CompareTests {
     #expect(try compare([path, "--", good]).code == 2)
   }
 
+  /// Two inputs need no `--`; an empty side (a pattern that matched nothing) is no side.
+  @Test func twoInputsAreBaseAndNew() throws {
+    #expect(try compare([good, faulty]).code == 1)
+    #expect(try compare([faulty, good]).code == 0)
+    for arguments in [[good, faulty, "--"], [good, faulty, good]] {
+      #expect(throws: (any Error).self) { try Compare.parse(arguments) }
+    }
+  }
+
   @Test func whatCannotBeJudgedIsNoPass() throws {
     #expect(try compare([good, "--", "/nonexistent"]).code == 2)
     #expect(try compare(["/nonexistent", "--", good]).code == 2)
@@ -208,10 +217,11 @@ struct CompareTests {
   }
 
   private func pair(_ base: String, _ new: String) throws -> (code: Int32, report: Shape) {
-    try compare([
-      "--base-vmlinux", kernel(base), "--new-vmlinux", kernel(new),
-      Self.shared + base + "/perf.data", "--", Self.shared + new + "/perf.data",
-    ])
+    let kernels =
+      kernel(base) == kernel(new)
+      ? ["-k", kernel(base)] : ["--base-vmlinux", kernel(base), "--new-vmlinux", kernel(new)]
+    return try compare(
+      kernels + [Self.shared + base + "/perf.data", "--", Self.shared + new + "/perf.data"])
   }
 
   @Test(
