@@ -17,7 +17,8 @@ struct Record: ParsableCommand {
         ptrauth-trace record -o boot.dat -- ./start-guest
         ptrauth-trace analyze -k vmlinux trace.dat
 
-      Exit codes: 0 written; 2 not written, or ended early because the disk was full; 64 usage.
+      Exit codes: 0 written; 2 not written, or ended early because the disk was full; 64 usage. What \
+      COMMAND ended with is said, not passed on.
       """)
 
   @Option(name: .shortAndLong, help: "Write to this file.", completion: .file())

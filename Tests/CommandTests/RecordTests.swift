@@ -66,7 +66,7 @@ struct RecordTests {
       """
       $P t.dat 60000 sched:sched_switch & p=$!
       i=$I/ptrauth-trace-$p; n=0
-      until [ "$(cat $i/tracing_on 2> /dev/null)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done
+      until [ -e t.dat.cpu0 ] && [ "$(cat $i/tracing_on)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done
       [ -e t.dat.cpu0 ] && echo recording
       kill -KILL $p; n=0
       while [ -e $i -o -e t.dat.cpu0 ] && [ $n -lt 150 ]; do sleep 0.1; n=$((n + 1)); done
@@ -82,7 +82,7 @@ struct RecordTests {
       """
       $P t.dat 60000 sched:sched_switch sleep 61 & p=$!
       i=$I/ptrauth-trace-$p; n=0
-      until [ "$(cat $i/tracing_on 2> /dev/null)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done
+      until [ -e t.dat.cpu0 ] && [ "$(cat $i/tracing_on)" = 1 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done
       sleep 0.2
       kill -\(signal) $p; wait $p
       [ -e $i ] && echo left

@@ -12,4 +12,5 @@ for recorder in perf trace-cmd tracefs; do
   sh /out/$recorder.sh record sh /out/load.sh || exit 1
   [ -z "$(cat $tracing/kprobe_events)" ] && [ -z "$(ls $tracing/instances)" ] || { echo "something is left"; exit 1; }
 done
-cp perf.data trace.dat trace.txt /out/
+sh /out/record.sh || exit 1
+cp perf.data trace.dat trace.txt record.dat /out/
