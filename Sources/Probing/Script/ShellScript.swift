@@ -148,7 +148,16 @@ public struct ShellScript: Sendable {
   }
 
   private var finish: String {
-    guard recorder == .tracefs else { return "finish() { remove; }" }
+    guard recorder == .tracefs else {
+      return """
+        # A recorder that was killed leaves the events on, and the probes in use.
+        finish() {
+          remove 2> /dev/null && return
+          echo 0 > "$tracefs/events/$group/enable"
+          remove
+        }
+        """
+    }
     return """
       finish() {
         echo 0 > "$instance/events/enable"
