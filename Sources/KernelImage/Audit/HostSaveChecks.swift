@@ -121,6 +121,7 @@ struct HostSaveChecks {
   private func local(_ saver: Saver) -> Saver? {
     var walk = subject.codeWalk
     walk.stepLimit = 20_000
+    walk.stopsAfterSave = true
     var best: (walk: PathWalk.Result, reads: Int)?
     for start in saver.group.addresses where saver.function.contains(start) {
       let result = walk.walk(from: start, in: saver.function)

@@ -21,7 +21,8 @@ struct PathWalk {
 
   /// A call that is not followed ends the path.
   var stopsAtCalls = false
-  /// Storing the last of the ten registers ends the path: what comes behind a save is another matter.
+  /// Storing the last of the ten registers ends the path, and so does coming back to a read of one: what
+  /// comes behind a save, or around a loop, is another matter.
   var stopsAfterSave = false
 
   var stepLimit = 400_000
@@ -201,6 +202,12 @@ struct PathWalk {
     case .indirectBranch: result.ends.append(leave(state, .leaves(nil)))
     case .trap: result.ends.append(WalkEnd(kind: .traps, state: state))
     default:
+      if stopsAfterSave, case .keyRead(let key, _) = instruction,
+        state.events.contains(WalkEvent(pc: state.pc, kind: .keyRead(key)))
+      {
+        result.ends.append(WalkEnd(kind: .leaves(state.pc), state: state))
+        return
+      }
       state.execute(instruction)
       if state.isImpossible { return }
       if stopsAfterSave, case .store = instruction, state.hasStoredAll {
