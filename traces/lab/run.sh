@@ -12,5 +12,6 @@ for recorder in perf trace-cmd tracefs; do
   sh /out/$recorder.sh record sh /out/load.sh || exit 1
   [ -z "$(cat $tracing/kprobe_events)" ] && [ -z "$(ls $tracing/instances)" ] || { echo "something is left"; exit 1; }
 done
+sh /out/forms.sh || exit 1
 sh /out/record.sh || exit 1
 cp perf.data trace.dat trace.txt record.dat /out/
