@@ -103,7 +103,8 @@ public struct Comparison: Sendable {
     let isTested = min(old.count, now.count) >= MannWhitney.leastRuns
     return Rate(
       metric: metric, base: old, new: now, p: isTested ? MannWhitney.p(old, now) : nil,
-      isLowerBound: metric.isLowerBound)
+      isLowerBound: metric.isLowerBound
+        && (base + new).contains { $0.isUsable && !$0.counters.keySwitchesAreExact })
   }
 
   private static func findings(_ base: [Sample], _ new: [Sample]) -> [FindingChange] {

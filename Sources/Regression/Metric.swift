@@ -6,7 +6,8 @@ public struct Metric: Sendable, Hashable {
   public var name: String
   /// What it counts, in a few words.
   public var words: String
-  /// The entry loop re-enters without an event: what was counted is the least there was.
+  /// The entry loop re-enters without an event: what was counted is the least there was, unless executed
+  /// instructions were recorded.
   public var isLowerBound: Bool
 
   private init(_ name: String, _ words: String, isLowerBound: Bool = false) {

@@ -60,6 +60,7 @@ public struct Sample: Sendable {
 
   public init(name: String, kernel: String, _ analysis: Analysis) {
     var counters = Counters()
+    counters.keySwitchesAreExact = !analysis.vcpus.isEmpty
     for vcpu in analysis.vcpus {
       counters.add(vcpu.counters, hasFeature: vcpu.feature != .none && vcpu.feature != .partial)
     }
@@ -103,6 +104,7 @@ extension Counters {
     resets += other.resets
     hostSaves += other.hostSaves
     keySwitches += other.keySwitches
+    keySwitchesAreExact = keySwitchesAreExact && other.keySwitchesAreExact
     guestTime += other.guestTime
     loadsAreLowerBounds = loadsAreLowerBounds || other.loadsAreLowerBounds
   }

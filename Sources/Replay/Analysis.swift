@@ -24,6 +24,8 @@ public struct Analysis: Sendable {
   public var silentTails: [(cpu: Int32, nanoseconds: UInt64)]
   /// Events are missing, whatever else was found.
   public var isIncomplete: Bool
+  /// What samples of executed instructions show, if the recording has any.
+  public var passes: InstructionPasses?
 
   public enum Verdict: Sendable, Hashable {
     /// A correctness rule fired.
@@ -54,6 +56,8 @@ public struct Analysis: Sendable {
     public var schedule: Schedule
     /// Its ptrauth traps were answered with an UNDEF, whatever is known of its features.
     public var answersWithUndef: Bool
+    /// The thread of all its runs; nil: it has none, or several threads entered it.
+    public var runThread: Int32?
   }
 
   /// A pCPU at the end of the recording.
@@ -105,7 +109,8 @@ extension Replayer {
         Analysis.VCPU(
           identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
           counters: $0.counters, schedule: $0.schedule,
-          answersWithUndef: $0.inference.lacksFeature)
+          answersWithUndef: $0.inference.lacksFeature,
+          runThread: $0.ranInSeveralThreads ? nil : $0.runThread)
       }.sorted {
         ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
       },

@@ -17,8 +17,9 @@ public struct Counters: Sendable, Hashable {
   /// Saves of the host's ten registers.
   public var hostSaves: UInt64 = 0
   /// Passes that switched keys. A lower bound: the entry loop re-enters without an event, and a
-  /// run that ends with IRQ may not have entered.
+  /// run that ends with IRQ may not have entered. Exact where executed instructions were recorded.
   public var keySwitches: UInt64 = 0
+  public var keySwitchesAreExact = false
   /// Time between kvm_entry and kvm_exit, in ns, of the runs that have both.
   public var guestTime: UInt64 = 0
   /// Loads and puts were not recorded: they are lower bounds, implied by other events.

@@ -13,7 +13,7 @@ public struct EvidenceSource: Sendable {
 
   public enum Kind: String, Sendable, CaseIterable {
     case runs, traps, loads, tasks, migrations, userspaceExits
-    case identity, shadow, functions, features, guestKeys, hostKeys, hostContext
+    case identity, shadow, functions, features, guestKeys, hostKeys, hostContext, instructions
 
     /// What it shows.
     public var words: String {
@@ -31,6 +31,7 @@ public struct EvidenceSource: Sendable {
       case .guestKeys: "the guest's key slots"
       case .hostKeys: "the host's key slots"
       case .hostContext: "which host context is in force (up to 5.7)"
+      case .instructions: "executed instructions, which show passes"
       }
     }
 
@@ -52,17 +53,26 @@ public struct EvidenceSource: Sendable {
       case .guestKeys: "probe handle_exit with the guest's ten key slots (apiakeylo_el1 ...)"
       case .hostKeys: "probe handle_exit with the host's ten key slots (host_apiakeylo_el1 ...)"
       case .hostContext: "probe kvm_arch_vcpu_put with vcpu and host_ctxt"
+      case .instructions:
+        "trace branches (CoreSight: `perf record -a -e cs_etm//k`, then `perf inject --itrace=b`), or sample "
+          + "with branch stacks (`perf record -b`, BRBE)"
       }
     }
   }
 
   /// All kinds, in the order of ``Kind``. A probe counts by the fields it fetches: which function it
   /// is on takes a vmlinux.
-  public static func all(in events: [RecordedEvent]) -> [EvidenceSource] {
-    Kind.allCases.map { kind in
+  ///
+  /// - Parameter instructions: the events whose samples say which instructions ran.
+  public static func all(
+    in events: [RecordedEvent], instructions: [InstructionSource] = []
+  ) -> [EvidenceSource] {
+    let sampled = Set(instructions.map(\.name))
+    return Kind.allCases.map { kind in
       var source = EvidenceSource(kind: kind, events: [], count: 0)
-      for event in events where holds(event, kind) {
-        source.events.append("\(event.system):\(event.name)")
+      for event in events
+      where kind == .instructions ? sampled.contains(event.name) : holds(event, kind) {
+        source.events.append(event.label)
         source.count += event.count
       }
       return source
@@ -92,6 +102,7 @@ public struct EvidenceSource: Sendable {
     case .guestKeys: fetches("vcpu", "apiakeylo_el1", "apgakeyhi_el1")
     case .hostKeys: fetches("vcpu", "host_apiakeylo_el1", "host_apgakeyhi_el1")
     case .hostContext: fetches("vcpu", "host_ctxt")
+    case .instructions: false
     }
   }
 }

@@ -49,6 +49,10 @@ extension Replayer {
     threads[at.tid]?.run = run
     threads[at.tid]?.isInKVMRun = true
     cpus[at.cpu]?.inGuest = at.tid
+    if let thread = vcpus[index].runThread, thread != at.tid {
+      vcpus[index].ranInSeveralThreads = true
+    }
+    vcpus[index].runThread = at.tid
     vcpus[index].counters.runs += 1
     vcpus[index].interval.runs += 1
   }

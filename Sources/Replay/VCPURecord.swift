@@ -7,6 +7,9 @@ struct VCPURecord {
   /// Last thread and process that ran it.
   var tid: Int32
   var pid: Int32
+  /// The thread that entered it, and whether another did too. Others load it also, to read its registers.
+  var runThread: Int32?
+  var ranInSeveralThreads = false
   /// The model's expectation: a sample that contradicts it is a finding or a correction.
   var state: VCPUState
   var counters = Counters()

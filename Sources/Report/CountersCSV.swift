@@ -1,7 +1,8 @@
 import Replay
 
 /// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
-/// `loads_are_lower_bounds` is true, so are loads and puts; key_switches always is.
+/// `loads_are_lower_bounds` is true, so are loads and puts; key_switches where
+/// `key_switches_are_lower_bounds` is.
 public enum CountersCSV {
   private static let columns: [(name: String, value: @Sendable (Analysis.VCPU) -> String?)] = [
     ("vcpu", { $0.identity.pointer.map(hexadecimal) }),
@@ -23,6 +24,7 @@ public enum CountersCSV {
     ("resets", { String($0.counters.resets) }),
     ("host_saves", { String($0.counters.hostSaves) }),
     ("key_switches", { String($0.counters.keySwitches) }),
+    ("key_switches_are_lower_bounds", { String(!$0.counters.keySwitchesAreExact) }),
   ]
 
   public static func render(_ suites: [TestSuite]) -> String {

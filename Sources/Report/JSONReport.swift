@@ -11,6 +11,9 @@ import Replay
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
 ///     verdict       findings | incomplete | clean | unusable
+///     passes        only where samples say which instructions ran: event, complete, certainty (exactly |
+///                   at least | sample), reasons, total and cpus [{cpu, calls, bailOuts, entries, exits,
+///                   switchedEntries, switchedExits, partialSwitches, reads, writes}]
 ///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters (guestTime: ns
 ///                   between kvm_entry and kvm_exit)
 ///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
@@ -35,6 +38,10 @@ public enum JSONReport {
       json.key("kernel")
       json.object { kernel(document.kernel, &$0) }
       json.field("verdict", analysis.verdict.word)
+      if let passes = analysis.passes {
+        json.key("passes")
+        json.object { PassReport(path: document.recording.path, passes).members(&$0) }
+      }
       json.key("vcpus")
       json.array { json in for vcpu in analysis.vcpus { json.object { self.vcpu(vcpu, &$0) } } }
       json.key("cpus")
@@ -150,7 +157,7 @@ public enum JSONReport {
     }
     json.key("lowerBounds")
     json.array { json in
-      json.value("keySwitches")
+      if !vcpu.counters.keySwitchesAreExact { json.value("keySwitches") }
       if vcpu.counters.loadsAreLowerBounds {
         json.value("loads")
         json.value("puts")

@@ -6,7 +6,12 @@ public struct PassReport: Sendable {
   public var cpus: [(cpu: Int, passes: PassCounts)]
   public var total: PassCounts
   /// Otherwise the log holds a sample.
-  public var isComplete: Bool
+  public var isComplete: Bool { certainty == .exactly }
+  public var certainty: InstructionPasses.Certainty
+  /// Why it is no better, in clauses.
+  public var reasons: [String]
+  /// Of a recording: the event whose samples were counted.
+  public var event: String?
 
   public init(
     path: String, cpus: [(cpu: Int, passes: PassCounts)], total: PassCounts, isComplete: Bool
@@ -14,35 +19,63 @@ public struct PassReport: Sendable {
     self.path = path
     self.cpus = cpus
     self.total = total
-    self.isComplete = isComplete
+    certainty = isComplete ? .exactly : .sample
+    reasons =
+      isComplete
+      ? []
+      : [
+        "calls, entries and exits do not match, so blocks are missing: log with -d exec,nochain and a -dfilter "
+          + "range that holds all of __guest_enter"
+      ]
+  }
+
+  public init(path: String, _ passes: InstructionPasses) {
+    self.path = path
+    cpus = passes.cpus
+    total = passes.total
+    certainty = passes.certainty
+    reasons = passes.reasons
+    event = passes.event
   }
 
   public func text(style: Style) -> String {
     var page = Page(style)
-    page.line(style.bold("Passes, by executed instructions"))
-    page.paragraph("  ", "from \(path)")
+    write(to: &page)
+    return page.text
+  }
+
+  func write(to page: inout Page) {
+    page.line(page.style.bold("Passes, by executed instructions"))
+    page.paragraph("  ", "from \(event.map { "the samples of \($0)" } ?? path)")
     page.line(
       "  " + "CPU".right(5) + "calls".right(10) + "returned".right(10) + "entries".right(10)
         + "exits".right(10) + "switched in".right(13) + "out".right(9))
-    for (cpu, passes) in cpus { page.line(Self.row(String(cpu), passes)) }
+    for (cpu, passes) in cpus { page.line(Self.row(cpu < 0 ? "?" : String(cpu), passes)) }
     if cpus.count > 1 { page.line(Self.row("all", total)) }
-    let accesses = total.reads + total.writes
-    page.paragraph(
-      "  ",
-      (isComplete ? "Exactly " : "A sample: ")
-        + "\(counted(total.switchedEntries, "pass", "passes")) of \(total.entries) switched keys "
-        + "(\(counted(accesses, "register access", "register accesses")))"
-        + (isComplete
-          ? "."
-          : "; calls, entries and exits do not match, so blocks are missing: log with -d exec,nochain "
-            + "and a -dfilter range that holds all of __guest_enter."))
+    page.paragraph("  ", sentence)
     if total.partialSwitches > 0 {
       page.paragraph(
         "  ",
         "\(counted(total.partialSwitches, "switch", "switches")) touched some of the ten registers "
           + "and not all.")
     }
-    return page.text
+  }
+
+  /// How many passes switched keys, and how sure that is.
+  var sentence: String {
+    let accesses = total.reads + total.writes
+    let passes =
+      certainty == .exactly
+      ? "\(counted(total.switchedEntries, "pass", "passes")) of \(total.entries) switched keys "
+        + "(\(counted(accesses, "register access", "register accesses")))"
+      : "\(counted(InstructionPasses.switched(total), "pass", "passes")) switched keys"
+    let word =
+      switch certainty {
+      case .exactly: "Exactly "
+      case .atLeast: "At least "
+      case .sample: "A sample: "
+      }
+    return word + passes + (reasons.isEmpty ? "." : "; \(reasons.joined(separator: "; ")).")
   }
 
   private static func row(_ name: String, _ passes: PassCounts) -> String {
@@ -51,28 +84,36 @@ public struct PassReport: Sendable {
       + String(passes.switchedEntries).right(13) + String(passes.switchedExits).right(9)
   }
 
-  /// One document: schema "ptrauth-trace/passes/1", path, complete, total and cpus [{cpu, ...}] with calls,
-  /// bailOuts, entries, exits, switchedEntries, switchedExits, partialSwitches, reads, writes.
+  /// One document: schema "ptrauth-trace/passes/1", path, complete, certainty (exactly | at least | sample),
+  /// reasons (why it is no better), total and cpus [{cpu, ...}; -1: not known] with calls, bailOuts, entries, exits, switchedEntries, switchedExits, partialSwitches, reads, writes.
   public var json: [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
       json.field("schema", "ptrauth-trace/passes/1")
       json.field("path", path)
-      json.field("complete", isComplete)
-      json.key("total")
-      json.object { Self.fields(total, &$0) }
-      json.key("cpus")
-      json.array { json in
-        for (cpu, passes) in cpus {
-          json.object { json in
-            json.field("cpu", cpu)
-            Self.fields(passes, &json)
-          }
-        }
-      }
+      members(&json)
     }
     json.newline()
     return json.bytes
+  }
+
+  func members(_ json: inout JSONWriter) {
+    if let event { json.field("event", event) }
+    json.field("complete", isComplete)
+    json.field("certainty", certainty.rawValue)
+    json.key("reasons")
+    json.array { json in for reason in reasons { json.value(reason) } }
+    json.key("total")
+    json.object { Self.fields(total, &$0) }
+    json.key("cpus")
+    json.array { json in
+      for (cpu, passes) in cpus {
+        json.object { json in
+          json.field("cpu", cpu)
+          Self.fields(passes, &json)
+        }
+      }
+    }
   }
 
   private static func fields(_ passes: PassCounts, _ json: inout JSONWriter) {

@@ -11,6 +11,10 @@ public enum TextReport {
     findings(document, &page)
     costs(document, &page)
     vcpus(document, &page)
+    if let passes = document.analysis.passes {
+      page.line()
+      PassReport(path: document.recording.path, passes).write(to: &page)
+    }
     notObservable(document, &page)
     return page.text
   }
@@ -177,11 +181,12 @@ public enum TextReport {
     }
     let switches = vcpus.reduce(0) { $0 + $1.counters.keySwitches }
     if switches == 0 { return }
+    let isExact = vcpus.allSatisfy(\.counters.keySwitchesAreExact)
     page.paragraph(
       "  ",
-      "At least \(counted(switches, "pass", "passes")) switched keys "
-        + "(\(switches * Cost.switchedPass.accesses) register accesses); the entry loop re-enters "
-        + "without an event.")
+      "\(isExact ? "Exactly" : "At least") \(counted(switches, "pass", "passes")) switched keys "
+        + "(\(switches * Cost.switchedPass.accesses) register accesses)"
+        + (isExact ? "." : "; the entry loop re-enters without an event."))
   }
 
   private static func notObservable(_ document: Document, _ page: inout Page) {

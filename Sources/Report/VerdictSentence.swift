@@ -34,7 +34,10 @@ struct VerdictSentence {
         tone = .good
       }
     case .unusable:
-      rest = "no vCPU could be followed"
+      rest =
+        analysis.passes == nil
+        ? "no vCPU could be followed"
+        : "no vCPU could be followed; passes are counted, and nothing else can be judged"
       tone = .doubtful
     }
   }

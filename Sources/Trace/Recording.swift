@@ -64,6 +64,8 @@ public struct RecordedEvent: Sendable {
   public var fields: [String]
   /// Samples decoded.
   public var count: UInt64 = 0
+  /// "system:name"; events that are no tracepoints have no system.
+  public var label: String { system.isEmpty ? name : "\(system):\(name)" }
 
   public init(system: String, name: String, isProbe: Bool, fields: [String]) {
     self.system = system

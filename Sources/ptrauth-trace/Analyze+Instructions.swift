@@ -11,6 +11,7 @@ extension Analyze {
   ///   - image: the kernel that ran.
   ///   - slide: run-time minus link-time address.
   func passes(in log: String, _ image: KernelImage, slide: UInt64) throws(Problem) -> PassReport {
+    if PerfDataFile.isOne(log) { return try samples(in: log, image) }
     guard let code = GuestSwitchCode(of: image) else {
       throw Problem("\(image.path) has no code of __guest_enter; pass the vmlinux that ran with -k")
     }
@@ -29,6 +30,35 @@ extension Analyze {
     return PassReport(
       path: log, cpus: counter.passesByCPU, total: counter.passes,
       isComplete: counter.isComplete)
+  }
+
+  /// Of a perf.data whose samples say which instructions ran.
+  private func samples(in path: String, _ image: KernelImage) throws(Problem) -> PassReport {
+    let file: RecordingFile
+    do throws(TraceError) { file = try RecordingFile(path: path) } catch {
+      throw Problem("\(error)")
+    }
+    let binding = KernelBinding(image, file.recording)
+    guard binding.slideIsKnown else {
+      throw Problem(
+        "\(path) does not say where the kernel lay, so its samples cannot be laid on \(image.path)")
+    }
+    guard
+      let tally = InstructionTally(
+        image, slide: binding.slide, sources: file.recording.instructionSources)
+    else {
+      throw Problem("\(image.path) has no code of __guest_enter; pass the vmlinux that ran with -k")
+    }
+    let counter = InstructionCounter(tally)
+    do throws(TraceError) { try file.readEvents(instructions: counter.take) { _ in } } catch {
+      throw Problem("\(error)")
+    }
+    guard let passes = counter.passes(file) else {
+      throw Problem(
+        "\(path): no sample of an executed instruction lies in __guest_enter "
+          + "(0x\(String(counter.address, radix: 16)))")
+    }
+    return PassReport(path: path, passes)
   }
 
   /// Without a recording: the passes alone.

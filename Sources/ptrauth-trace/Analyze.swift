@@ -45,7 +45,10 @@ struct Analyze: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "QEMU's -d exec,nochain log of the same run: passes and key switches are counted in it, exactly.",
+      """
+      QEMU's -d exec,nochain log of the same run, or a perf.data with samples of branches or instructions \
+      (perf inject --itrace): passes and key switches are counted in it.
+      """,
       valueName: "log"),
     completion: .file())
   var instructions: String?

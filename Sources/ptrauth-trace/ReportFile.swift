@@ -47,6 +47,7 @@ enum ReportFile {
       return Sample(unreadable: name)
     }
     var total = Counters()
+    total.keySwitchesAreExact = !(shape.vcpus ?? []).isEmpty
     var hasGuestTime = true
     for vcpu in shape.vcpus ?? [] {
       let c = vcpu.counters
@@ -63,6 +64,7 @@ enum ReportFile {
       counters.hostSaves = c.hostSaves
       counters.keySwitches = c.keySwitches
       counters.guestTime = c.guestTime ?? 0
+      counters.keySwitchesAreExact = !vcpu.lowerBounds.contains("keySwitches")
       counters.loadsAreLowerBounds = vcpu.lowerBounds.contains("loads")
       if c.guestTime == nil { hasGuestTime = false }
       total.add(counters, hasFeature: vcpu.feature != "none" && vcpu.feature != "partial")

@@ -12,7 +12,8 @@ extension Session {
     contents.guests = recording.guests.map {
       Contents.Guest(name: $0.name, vcpus: $0.threads.count)
     }
-    contents.evidence = EvidenceSource.all(in: recording.recordedEvents)
+    contents.evidence = EvidenceSource.all(
+      in: recording.recordedEvents, instructions: recording.instructionSources)
     if analysis.verdict == .unusable { contents.obstacle = whyUnusable(recording) }
     let losses = file.losses
     let cpus = Set(file.firstTimeByCPU.keys).union(losses.byCPU.keys).union(

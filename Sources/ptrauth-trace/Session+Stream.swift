@@ -33,11 +33,18 @@ extension Session {
         replay.silent()
         pause()
       })
-    do { try file.readEvents(observer: observer) { replay.consume($0) } } catch {
-      throw Problem("\(error)")
-    }
+    let counter = instructionCounter()
+    do {
+      try file.readEvents(observer: observer, instructions: counter?.take) {
+        replay.consume($0)
+        counter?.note($0)
+      }
+    } catch { throw Problem("\(error)") }
     complain()
-    return replay.finish(isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+    var analysis = replay.finish(
+      isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+    finish(counter, &analysis)
+    return analysis
   }
 
   /// Ends a stream as if it had ended itself.

@@ -15,6 +15,8 @@ final class Session {
   private let generationBasis: String
   private let generationIsWeak: Bool
   private var warnings: [String] = []
+  /// Why samples of executed instructions say nothing, or what they alone can say.
+  var instructionRemark: String?
   /// Long replays say on a terminal how far they are.
   var showsProgress = false
   /// How many load intervals the policy with hysteresis remembers.
@@ -83,16 +85,20 @@ final class Session {
   ) throws(Problem) -> Analysis {
     if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
     var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
+    let counter = instructionCounter()
     var progress = Progress(isWanted: showsProgress)
     defer { progress.end() }
     do {
-      try file.readEvents {
+      try file.readEvents(instructions: counter?.take) {
         replayer.consume($0)
+        counter?.note($0)
         progress.step()
       }
     } catch { throw Problem("\(error)") }
-    return replayer.finish(
+    var analysis = replayer.finish(
       isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
+    finish(counter, &analysis)
+    return analysis
   }
 
   /// Runs other events than the recording's own through the model.
@@ -122,6 +128,7 @@ final class Session {
     if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
       return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
     }
+    if let remark = instructionRemark { return remark }
     let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
     if entries.isEmpty {
       return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
@@ -139,7 +146,7 @@ final class Session {
     facts.architecture = recording.architecture
     facts.cpusOnline = recording.cpusOnline
     facts.commandLine = recording.commandLine
-    facts.events = recording.recordedEvents.map { ("\($0.system):\($0.name)", $0.count) }
+    facts.events = recording.recordedEvents.map { ($0.label, $0.count) }
     facts.lostSamples = file.losses.samples
     facts.isIncomplete = recording.isIncomplete
     facts.warnings = recording.warnings + warnings

@@ -195,6 +195,7 @@ struct SubmissionFormatTests {
       #expect(row["tid"] == String(vcpu.tid))
       #expect(row["runs"] == String(vcpu.counters.runs))
       #expect(row["key_switches"] == String(vcpu.counters.keySwitches))
+      #expect(row["key_switches_are_lower_bounds"] == "true")
     }
   }
 }

@@ -26,7 +26,7 @@ struct InstructionSampleTests {
       var lines: [Line] = []
       var cpus: [Int32] = []
       var threads: [Int32] = []
-      try file.readEvents(instructions: { sample in
+      func take(_ sample: borrowing InstructionSample) {
         guard wanted.contains(sample.source) else { return }
         var line = Line(ip: sample.address ?? 0, addr: nil, branches: [])
         switch sample.content {
@@ -37,7 +37,8 @@ struct InstructionSampleTests {
         lines.append(line)
         cpus.append(sample.cpu)
         threads.append(sample.tid)
-      }) { _ in }
+      }
+      try file.readEvents(instructions: take) { _ in }
       self.lines = lines
       self.cpus = cpus
       self.threads = threads
@@ -195,9 +196,12 @@ struct InstructionSampleTests {
     let whole = TemporaryFile(file.bytes())
     var reader = try PerfDataFile(path: whole.path)
     var order: [String] = []
-    try reader.readEvents(instructions: {
-      order.append("\($0.time) \($0.cpu) \($0.tid) \($0.mode) \($0.address ?? 0) \($0.content)")
-    }) { order.append("\($0.time) event") }
+    func take(_ sample: borrowing InstructionSample) {
+      order.append(
+        "\(sample.time) \(sample.cpu) \(sample.tid) \(sample.mode) \(sample.address ?? 0) "
+          + "\(sample.content)")
+    }
+    try reader.readEvents(instructions: take) { order.append("\($0.time) event") }
     #expect(
       order == [
         "10 0 8 guest 256 instruction", "20 event",

@@ -50,6 +50,7 @@ public enum HTMLReport {
     timeline(document, &page)
     HTMLFindings.costs(document, picture, &page)
     HTMLSections.vcpus(document, &page)
+    HTMLPasses.write(document, &page)
     HTMLSections.cpus(document, &page)
     HTMLSections.notObservable(document, &page)
     HTMLSections.recording(document, &page)

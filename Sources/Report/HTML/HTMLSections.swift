@@ -96,7 +96,9 @@ enum HTMLSections {
                   c.enabledRuns, c.instructionTraps, c.registerTraps, c.hiddenTraps, c.undefs,
                   c.hostSaves,
                 ], &page)
-              page.element("td", [("class", "n")], "\u{2265} \(c.keySwitches)")
+              page.element(
+                "td", [("class", "n")],
+                (c.keySwitchesAreExact ? "" : "\u{2265} ") + String(c.keySwitches))
             }
           }
         }
@@ -104,7 +106,10 @@ enum HTMLSections {
       page.element(
         "p", [("class", "note")],
         "Known: runs whose API and APK are known at both ends. Hidden traps are handled at EL2 "
-          + "without a kvm_exit. Switches are lower bounds: the entry loop re-enters without an event."
+          + "without a kvm_exit."
+          + (vcpus.allSatisfy(\.counters.keySwitchesAreExact)
+            ? " Switches are exact: executed instructions were recorded."
+            : " Switches are lower bounds: the entry loop re-enters without an event.")
           + (vcpus.contains { $0.identity.kind == .thread }
             ? " A vCPU by thread is one thread taken for one vCPU: usual, not certain." : ""))
     }

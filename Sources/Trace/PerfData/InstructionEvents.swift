@@ -31,6 +31,16 @@ extension PerfAttribute {
     return source
   }
 
+  /// What perf calls a hardware event (PERF_COUNT_HW_*); nil for others.
+  var hardwareName: String? {
+    let names = [
+      "cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
+      "bus-cycles", "stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles",
+    ]
+    guard type == Kind.hardware, config < UInt64(names.count) else { return nil }
+    return names[Int(config)]
+  }
+
   /// PERF_TYPE_*.
   private enum Kind {
     static let hardware: UInt32 = 0

@@ -1,6 +1,12 @@
 import Bytes
 
 extension PerfDataFile {
+  /// The file begins as a perf.data does.
+  public static func isOne(_ path: String) -> Bool {
+    !ByteStream.isStream(path)
+      && Folder.head(of: path, count: StreamHeader.byteCount).map(StreamHeader.isPerfData) ?? false
+  }
+
   /// Maps the file or the files at `path`; `names`: which these are.
   static func map(_ path: String, names: inout [String]) throws(TraceError) -> MappedFile {
     do throws(MappedFile.Failure) {
