@@ -2,11 +2,12 @@ public import Ptrauth
 
 // A counterexample ends where an invariant breaks. A recording goes on, and some rules are judged only
 // from what follows.
-extension Counterexample {
-  /// The counterexample, and then: every vCPU's thread that is on a pCPU finishes its handler, passes
-  /// twice through the guest and returns to userspace, then runs twice more, on another pCPU if there
-  /// is one; every pCPU goes idle.
-  public var continued: Counterexample {
+extension Course {
+  /// The course, and then: every vCPU's thread that is on a pCPU finishes its handler, passes
+  /// twice through the guest and returns to userspace; runs twice again, its guest uses pointer
+  /// authentication and passes once more; then it runs twice more, on another pCPU if there is one;
+  /// every pCPU goes idle.
+  public var continued: Course {
     var whole = self
     let world = World(setting, register: registers.first ?? .apiaLo)
     func now() -> Machine { whole.steps.last?.after ?? Machine(setting) }
@@ -33,6 +34,16 @@ extension Counterexample {
       }
       _ = take { $0 == .interrupt(cpu: c) }
       pass(c, count: 2)
+      for use in [setting.firstUse, .instruction] {
+        _ = take { $0 == .run(cpu: c) }
+        _ = take { $0 == .enter(cpu: c, twist: false) }
+        _ = take { $0 == .trap(cpu: c, use, isServed: true) }
+        while take({ $0 == .handle(cpu: c) }) {}
+        _ = take { $0 == .enter(cpu: c, twist: false) }
+        _ = take { $0 == .use(cpu: c, use) }
+        _ = take { $0 == .interrupt(cpu: c) }
+        pass(c, count: 1)
+      }
       var here = c
       let other = (c + 1) % setting.cpus
       if other != c {
@@ -74,7 +85,7 @@ extension Counterexample {
 extension World {
   /// Another register's step, as this one sees it. Their handlers differ only in a line that one of
   /// them lacks: it is skipped, or done by the time the other's handler is through.
-  func follow(_ step: Counterexample.Step, _ m: inout Machine) {
+  func follow(_ step: Course.Step, _ m: inout Machine) {
     let c = step.action.cpu
     let task = Int(m.current[c])
     var broken = Invariants()
@@ -102,9 +113,9 @@ extension Step {
   fileprivate func isLike(_ other: Step) -> Bool { about(.apiaLo) == other.about(.apiaLo) }
 }
 
-extension Counterexample {
+extension Course {
   /// The same actions in another setting, as far as they are possible there.
-  public func replanned(in setting: Setting) -> Counterexample {
+  public func replanned(in setting: Setting) -> Course {
     var other = self
     other.setting = setting
     other.steps = []

@@ -3,45 +3,33 @@ public import Ptrauth
 /// A shortest run of the machine that breaks an invariant.
 public struct Counterexample: Sendable {
   public let invariant: Invariant
-  /// The registers it speaks for.
-  public let registers: [KeyRegister]
-  public internal(set) var setting: Setting
-  public internal(set) var steps: [Step]
+  public let course: Course
 
-  /// One action, with the moments before and after it.
-  public struct Step: Sendable {
-    public let action: Action
-    let before: Machine
-    let after: Machine
-    let vcpuCount: Int
-    /// The lines of the host's trap handler that were run.
-    let lines: [Ptrauth.Step]
-    /// What it broke.
-    public let broken: Invariants
-  }
+  public var registers: [KeyRegister] { course.registers }
+  public var steps: [Course.Step] { course.steps }
+  public var lines: [Course.Line] { course.lines }
 
   init(
     _ world: World, _ initial: Machine, path: [UInt128], last: Action, _ invariant: Invariant,
     _ registers: [KeyRegister]
   ) {
     self.invariant = invariant
-    self.registers = registers
-    setting = world.setting
-    steps = zip(path, path.dropFirst()).compactMap { from, to in
+    var steps = zip(path, path.dropFirst()).compactMap { from, to in
       world.step(Machine(packed: from, like: initial)) { $1.packed == to }
     }
     let end = Machine(packed: path.last ?? initial.packed, like: initial)
     if let step = world.step(end, where: { action, _ in action == last }) { steps.append(step) }
+    course = Course(setting: world.setting, registers: registers, steps: steps)
   }
 }
 
 extension World {
   /// The first thing that can happen in `machine` and is what is asked for.
-  func step(_ machine: Machine, where isIt: (Action, Machine) -> Bool) -> Counterexample.Step? {
-    var found: Counterexample.Step?
+  func step(_ machine: Machine, where isIt: (Action, Machine) -> Bool) -> Course.Step? {
+    var found: Course.Step?
     forEachSuccessor(of: machine) { action, after, broken in
       guard found == nil, isIt(action, after) else { return }
-      found = Counterexample.Step(
+      found = Course.Step(
         action: action, before: machine, after: after, vcpuCount: vcpuCount,
         lines: handlerLines(action, machine, after), broken: broken)
     }

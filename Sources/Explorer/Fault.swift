@@ -5,8 +5,10 @@ public import Ptrauth
 public struct Fault: Sendable {
   public let name: String
   public let words: String
-  /// The rule that reports it from a recording; nil: no recording shows it.
+  /// The rule that reports it from a recording; nil: no recording shows it, see ``hidden``.
   public let rule: Rule?
+  /// Why no event shows it; nil where a rule does.
+  public internal(set) var hidden: String?
   /// Where it is explored unless asked otherwise.
   public let generation: Generation
   public var era: Era?

@@ -39,7 +39,11 @@ extension Fault {
     Fault(
       "hcr-without-shadow", "HCR_EL2 has both bits, whatever the shadow has", .guestRunsOnItsKeys,
       nil, in: .g2
-    ) { $1.activateTraps.append(Line([], .setHCR)) },
+    ) { $1.activateTraps.append(Line([], .setHCR)) }.with {
+      $0.hidden =
+        "a guest that is not trapped leaves no event, and no event samples HCR_EL2 in the CPU: the shadow "
+        + "is as it should be"
+    },
     Fault(
       "bits-cleared-in-pass", "the shadow is cleared while the guest runs", .guardsAgree,
       .missedHostRestore,
@@ -81,7 +85,11 @@ extension Fault {
     },
     Fault(
       "load-skips-host-save", "kvm_arch_vcpu_load saves no key", .exitRestoresHost, nil, in: .g6
-    ) { $1.load.drop(\.isSaveHost) },
+    ) { $1.load.drop(\.isSaveHost) }.with {
+      $0.hidden =
+        "without host_cpu_context the slots that the host's keys are saved to are per-CPU data, which no "
+        + "probe reaches from its arguments"
+    },
     Fault(
       "partial-host-save", "the host save leaves out APDBKEYHI_EL1", .exitRestoresHost,
       .missedHostSave, in: .g2
@@ -130,13 +138,16 @@ extension Fault {
       in: .g2
     ) { $1.guestEnter.drop(\.isRestoreGuest) },
     Fault(
-      "exit-skips-host-restore", "guest exit does not load the host's keys", .exitRestoresHost, nil,
-      in: .g2
-    ) { $1.guestExit.drop(\.isRestoreHost) },
+      "exit-skips-host-restore", "guest exit does not load the host's keys", .exitRestoresHost,
+      .missedHostRestore, in: .g2
+    ) { $1.guestExit.drop(\.isRestoreHost) }.with { $0.firstUse = .writeKey },
     Fault(
       "missing-isb", "no ISB after guest exit's writes of the host's keys", .exitRestoresHost, nil,
       in: .g3
-    ) { $1.guestExit.drop { $0 == .synchronize } }.with { $0.era = .b },
+    ) { $1.guestExit.drop { $0 == .synchronize } }.with {
+      $0.era = .b
+      $0.hidden = "an ISB leaves no event: only the code shows it"
+    },
   ]
 
   /// kvm_reset_vcpu and what is shown to guest and userspace.
@@ -148,10 +159,16 @@ extension Fault {
     Fault(
       "id-mask", "ID_AA64ISAR1_EL1 shows pointer authentication to every vCPU", .visibleWithFeature,
       nil, in: .g3
-    ) { generation, _ in generation.idMask = .never }.with { $0.features = [.none] },
+    ) { generation, _ in generation.idMask = .never }.with {
+      $0.features = [.none]
+      $0.hidden = "no event holds the value that an emulated read of an ID register returns"
+    },
     Fault(
       "visible-key-registers", "ONE_REG shows the key registers of every vCPU", .visibleWithFeature,
       nil, in: .g3
-    ) { generation, _ in generation.hidesKeyRegisters = false }.with { $0.features = [.none] },
+    ) { generation, _ in generation.hidesKeyRegisters = false }.with {
+      $0.features = [.none]
+      $0.hidden = "KVM_GET_ONE_REG and KVM_SET_ONE_REG leave no event"
+    },
   ]
 }

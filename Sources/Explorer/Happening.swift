@@ -55,12 +55,12 @@ public struct Happening: Sendable {
   }
 }
 
-extension Counterexample {
-  /// The counterexample as an observer sees it.
+extension Course {
+  /// The course as an observer sees it.
   public var happenings: [Happening] { steps.flatMap(\.happenings) }
 }
 
-extension Counterexample.Step {
+extension Course.Step {
   public var happenings: [Happening] {
     let c = action.cpu
     let task = Int(before.current[c])

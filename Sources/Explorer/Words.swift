@@ -1,7 +1,7 @@
 public import Ptrauth
 
-// A counterexample in the field's own terms.
-extension Counterexample {
+// A course in the field's own terms.
+extension Course {
   /// A line of the printed trace.
   public struct Line: Sendable, Hashable {
     public var cpu: Int

@@ -137,6 +137,8 @@ struct World: Sendable {
       }
     }
     run(code.reset, v, c, &m)
+    // It starts in the guest hypervisor.
+    m.vcpus[v].nestedBits = nil
     if isLoaded { load(v, c, &m, &broken) } else { m.vcpus[v].bits = .clear }
   }
 

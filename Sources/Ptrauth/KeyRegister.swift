@@ -61,6 +61,8 @@ public struct ExceptionClass: RawRepresentable, Sendable, Hashable {
   public init(rawValue: UInt32) { self.rawValue = rawValue }
   public init(esr: UInt64) { rawValue = UInt32((esr >> 26) & 0x3f) }
 
+  /// WFI, WFE.
+  public static let waitForInterrupt = ExceptionClass(rawValue: 0x01)
   /// A pointer authentication instruction while HCR_EL2.API is 0.
   public static let pointerAuth = ExceptionClass(rawValue: 0x09)
   /// MSR, MRS or a system instruction; of a key register while HCR_EL2.APK is 0.

@@ -47,7 +47,7 @@ struct IntervalInference {
 extension Replayer {
   /// Decides what can be said of a run that no sample decides, from traps alone.
   mutating func infer(_ line: Run, _ run: OpenRun, _ index: Int) {
-    guard canInfer else { return say(line, index) }
+    guard canInfer, !mayBeNested(index) else { return say(line, index) }
     var line = line
     var known = vcpus[index].inference
     defer { vcpus[index].inference = known }
@@ -67,7 +67,9 @@ extension Replayer {
     if run.startsEnabled { return say(line, index) }
     if let trap = run.trap {
       let follows = known.previousTrap.map { isAnotherUse($0, trap, run) } ?? false
-      if follows || (hidesTraps && !configuration.generationIsWeak) { known.lacksFeature = true }
+      if follows || (hidesTraps && !configuration.generationIsWeak) {
+        known.lacksFeature = true
+      }
       let isFirst = !known.trappedInInterval && !known.isTainted
       if known.lacksFeature || isFirst {
         flush(&known, index, as: zero)
@@ -112,6 +114,13 @@ extension Replayer {
 
   /// Traps of vCPUs with the feature do not reach the host.
   private var hidesTraps: Bool { generation?.trap != .reachesHost }
+
+  /// A nested guest's bits are its hypervisor's, change without an event, and its traps reach the host.
+  private func mayBeNested(_ index: Int) -> Bool {
+    guard generation?.nestedBits == .fromGuest else { return false }
+    if vcpus[index].state.feature != .unknown { return vcpus[index].isNested }
+    return sawNested || !capabilities.hasNestedEvents
+  }
 
   private var showsEveryTrap: Bool { !hidesTraps && !configuration.generationIsWeak }
 

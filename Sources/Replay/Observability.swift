@@ -138,6 +138,8 @@ extension Replayer {
     case .switchWithoutFeature:
       if !samplesEntry { return noShadow }
       return capabilities.samplesFeatures ? nil : noFeature
+    case .bitsDiffer where generation.nestedBits == .fromGuest && !capabilities.samplesFeatures:
+      return samplesEntry ? noFeature : noShadow
     case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : noShadow
     case .oneFeatureOnly:
       return probesHit.isSuperset(of: [.resetVCPU, .vcpuLoad])

@@ -27,6 +27,8 @@ extension Replayer {
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
     vcpus[index].arrival.putInReset = nil
+    // A second load may be that of a reset.
+    if vcpus[index].nestedBits?.isLoaded ?? false { vcpus[index].nestedBits = nil }
     vcpus[index].nestedBits?.isLoaded = true
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied

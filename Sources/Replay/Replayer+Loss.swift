@@ -24,6 +24,7 @@ extension Replayer {
       }
     }
     withdrawn += staleEnables.drop(from: begin, to: at.time).map(\.enter)
+    sawNested = true
     if let firstTime, at.time >= firstTime + SequenceBreaks.edge { lossesSeen += 1 }
     // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }

@@ -11,6 +11,7 @@ struct NestedReturn {
 // Nested guests: their bits are L1's.
 extension Replayer {
   mutating func nestedEret(_ pointer: UInt64, _ at: Moment, spsr: UInt64, hcr: UInt64) {
+    sawNested = true
     guard let index = pointerIndex[pointer] else { return }
     vcpus[index].nestedBits = nil
     // PSTATE.M: EL0 or EL1. With E2H (bit 34) and TGE (bit 27) of HCR_EL2 EL0 is still the hypervisor's.
@@ -24,6 +25,7 @@ extension Replayer {
 
   /// L1 is entered instead.
   mutating func nestedException(_ pointer: UInt64) {
+    sawNested = true
     if let index = pointerIndex[pointer] { vcpus[index].nestedBits = nil }
   }
 

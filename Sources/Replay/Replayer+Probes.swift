@@ -42,12 +42,18 @@ extension Replayer {
       reset(index)
     case .hypHandlePtrauth: break
     }
+    if let guest = hit.fields.guestKeys, function != .resetVCPU { vcpus[index].guestKeys = guest }
   }
 
-  /// vcpu->arch.features, or the VM's.
+  /// vcpu->arch.features, or the VM's, as vcpu_has_ptrauth() of the generation takes them.
   private mutating func noteFeatures(_ index: Int, _ features: UInt64?) {
     guard let features else { return }
-    vcpus[index].state.feature = Feature(features: features)
+    vcpus[index].state.feature =
+      switch generation?.featureTest {
+      case .never: .none
+      case .hostAlone: .both
+      case .bothBits, nil: Feature(features: features)
+      }
     vcpus[index].isNested = features & (1 << 7) != 0
   }
 
@@ -75,7 +81,10 @@ extension Replayer {
 
   private mutating func reset(_ index: Int) {
     vcpus[index].counters.resets += 1
-    vcpus[index].pendingWrite = nil
+    vcpus[index].writes = []
+    vcpus[index].guestKeys = nil
+    vcpus[index].keysAfterRun = nil
+    vcpus[index].nestedBits = nil
     vcpus[index].isEnabledAtHyp = false
     code?.reset(&vcpus[index].state)
   }

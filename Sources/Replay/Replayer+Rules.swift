@@ -4,7 +4,7 @@ import Trace
 // The rules that one complete run, and what came before it, can break.
 extension Replayer {
   mutating func judge(_ run: OpenRun, atEntry: KnownBits, atExit: KnownBits) {
-    followGuestWrite(run, atEntry: atEntry.bits)
+    followGuestWrites(run)
     if !run.isJudged { judgeAlone(run) }
   }
 
@@ -60,6 +60,8 @@ extension Replayer {
   }
 
   private mutating func judgeBits(_ run: OpenRun, _ sample: EnableBits) {
+    // Unless the features say otherwise, it may be a nested guest.
+    if generation?.nestedBits == .fromGuest, vcpus[run.vcpu].state.feature == .unknown { return }
     guard sample.isKnown, sample.api != sample.apk else { return }
     let identity = vcpus[run.vcpu].identity
     log.add(.bitsDiffer, .proved, vcpu: identity, at: run.enter) {

@@ -67,6 +67,8 @@ public struct Replayer {
   private static let symbolLimit = 4096
   /// The same of the function tracer's records, which may be of any function.
   private var tracedCache: [UInt64: KernelFunction?] = [:]
+  /// A nested guest was seen, or may have been.
+  var sawNested = false
   /// Loads are known from the function tracer, no probe fetches their arguments.
   private(set) var loadsAreTraced = false
   let emit: ((TimelineEntry) -> Void)?

@@ -37,7 +37,11 @@ struct VCPURecord {
   /// A load came since the last kvm_entry; and a handler may have been under way over it.
   var loadedSinceEntry = false
   var loadWasTainted = false
-  var pendingWrite: GuestKeyWrite?
+  var writes: [GuestKeyWrite] = []
+  /// The guest's slots at the last sample.
+  var guestKeys: KeySlots?
+  /// Those after its last enabled run.
+  var keysAfterRun: KeysAfterRun?
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
   var inference = IntervalInference()
@@ -66,7 +70,9 @@ struct VCPURecord {
     lastIsInSchedule = false
     loadedSinceEntry = false
     loadWasTainted = false
-    pendingWrite = nil
+    writes = []
+    guestKeys = nil
+    keysAfterRun = nil
     unansweredTrap = nil
     nestedBits = nil
     arrival.wall()
@@ -96,13 +102,13 @@ struct LoadInterval {
   var saveUnused: Moment?
 }
 
-/// A guest's write of a key register that trapped, and will be retried.
-struct GuestKeyWrite {
-  var register: KeyRegister
-  /// Guest address of the MSR.
-  var pc: UInt64
-  var trap: Moment
-  var retry: Moment?
-  /// Exits since the retry at which the slot still held its reset value.
-  var unchangedExits = 0
+/// Both sides' slots after a run with ptrauth enabled.
+struct KeysAfterRun {
+  var guest: KeySlots
+  /// Bit i set: the host's slot of register i held something else.
+  var differ: UInt16
+  /// Both hold the host's key; both hold the guest's.
+  var toGuest: UInt16
+  var toHost: UInt16
+  var process: Int32
 }

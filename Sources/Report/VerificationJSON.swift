@@ -5,6 +5,8 @@ import Ptrauth
 ///
 ///     schema        "ptrauth-trace/verification/1"
 ///     generation, generationId, era, fault (name or null)
+///     faultRule     the rule that `analyze` reports the fault under, or null
+///     faultHidden   why no recording shows the fault, or null
 ///     setting       vcpus [both | none | partial], pcpus, tasks, oneVmm, preemption, nested
 ///     explored      states, transitions, depth, complete, classes [{registers, states}]
 ///     verdict       holds | knownDefects | violated | undecided
@@ -21,6 +23,8 @@ public enum VerificationJSON {
       json.field("generationId", setting.standard.id)
       json.field("era", setting.era.name)
       json.field("fault", verification.fault?.name)
+      json.field("faultRule", verification.fault?.rule?.id)
+      json.field("faultHidden", verification.fault?.hidden)
       json.key("setting")
       json.object { self.setting(setting, &$0) }
       json.key("explored")

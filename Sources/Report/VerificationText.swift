@@ -16,6 +16,7 @@ public enum VerificationText {
     page.paragraph("setting     ", words(verification.setting))
     if let fault = verification.fault {
       page.paragraph("fault       ", "\(fault.name): \(fault.words)")
+      page.paragraph("            ", shown(fault))
     }
     page.paragraph("explored    ", explored(verification))
     for exploration in verification.explorations {
@@ -42,6 +43,12 @@ public enum VerificationText {
       traces(isVerbose ? violations : shortest(violations) + longest(violations), &page)
     }
     return page.text
+  }
+
+  /// What a recording of the fault would show.
+  private static func shown(_ fault: Fault) -> String {
+    if let rule = fault.rule { return "analyze reports it from a recording as \(rule.id)" }
+    return "no recording shows it" + (fault.hidden.map { ": \($0)" } ?? "")
   }
 
   static func verdict(_ verification: Verification, _ style: Style) -> String {

@@ -177,18 +177,46 @@ struct RuleTests {
     #expect(script.correctnessRules == [])
   }
 
-  @Test func missedGuestSave() {
-    var script = Script()
+  /// The write at 0x4000_0200 is retried; the guest exits at these places, the slot unchanged.
+  private func writes(_ exits: [UInt64], ec: UInt32 = 0x24, _ script: inout Script) {
     let v = Script.VCPU()
     script.load(v)
-    script.trap(v, .apiaLo, write: true)
-    script.run(v, hcr: on)
-    script.run(v, hcr: on, from: 0x4000_0010, to: 0x4000_0020)
+    script.trap(v, .apiaLo, write: true, pc: 0x4000_0200)
+    var pc: UInt64 = 0x4000_0200
+    for exit in exits {
+      script.run(v, hcr: on, ec: ec, from: pc, to: exit)
+      pc = exit
+    }
     script.put(v, hcr: on)
-    let finding = script.replay().analysis.findings.first
-    #expect(finding?.rule == .missedGuestSave)
-    #expect(finding?.level == .proved)
+  }
+
+  @Test func missedGuestSave() {
+    var script = Script()
+    writes([0x4000_0210], &script)
+    #expect(script.finding(.missedGuestSave) != nil)
     #expect(script.correctnessRules == ["missed-guest-save"])
+    var idle = Script()
+    writes([0x4000_9000], ec: 1, &idle)
+    #expect(idle.finding(.missedGuestSave) != nil)
+  }
+
+  /// The exits may be those of an interrupt's handler that came before the write, but not so many.
+  @Test(arguments: [(2, false), (15, false), (16, true)])
+  func aGuestWriteThatAnInterruptMayHaveHeldUp(exits: Int, isProved: Bool) {
+    var script = Script()
+    writes((0..<exits).map { 0x4000_9000 + UInt64($0) * 0x10 }, &script)
+    #expect(script.correctnessRules == (isProved ? ["missed-guest-save"] : []))
+  }
+
+  @Test func aGuestWriteThatIsSavedAfterAll() {
+    var script = Script()
+    writes([0x4000_9000, 0x4000_9010], &script)
+    var v = Script.VCPU()
+    script.load(v, hcr: on)
+    script.trap(v, .apiaLo, write: true, pc: 0x4000_0200)
+    v.guest = v.guest.with(0, 12345)
+    script.run(v, hcr: on, from: 0x4000_0200, to: 0x4000_0210)
+    #expect(script.correctnessRules == [])
   }
 
   @Test func aSavedGuestWriteIsFine() {

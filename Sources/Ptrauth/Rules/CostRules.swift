@@ -174,7 +174,8 @@ extension Rule {
       .events(
         "proved for ptrauth traps handled at EL2 (5.8 to 6.9): the shadow is clear at "
           + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run; other re-entries "
-          + "have no event"
+          + "leave no event in perf.data or trace.dat (nVHE kernels of 7.x write hyp_enter and hyp_exit at "
+          + "each, in a buffer of their own: tracefs, remotes/hypervisor/trace_pipe, text without task or pid)"
       )
     ],
     history: [.earlyTrap("makes a ptrauth trap one more reason to re-enter")],

@@ -10,8 +10,8 @@ extension Rule {
       + "authenticate, at once or after a migration",
     proofs: [
       .events(
-        "proved if a guest's trapped key write was retried with ptrauth enabled and run, and the slot "
-          + "still holds the value of the vCPU reset"),
+        "proved if a guest's trapped key write was retried with ptrauth enabled, the guest went on from there, "
+          + "and the slot still holds the value of the vCPU reset"),
       .audit("the save half of __guest_exit lacks registers, or stores them elsewhere"),
       .model("explored: a guest key write, then an exit, then an entry"),
     ],
@@ -34,7 +34,10 @@ extension Rule {
       + "the host's were still in the registers.",
     consequence: "the guest can read and use the host's keys, and so forge the host's pointers",
     proofs: [
-      .events("proved if after the run a guest slot holds the same key as the host's slot"),
+      .events(
+        "proved if after a run with ptrauth enabled a guest slot holds the same key as the host's slot, and did "
+          + "not before; suspected if before was not recorded (missed-host-restore looks alike then)"
+      ),
       .audit("the code of __guest_enter lacks writes, or reads them from elsewhere"),
       .model("explored: whose keys the guest runs on"),
     ],

@@ -46,6 +46,9 @@ extension Rule {
       .events(
         "proved where the guard reads the shadow (up to 5.8): set at kvm_vgic_flush_hwstate and clear at "
           + "kvm_vgic_sync_hwstate of one run"),
+      .events(
+        "proved where host_cpu_context's slots are sampled (up to 5.7): after a run they held the host's keys, "
+          + "and after a later one the guest's, which that run did not change"),
       .audit("the restore half of __guest_exit lacks registers, or is not there"),
       .model("explored: the two guards of one pass disagree"),
     ],

@@ -3,10 +3,10 @@ import Ptrauth
 import Replay
 import Trace
 
-/// A counterexample as the recording it would have made: kvm and sched tracepoints, and every probe
+/// A course of the model as the recording it would have made: kvm and sched tracepoints, and every probe
 /// with the fields of their usual names. Times, pids and pointers are made up; key values differ where
 /// owners differ.
-struct CounterexampleEvents {
+struct CourseEvents {
   private(set) var events: [Event] = []
   private let setting: Setting
   /// The register that trapped MSRs name.
@@ -14,16 +14,24 @@ struct CounterexampleEvents {
   private var time: UInt64 = 1_000_000_000
   /// How often each guest wrote its keys.
   private var versions: [Int]
-  private var pcs: [UInt64]
-  private var retries: [Bool]
+  /// Where each guest is: in the handlers of interrupts that came before a trapped instruction could be retried,
+  /// the last one first.
+  private var frames: [[Frame]]
+  private struct Frame {
+    var pc: UInt64
+    /// Trapped, and not run yet.
+    var pending: Action.Use?
+  }
+  /// What HCR_EL2 held at both ends of each run, by the time of its kvm_entry.
+  private(set) var runs: [UInt64: (entry: EnableBits, exit: EnableBits)] = [:]
+  private var entered: [UInt64]
 
-  init(_ counterexample: Counterexample) {
-    let whole = counterexample.continued
+  init(_ whole: Course) {
     setting = whole.setting
     register = whole.registers.first ?? .apiaLo
     versions = setting.features.map { _ in 0 }
-    pcs = setting.features.indices.map { 0x4000_0000 + UInt64($0) << 20 }
-    retries = setting.features.map { _ in false }
+    frames = setting.features.indices.map { [Frame(pc: 0x4000_0000 + UInt64($0) << 20)] }
+    entered = setting.features.map { _ in 0 }
     let slots = whole.slots()
     for (i, step) in whole.steps.enumerated() {
       for happening in step.happenings {
@@ -76,13 +84,22 @@ struct CounterexampleEvents {
     case .resetVCPU:
       probe(at(.resetVCPU, before, then))
       versions[v] = 0
+      frames[v] = [Frame(pc: 0x4000_0000 + UInt64(v) << 20)]
     case .getOneReg: break
-    case .guestUse(let use): if use == .writeKey { versions[v] += 1 }
+    case .guestUse(let use):
+      if use == .writeKey { versions[v] += 1 }
+      if let i = frames[v].firstIndex(where: { $0.pending == use }) {
+        frames[v].removeFirst(i)
+        frames[v][0].pending = nil
+      }
     case .entry:
       probe(at(.flush, before, now))
-      add(happening, .entry(pc: pcs[v]))
+      add(happening, .entry(pc: frames[v][0].pc))
+      entered[v] = time
+      runs[time] = (now.hcr, now.hcr)
       probe(at(.vcpuRun, before, now))
     case .exit(let exit):
+      runs[entered[v]]?.exit = then.hcr
       // The handler of a trap may be in the same step, and comes later.
       var moment = now
       if case .trap = exit { moment.bits = then.bits }
@@ -106,13 +123,26 @@ struct CounterexampleEvents {
     }
   }
 
+  /// Where the guest exits: a trapped instruction is retried, any other exit is further on, and at no vector.
+  private mutating func place(_ v: Int, _ exit: Happening.Exit) -> UInt64 {
+    let use: Action.Use? = if case .trap(let use, _) = exit { use } else { nil }
+    if let use, let i = frames[v].firstIndex(where: { $0.pending == use }) {
+      frames[v].removeFirst(i)
+    } else if frames[v][0].pending != nil {
+      let depth = UInt64(frames[v].count)
+      frames[v].insert(
+        Frame(pc: 0x4800_0000 + UInt64(v) << 20 + depth << 12 + 0x24, pending: use), at: 0)
+    } else {
+      frames[v][0].pc += 0x24
+      frames[v][0].pending = use
+    }
+    return frames[v][0].pc
+  }
+
   private mutating func exit(_ happening: Happening, _ exit: Happening.Exit, _ sample: Sample) {
     let v = happening.vcpu ?? 0
     var sample = sample
-    let isTrap = if case .trap = exit { true } else { false }
-    // A trapped instruction is retried; any other exit is further on, and at no vector.
-    if !(isTrap && retries[v]) { pcs[v] += 0x24 }
-    retries[v] = isTrap
+    let pc = place(v, exit)
     var ret: Int32 = 2
     var isKey = false
     switch exit {
@@ -126,7 +156,7 @@ struct CounterexampleEvents {
     case .interrupt: ret = 0
     }
     let esr = sample.esr ?? 0
-    add(happening, .exit(ret: ret, ec: ret == 2 ? UInt32(esr >> 26) : 0, pc: pcs[v]))
+    add(happening, .exit(ret: ret, ec: ret == 2 ? UInt32(esr >> 26) : 0, pc: pc))
     sample.exitCode = ret
     probe(sample)
     guard case .trap(_, isServed: true) = exit else { return }

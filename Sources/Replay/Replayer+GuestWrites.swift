@@ -1,0 +1,85 @@
+import Ptrauth
+
+/// A guest's write of a key register that trapped, and will be retried. One of each register is followed.
+struct GuestKeyWrite {
+  var register: KeyRegister
+  /// Guest address of the MSR.
+  var pc: UInt64
+  var trap: Moment
+  /// The entry that went back to it with ptrauth enabled.
+  var retry: Moment?
+  /// Exits since then, elsewhere, at which the slot still held its reset value.
+  var unchangedExits = 0
+}
+
+// A guest's own write of a key register trapped, was retried with ptrauth enabled, and the slot still holds what the
+// reset left there: guest exit did not save it. But an interrupt may be taken in the guest before the retried
+// instruction, and its handler may exit too:
+//
+//     trap at P    enter at P   vIRQ ── handler ── exit ── exit ── back to P: MSR    exit
+//     slot: reset                                  reset   reset                     saved
+//
+// So it is proved only where the guest went on from P: straight on, to a WFI, which no handler of an interrupt
+// executes, or past more exits than one handler makes.
+extension Replayer {
+  /// Exits whose PC is at most so far behind the MSR's went straight on.
+  private static let straight: UInt64 = 64
+  private static let manyExits = 16
+
+  mutating func followGuestWrites(_ run: OpenRun) {
+    let index = run.vcpu
+    guard let exit = run.exit, let slots = run.resetSlots else { return }
+    vcpus[index].writes.removeAll { slots & $0.bit == 0 }
+    for i in vcpus[index].writes.indices.reversed() {
+      if hasGoneOn(from: &vcpus[index].writes[i], run) {
+        report(vcpus[index].writes.remove(at: i), index, exit)
+      }
+    }
+    guard case .register(let access) = run.trap, access.isWrite,
+      vcpus[index].state.feature == .both
+    else { return }
+    let write = GuestKeyWrite(register: access.register, pc: run.exitPC, trap: exit)
+    guard slots & write.bit != 0 else { return }
+    if let i = vcpus[index].writes.firstIndex(where: { $0.register == access.register }) {
+      // Perhaps the same once more: what was counted stays.
+      vcpus[index].writes[i].pc = write.pc
+    } else {
+      vcpus[index].writes.append(write)
+    }
+  }
+
+  private func hasGoneOn(from write: inout GuestKeyWrite, _ run: OpenRun) -> Bool {
+    guard run.entrySample?.apk == .set, run.trap == nil, run.certainlyEntered else { return false }
+    if write.retry == nil, run.entryPC == write.pc { write.retry = run.enter }
+    guard write.retry != nil, run.exitPC != write.pc else { return false }
+    write.unchangedExits += 1
+    return write.unchangedExits >= Self.manyExits
+      || run.exitPC > write.pc && run.exitPC - write.pc <= Self.straight
+      || run.ec == ExceptionClass.waitForInterrupt.rawValue
+  }
+
+  private mutating func report(_ write: GuestKeyWrite, _ index: Int, _ exit: Moment) {
+    let identity = vcpus[index].identity
+    log.add(.missedGuestSave, .proved, vcpu: identity, at: exit) {
+      (
+        "the guest's write of \(write.register.name) was retried and run; its slot still holds the value of "
+          + "the vCPU reset",
+        [
+          Evidence(write.trap, "kvm_exit", "trapped write of \(write.register.name)"),
+          Evidence(write.retry ?? write.trap, "kvm_entry", "retried with shadow \(words(.set))"),
+          Evidence(
+            exit, "kvm_exit",
+            write.unchangedExits >= Self.manyExits
+              ? "the exit number \(write.unchangedExits) since" : "the guest has gone on"),
+          Evidence(exit, "the probe after it", "\(write.register.name) slot unchanged"),
+        ]
+      )
+    }
+    emit?(.finding(.missedGuestSave, .proved, identity, exit))
+  }
+}
+
+extension GuestKeyWrite {
+  /// Of its register, in ``KeySlots/resetMask``.
+  fileprivate var bit: UInt16 { 1 << UInt16(register.rawValue) }
+}

@@ -1,0 +1,92 @@
+import Explorer
+import Glibc
+import Ptrauth
+import Replay
+import Testing
+import Trace
+
+/// Schedules by chance, recorded by chance: the model runs them, and the analyzer sees what such a recording
+/// would hold. A kernel that works is never accused, whatever is missing from its recording; bits that
+/// are said to be known are what HCR_EL2 held.
+///
+/// PTRAUTH_TRACE_SEEDS=N tries so many schedules of each kind instead of the few of every day.
+struct ScheduleTests {
+  static let seeds: UInt64 = {
+    guard let text = unsafe getenv("PTRAUTH_TRACE_SEEDS") else { return 3 }
+    return UInt64(unsafe String(cString: text)) ?? 3
+  }()
+
+  private func settings(_ generation: Generation, _ random: inout SplitMix) -> Setting {
+    let features: [Feature] = [.both, .both, .none]
+    let count = 1 + Int(random.next() % 3)
+    var setting = Setting(
+      generation, era: generation.eras[Int(random.next() % UInt64(generation.eras.count))],
+      features: (0..<count).map { _ in features[Int(random.next() % 3)] },
+      cpus: 1 + Int(random.next() % 3), tasks: Int(random.next() % 3))
+    setting.isOneVMM = random.next() % 2 == 0
+    setting.preemptsHandler = random.next() % 2 == 0
+    setting.isNested = generation.nestedBits == .fromGuest && random.next() % 3 == 0
+    return setting
+  }
+
+  private func replay(
+    _ recording: CourseEvents, _ view: View, _ random: inout SplitMix
+  ) -> (analysis: Analysis, runs: [Run]) {
+    var configuration = recording.configuration
+    configuration.recordedEvents = view.recorded(configuration.recordedEvents)
+    var runs: [Run] = []
+    var replayer = Replayer(configuration) { line in
+      if case .run(let run) = line { runs.append(run) }
+    }
+    for event in view.events(recording.events, &random) { replayer.consume(event) }
+    return (replayer.finish(), runs)
+  }
+
+  /// What a known bit claims is what the CPU had.
+  private func isTrue(_ known: EnableBits, _ truth: EnableBits) -> Bool {
+    (known.api == .unknown || known.api == truth.api)
+      && (known.apk == .unknown || known.apk == truth.apk)
+  }
+
+  @Test(arguments: Generation.all.map(\.name))
+  func aWorkingKernelIsNeverAccused(name: String) throws {
+    let generation = try #require(Generation(named: name))
+    for seed in 0..<Self.seeds {
+      var random = SplitMix(state: seed &* 1_000_003)
+      let setting = settings(generation, &random)
+      let hasSErrors = random.next() % 2 == 0
+      let course = Course.random(in: setting, length: 250, hasSErrors: hasSErrors, &random)
+      let recording = CourseEvents(course)
+      for view in [View.everything, .tracepointsOnly, .random(&random), .random(&random)] {
+        let (analysis, runs) = replay(recording, view, &random)
+        // That a trap with an SError pending is not answered makes the next one suspect.
+        let rules = Set(
+          analysis.findings.filter {
+            $0.rule.isCorrectness
+              && !(hasSErrors && $0.rule == .trapWhileEnabled && $0.level == .suspected)
+          }.map(\.rule.id))
+        // What v7 to 5.7 do by design, where it did do harm.
+        let mayHarm =
+          generation.hostSave == .preemptibleTrap && setting.preemptsHandler
+          && course.broken.list.contains { $0 != .saveNotInterrupted }
+        #expect(
+          rules.isSubset(of: mayHarm ? ["preemptible-host-save", "missed-host-save"] : []),
+          "seed \(seed), \(setting.era.name) \(setting.features) \(setting.isNested): \(rules), \(course.broken.list); \(view)"
+        )
+        // A trap with an SError pending is not answered, and no event tells.
+        for run in runs where !hasSErrors {
+          guard let truth = recording.runs[run.enter] else {
+            Issue.record("seed \(seed): a run that was not at \(run.enter); \(view)")
+            continue
+          }
+          let isSo = isTrue(run.atEntry.bits, truth.entry) && isTrue(run.atExit.bits, truth.exit)
+          let words =
+            "seed \(seed), \(name) \(setting.era.name) \(setting.features) \(setting.isNested): run at \(run.enter) \(run.atEntry) "
+            + "\(run.atExit), was \(truth); \(view)"
+          #expect(isSo, "\(words)")
+          if !isSo { break }
+        }
+      }
+    }
+  }
+}
