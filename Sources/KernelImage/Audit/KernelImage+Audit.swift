@@ -29,6 +29,7 @@ extension KernelImage {
     for copy in subject.copies where subject.switches(copy) || copy.prefix.isEmpty {
       checks += GuestSwitchChecks(subject: subject, copy: copy).checks
       if let guards = GuardChecks(subject: subject, copy: copy).check() { checks.append(guards) }
+      if let cost = GuardChecks(subject: subject, copy: copy).cost() { checks.append(cost) }
     }
     checks += HypervisorKeyChecks(subject: subject).checks()
     checks += HostSaveChecks(subject: subject).checks()
