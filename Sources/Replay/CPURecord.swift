@@ -9,6 +9,8 @@ final class CPURecord {
   var beforeLast: UInt64
   /// The last sched_switch was to the idle task.
   var isIdle = false
+  /// The last sched_switch was to this thread.
+  var running: Int32?
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
   /// Who saved host keys here last.

@@ -127,6 +127,10 @@ extension Replayer {
           "host_cpu_context is not sampled", "probe kvm_arch_vcpu_put with vcpu and host_ctxt")
     case .preemptibleHostSave:
       if configuration.generationIsWeak { return isGuess }
+      if !vcpus.isEmpty, vcpus.allSatisfy({ $0.pid < 0 }) {
+        return missing(
+          "which processes its threads belong to is not recorded", "record with perf")
+      }
       return returnsHit.contains(.ptrauthTrap)
         && probesHit.isSuperset(of: [.ptrauthTrap, .vcpuLoad])
         && capabilities.hasSchedSwitch && capabilities.samplesShadow && capabilities.samplesFeatures

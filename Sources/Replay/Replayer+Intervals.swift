@@ -23,6 +23,7 @@ extension Replayer {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
     }
+    threads[vcpus[index].tid]?.hostKeys.save = nil
     vcpus[index].clearedBy = at
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
@@ -43,6 +44,7 @@ extension Replayer {
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
+    threads[vcpus[index].tid]?.hostKeys.save = nil
     if let code {
       code.put(&vcpus[index].state)
     } else {
@@ -84,8 +86,10 @@ extension Replayer {
       if let index = threads[prev]?.vcpu { broken(vcpu: index) }
     }
     cpus[at.cpu]?.isIdle = next == 0
+    cpus[at.cpu]?.running = next
     if threads[next] != nil { seen(next, on: at.cpu) }
     threads[next]?.isSwitchedOut = false
+    threads[next]?.hostKeys.isForeign = .clear
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
       threads[prev]?.isSwitchedOut = true
@@ -131,6 +135,7 @@ extension Replayer {
   mutating func userspaceExit(_ at: Moment) {
     closeRun(at.tid)
     guard let index = threads[at.tid]?.vcpu else { return }
+    threads[at.tid]?.hostKeys.mayHaveChanged = true
     threads[at.tid]?.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }

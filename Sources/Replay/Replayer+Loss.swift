@@ -12,6 +12,8 @@ extension Replayer {
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     cpus[at.cpu]?.state = PCPUState()
+    if at.cpu < 0 { for cpu in cpus.values { cpu.running = nil } }
+    cpus[at.cpu]?.running = nil
     for cpu in cpus.values { cpu.lastSaver = nil }
     // Runs that had ended, or were here, are as complete as they will be; one that is open on
     // another pCPU goes on.
@@ -34,6 +36,7 @@ extension Replayer {
       threads[tid]?.wasSwitchedOut = false
       threads[tid]?.isBornHere = false
       threads[tid]?.handler = nil
+      threads[tid]?.hostKeys.wall()
     }
   }
 
@@ -41,6 +44,7 @@ extension Replayer {
   mutating func broken(vcpu index: Int) {
     breaks.note(lastTime, since: firstTime ?? lastTime)
     for cpu in cpus.values { cpu.lastSaver = nil }
+    threads[vcpus[index].tid]?.hostKeys.wall()
     wall(index)
   }
 

@@ -97,11 +97,17 @@ extension Replayer {
     var found = StaleEnable(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
       bits: sample)
-    if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
-      let saver = slots.process, saver >= 0,
-      vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
-    {
-      found.savedBy = saver
+    switch run.restored {
+    case .own: break
+    case _ where !run.certainlyEntered: break
+    case .others(let own): found.foreign = .differ(from: own)
+    case nil:
+      if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
+        let saver = slots.process, saver >= 0,
+        vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
+      {
+        found.foreign = .process(saver)
+      }
     }
     staleEnables.add(found)
   }
@@ -122,12 +128,21 @@ extension Replayer {
       ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
     }
     if !found.isAnnounced { say(found) }
-    guard let saver = found.savedBy else { return }
+    guard let foreign = found.foreign else { return }
     log.add(.missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count) {
-      (
-        "process \(process) ran its guest with ptrauth enabled; the host slots of pCPU "
-          + "\(found.enter.cpu) were last saved by process \(saver)", evidence()
-      )
+      switch foreign {
+      case .process(let saver):
+        (
+          "process \(process) ran its guest with ptrauth enabled; the host slots of pCPU "
+            + "\(found.enter.cpu) were last saved by process \(saver)", evidence()
+        )
+      case .differ(let own):
+        (
+          "thread \(found.enter.tid) ran its guest with ptrauth enabled; the host slots of pCPU "
+            + "\(found.enter.cpu) held other keys than those it had saved as its own",
+          [Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "the thread's last host save")] + evidence()
+        )
+      }
     }
   }
 
@@ -135,6 +150,6 @@ extension Replayer {
   func say(_ found: StaleEnable) {
     let identity = vcpus[found.vcpu].identity
     emit?(.finding(.staleEnable, .proved, identity, found.enter))
-    if found.savedBy != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
+    if found.foreign != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
   }
 }

@@ -9,6 +9,7 @@ extension Replayer {
     if let trap = vcpus[index].unansweredTrap {
       // No probe shows the handler; it has run by now.
       vcpus[index].unansweredTrap = nil
+      beginSave(index, at, slots: nil, context: nil)
       answered(index, trap)
     }
     if let other = cpus[at.cpu]?.inGuest {
@@ -47,6 +48,7 @@ extension Replayer {
     vcpus[index].state.enableInFlight = false
     threads[at.tid]?.sampleBeforeEntry = nil
     threads[at.tid]?.run = run
+    threads[at.tid]?.hostKeys.save?.isThrough = true
     threads[at.tid]?.isInKVMRun = true
     cpus[at.cpu]?.inGuest = at.tid
     if let thread = vcpus[index].runThread, thread != at.tid {
@@ -71,6 +73,9 @@ extension Replayer {
     threads[at.tid]?.run?.ret = ret
     threads[at.tid]?.run?.ec = ret == 2 ? ec : nil
     threads[at.tid]?.run?.exitPC = pc
+    if threads[at.tid]?.run?.entrySample?.switchesKeys != .clear {
+      threads[at.tid]?.hostKeys.isForeign = .set
+    }
     guard ret == 2, let index = threads[at.tid]?.vcpu else { return }
     switch ExceptionClass(rawValue: ec) {
     case .pointerAuth:
@@ -94,6 +99,7 @@ extension Replayer {
     if run.resetSlots == nil, let guest = fields.guestKeys {
       threads[at.tid]?.run?.resetSlots = guest.resetMask
     }
+    noteHostSlots(index, at, fields)
     checkKeySlots(index, at, function, run, fields)
   }
 

@@ -66,6 +66,7 @@ extension Replayer {
     if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
     if let esr = fields.esr { classifyTrap(at, esr: esr) }
     if function == .ptrauthTrap {
+      beginSave(index, at, slots: fields.hostKeys, context: fields.hostContext)
       threads[at.tid]?.handler = OpenHandler(vcpu: index, entry: at)
       threads[at.tid]?.run?.isAnswered = true
       vcpus[index].unansweredTrap = nil

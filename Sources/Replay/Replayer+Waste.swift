@@ -75,11 +75,21 @@ extension Replayer {
   mutating func noteHostSave(_ index: Int, _ at: Moment, on cpu: CPURecord) {
     let saver = HostSaver(tid: vcpus[index].tid, pid: vcpus[index].pid, at: at)
     let sharesKeys = configuration.kernelUsesPointerAuth == false && saver.pid >= 0
-    if let last = cpu.lastSaver, last.tid == saver.tid || (sharesKeys && last.pid == saver.pid) {
+    // Where the slots are sampled before and after it, they tell.
+    let isSampled = threads[at.tid]?.hostKeys.save?.at == at
+    if !isSampled, let last = cpu.lastSaver,
+      last.tid == saver.tid || (sharesKeys && last.pid == saver.pid)
+    {
       vcpus[index].interval.repeatedSaves += 1
       vcpus[index].interval.repeatedSave = (last.at, at)
     }
     cpu.lastSaver = saver
+  }
+
+  /// The slots held the same keys before a host save and after it.
+  mutating func noteRepeatedSave(_ index: Int, _ at: Moment) {
+    vcpus[index].interval.repeatedSaves += 1
+    vcpus[index].interval.repeatedSave = (nil, at)
   }
 
   /// What a load interval cost for nothing, when it ends.
@@ -121,11 +131,17 @@ extension Replayer {
         .redundantHostSave, .suspected, vcpu: identity, at: save.at, cost: .hostSave * repeated,
         count: repeated
       ) {
-        (
+        guard let before = save.before else {
+          return (
+            "the host slots held the same keys before a host save and after it",
+            [Evidence(save.at, "host save", "of the same keys")]
+          )
+        }
+        return (
           "host keys were saved where the same process's were saved before and nobody else's since; "
             + "unless it changed its keys meanwhile, the slots held them already",
           [
-            Evidence(save.before, "host save", "the one before"),
+            Evidence(before, "host save", "the one before"),
             Evidence(save.at, "host save", "the same again"),
           ]
         )

@@ -10,8 +10,8 @@ struct StaleEnable {
   var enter: Moment
   var exit: UInt64
   var bits: EnableBits
-  /// The other process whose keys the host slots of the pCPU were last saved for, if known.
-  var savedBy: Int32?
+  /// The host slots of the pCPU hold other keys than its thread's, if that is known.
+  var foreign: ForeignSlots?
   /// Occurrences merged into this one.
   var count: UInt64 = 1
   /// It was said already, of a recording that is still being made (``Replayer/announce(endedBefore:)``).
@@ -42,7 +42,9 @@ struct StaleEnables {
   mutating func add(_ found: StaleEnable) {
     earliestEnd = min(earliestEnd, found.exit)
     if waiting.count >= Self.limit,
-      let same = waiting.lastIndex(where: { $0.vcpu == found.vcpu && $0.savedBy == found.savedBy })
+      let same = waiting.lastIndex(where: {
+        $0.vcpu == found.vcpu && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
+      })
     {
       waiting[same].count += found.count
       waiting[same].exit = max(waiting[same].exit, found.exit)

@@ -26,6 +26,7 @@ final class ThreadRecord {
   var skippedAPlace = false
   /// It is inside kvm_arm_vcpu_ptrauth_trap.
   var handler: OpenHandler?
+  var hostKeys = HostKeyWatch()
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 
@@ -56,6 +57,8 @@ struct OpenRun {
   var isOtherRegister = false
   /// The handler was seen; otherwise it is taken to have run by the time the run is closed.
   var isAnswered = false
+  /// Whose keys the host slots held after it, where that is known.
+  var restored: RestoredKeys?
   /// Its key slots were looked at.
   var isChecked = false
   /// The rules that look at it alone have.

@@ -95,7 +95,7 @@ struct LoadInterval {
   var mayHaveTrapped = false
   /// Host saves that wrote what the slots held; the last, and the save before it.
   var repeatedSaves: UInt64 = 0
-  var repeatedSave: (before: Moment, at: Moment)?
+  var repeatedSave: (before: Moment?, at: Moment)?
   /// What a policy would have had to do in it.
   var seen = LoadObservation()
   /// A host save of this interval has not been restored from yet.

@@ -16,7 +16,6 @@ struct SameRunTests {
   struct Outcome: Equatable {
     var verdict: Analysis.Verdict
     var findings: [String]
-    var costs: [String]
     var runs: [Int32: [String]] = [:]
     var loads: [UInt64]
 
@@ -24,11 +23,7 @@ struct SameRunTests {
       var runs: [Run] = []
       let analysis = try session.replay { if case .run(let run) = $0 { runs.append(run) } }
       verdict = analysis.verdict
-      findings = analysis.findings.filter(\.rule.isCorrectness).map { "\($0.rule.id) \($0.level)" }
-      // Whether two threads share their keys takes process ids, which not every format has.
-      costs = analysis.findings.filter { !$0.rule.isCorrectness && $0.level == .proved }.map {
-        "\($0.rule.id) \($0.count)"
-      }
+      findings = analysis.findings.map { "\($0.rule.id) \($0.level) \($0.count)" }
       for run in runs.sorted(by: { $0.enter < $1.enter }) {
         self.runs[run.tid, default: []].append(
           "\(run.vcpu.number ?? -1) \(run.cpu) \(run.ret ?? -1) \(run.ec ?? 0) "
@@ -70,7 +65,6 @@ struct SameRunTests {
       let outcome = try Outcome(target)
       #expect(outcome.verdict == expected.verdict, "\(form.name)")
       #expect(outcome.findings == expected.findings, "\(form.name)")
-      #expect(outcome.costs == expected.costs, "\(form.name)")
       #expect(outcome.loads == expected.loads, "\(form.name)")
       #expect(outcome.runs.keys.sorted() == expected.runs.keys.sorted(), "\(form.name)")
       for (thread, runs) in expected.runs {

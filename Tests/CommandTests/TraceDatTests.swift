@@ -53,6 +53,11 @@ struct TraceDatTests {
       }
     }
 
+    /// With their counts.
+    var findings: [String] {
+      analysis.findings.map { "\($0.rule.id) \($0.level) \($0.count)" }.sorted()
+    }
+
     var fired: Set<String> {
       Set(analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id))
     }
@@ -63,13 +68,19 @@ struct TraceDatTests {
     let perf = try Outcome(corpus.recording, corpus)
     let trace = try Outcome(corpus.directory + "/trace.dat", corpus)
     #expect(trace.analysis.verdict == perf.analysis.verdict)
-    var expected = perf.fired
-    // A trace.dat does not say which process a thread belongs to, and whose keys a slot holds.
-    let processes = Set(perf.analysis.vcpus.map(\.pid))
-    if processes.count > 1, expected.contains("stale-enable") {
-      expected.remove("missed-host-save")
+    #expect(trace.fired == perf.fired)
+    if !corpus.isLossy {
+      // A host save that is missing shows in the keys; where a thread's own are not known yet, process ids
+      // show it too.
+      let name = "missed-host-save"
+      #expect(
+        trace.findings.filter { !$0.hasPrefix(name) }
+          == perf.findings.filter { !$0.hasPrefix(name) })
+      let counts = [trace, perf].map { one in
+        one.analysis.findings.filter { $0.rule == .missedHostSave }.map(\.count).reduce(0, +)
+      }
+      #expect(counts[0] <= counts[1] && counts[0] * 10 >= counts[1] * 9, "\(counts)")
     }
-    #expect(trace.fired == expected)
     #expect(trace.analysis.vcpus.allSatisfy { $0.pid == -1 })
     #expect(Set(trace.analysis.vcpus.map(\.identity)) == Set(perf.analysis.vcpus.map(\.identity)))
     if corpus.isLossy { return }

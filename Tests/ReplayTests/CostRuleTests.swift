@@ -136,6 +136,8 @@ struct CostRuleTests {
   ) {
     var script = Script()
     script.kernelUsesPointerAuth = kernelUsesPointerAuth
+    // Sampled slots would tell.
+    script.samplesKeys = false
     let first = Script.VCPU()
     var second = Script.VCPU()
     second.tid = tid
@@ -153,6 +155,7 @@ struct CostRuleTests {
 
   @Test func aSaveIsOldAfterALoss() {
     var script = Script()
+    script.samplesKeys = false
     let v = Script.VCPU()
     for _ in 0..<2 {
       script.load(v)
