@@ -34,6 +34,12 @@ import Glibc
     try self.init(try OpenFile(path), unpackedLimit: unpackedLimit)
   }
 
+  /// Maps the file at `path`, or some of the beginning of it if it is packed and unpacks to more than
+  /// `limit` bytes.
+  package init(headOf path: String, limit: UInt64) throws(Failure) {
+    try self.init(try OpenFile(path), unpackedLimit: limit, isHead: true)
+  }
+
   /// Reads all of `stream` to memory, where it is unpacked; what lies there is then like a file.
   ///
   /// - Parameter limit: bytes that the stream may have, and that it may unpack to.
@@ -41,10 +47,14 @@ import Glibc
     try self.init(try OpenFile(stream, limit: limit), unpackedLimit: limit)
   }
 
-  private init(_ opened: OpenFile, unpackedLimit: UInt64) throws(Failure) {
+  private init(
+    _ opened: OpenFile, unpackedLimit: UInt64, isHead: Bool = false
+  ) throws(Failure) {
     var file = opened
     let found = unpackedLimit > 0 ? file.compression : nil
-    if let found { file = try OpenFile(unpacking: file, found, limit: unpackedLimit) }
+    if let found {
+      file = try OpenFile(unpacking: file, found, limit: unpackedLimit, isHead: isHead)
+    }
     var start: UnsafeRawPointer?
     if file.byteCount > 0 {
       let mapping = unsafe mmap(nil, file.byteCount, PROT_READ, MAP_PRIVATE, file.descriptor, 0)
@@ -178,7 +188,7 @@ private final class OpenFile {
 
   /// An unnamed file in memory with the unpacked bytes of `packed`.
   init(
-    unpacking packed: OpenFile, _ format: CompressionFormat, limit: UInt64
+    unpacking packed: OpenFile, _ format: CompressionFormat, limit: UInt64, isHead: Bool = false
   ) throws(MappedFile.Failure) {
     let memory = unsafe unnamed_memory_file("recording")
     var problem: MappedFile.Failure?
@@ -189,7 +199,7 @@ private final class OpenFile {
       do throws(DecompressionError) {
         try Decompressor.decompress(format, from: packed.descriptor, to: memory, limit: limit)
       } catch {
-        problem = .unpacking(error)
+        if !isHead || error.code != .tooLarge { problem = .unpacking(error) }
       }
     }
     descriptor = memory

@@ -20,10 +20,12 @@ public struct PassCounts: Sendable, Equatable {
 
   public init() {}
 
-  /// Each call ends in an entry or a return, each entry in an exit; those at both ends of the log aside.
+  /// Each call ends in an entry or a return, each entry in an exit, and what is switched in is switched
+  /// out; those at both ends of the log aside.
   func isConsistent(cpus: Int) -> Bool {
     func differ(_ a: UInt64, _ b: UInt64) -> Bool { (a > b ? a - b : b - a) > UInt64(cpus) }
     return !differ(calls, bailOuts + entries) && !differ(entries, exits)
+      && !differ(switchedEntries, switchedExits)
   }
 }
 
@@ -34,13 +36,21 @@ public struct PassCounts: Sendable, Equatable {
 ///
 ///     block       ├─ mrs ─ and ─ cbz ┤        ends with its branch
 ///     next block                     ├─ add ─ ldp ─ msr ┤├─ msr ...   cut by the emulator
+///
+/// The next block must be where the branch leads: elsewhere, and blocks are missing in between.
 public struct PassCounter {
   private let code: GuestSwitchCode
   private let slide: UInt64
   /// How often each instruction ran, by CPU.
   private var counts: [Int: [UInt64]] = [:]
+  /// The block whose end decides where the next one in the code begins, by CPU.
+  private var last: [Int: Int] = [:]
+  /// Where that can be, by block; nil: anywhere.
+  private var successors: [Int: Set<Int>?] = [:]
   /// Blocks that began in the code.
   public private(set) var blocks: UInt64 = 0
+  /// Blocks that the one before them does not lead to.
+  public private(set) var unexplained: UInt64 = 0
 
   /// - Parameter slide: run-time minus link-time address, wrapping.
   public init(_ code: GuestSwitchCode, slide: UInt64) {
@@ -51,6 +61,11 @@ public struct PassCounter {
   public mutating func take(cpu: Int, address: UInt64, next: UInt64?) {
     guard let start = place(address) else { return }
     blocks += 1
+    if let before = last[cpu] {
+      let known = successors[before] ?? code.successors(of: before)
+      successors[before] = .some(known)
+      if let known, !known.contains(start) { unexplained += 1 }
+    }
     let stop = next.flatMap { place($0) }.flatMap { $0 > start ? $0 : nil } ?? code.words.count
     var index = start
     var list = counts.removeValue(forKey: cpu) ?? [UInt64](repeating: 0, count: code.words.count)
@@ -60,6 +75,8 @@ public struct PassCounter {
       index += 1
     }
     counts[cpu] = list
+    // Cut: the next block is where it has to be.
+    last[cpu] = index < stop ? start : nil
   }
 
   private func place(_ address: UInt64) -> Int? {
@@ -82,7 +99,7 @@ public struct PassCounter {
   }
 
   /// Nothing is missing between the ends of the log: otherwise the counts are a sample.
-  public var isComplete: Bool { passes.isConsistent(cpus: counts.count) }
+  public var isComplete: Bool { unexplained == 0 && passes.isConsistent(cpus: counts.count) }
 
   private func passes(_ list: [UInt64]) -> PassCounts {
     var passes = PassCounts()

@@ -5,7 +5,7 @@ public struct PassReport: Sendable {
   public var path: String
   public var cpus: [(cpu: Int, passes: PassCounts)]
   public var total: PassCounts
-  /// Otherwise the log holds a sample.
+  /// Otherwise blocks are missing.
   public var isComplete: Bool { certainty == .exactly }
   public var certainty: InstructionPasses.Certainty
   /// Why it is no better, in clauses.
@@ -19,13 +19,13 @@ public struct PassReport: Sendable {
     self.path = path
     self.cpus = cpus
     self.total = total
-    certainty = isComplete ? .exactly : .sample
+    certainty = isComplete ? .exactly : .atLeast
     reasons =
       isComplete
       ? []
       : [
-        "calls, entries and exits do not match, so blocks are missing: log with -d exec,nochain and a -dfilter "
-          + "range that holds all of __guest_enter"
+        "the blocks of the log do not follow on one another, so some are missing: log with -d exec,nochain "
+          + "and a -dfilter range that holds all of __guest_enter"
       ]
   }
 
@@ -88,13 +88,15 @@ public struct PassReport: Sendable {
   /// reasons (why it is no better), total and cpus [{cpu, ...}; -1: not known] with calls, bailOuts, entries, exits, switchedEntries, switchedExits, partialSwitches, reads, writes.
   public var json: [UInt8] {
     var json = JSONWriter(pretty: true)
-    json.object { json in
-      json.field("schema", "ptrauth-trace/passes/1")
-      json.field("path", path)
-      members(&json)
-    }
+    json.object { write(&$0) }
     json.newline()
     return json.bytes
+  }
+
+  func write(_ json: inout JSONWriter) {
+    json.field("schema", "ptrauth-trace/passes/1")
+    json.field("path", path)
+    members(&json)
   }
 
   func members(_ json: inout JSONWriter) {

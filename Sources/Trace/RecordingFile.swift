@@ -127,6 +127,7 @@ public final class RecordingFile {
     if start.starts(with: TraceDatHeader.magic) { return .traceDat }
     if StreamHeader.isPerfData(start) { return .perfData }
     if FtraceTextFile.looksLikeFtraceText(start) { return .text }
+    if QEMULog.isLog(map.bytes) { throw TraceError(.isInstructionLog, path: path) }
     if RawBufferFolder.isDump(path) { throw TraceError(.isRawBuffer, path: path) }
     if PartFiles.isPart(path) { throw TraceError(.isPartOfDirectory, path: path) }
     throw TraceError(.isUnknownFormat, path: path)

@@ -80,7 +80,61 @@ struct InstructionLogTests {
     _ = Tool.lines("zstdcat '\(Self.log)' | grep -v ffff800008087624 > '\(path)'; true")
     let (code, text) = try run(["--instructions", path, "-k", Self.vmlinux])
     #expect(code == 2)
-    #expect(text.contains("A sample: ") && text.contains("nochain"))
+    #expect(text.contains("At least ") && text.contains("nochain"))
+  }
+
+  /// -dfilter leaves out blocks of the key switch alone: calls, entries and exits still match.
+  @Test(arguments: ["ffff800008087540", "ffff800008087698", "ffff80000808754"])
+  func aLogWithoutASwitchBlockIsALowerBound(address: String) throws {
+    let path = "/tmp/ptrauth-trace-holes-\(getpid())-\(address).log"
+    defer { unsafe unlink(path) }
+    _ = Tool.lines("zstdcat '\(Self.log)' | grep -v \(address) > '\(path)'; true")
+    let (code, text) = try run([path, "-k", Self.vmlinux])
+    #expect(code == 2)
+    #expect(text.contains("At least ") && !text.contains("Exactly"))
+  }
+
+  /// The log is told by its first lines, packed or not, wherever it stands.
+  @Test func theLogIsToldFromRecordings() throws {
+    let recording = Self.folder + "/trace.dat"
+    let expected = try run([recording, "--instructions", Self.log, "-k", Self.vmlinux])
+    #expect(try run([Self.log, recording, "-k", Self.vmlinux]) == expected)
+    #expect(try run([recording, Self.log, "-k", Self.vmlinux]) == expected)
+    let alone = try run(["--instructions", Self.log, "-k", Self.vmlinux])
+    #expect(try run([Self.log, "-k", Self.vmlinux]) == alone)
+    #expect(try run([Self.log, Self.log + "", "-k", Self.vmlinux]).code == 2, "two logs")
+    #expect(try run([Self.log, recording, "-k", Self.vmlinux, "--format", "ktap"]).code == 2)
+    do {
+      _ = try Session(recording: Self.log, vmlinux: Self.vmlinux)
+      Issue.record("a log has no events")
+    } catch {
+      #expect(error.sentence.contains("QEMU's log of executed blocks"))
+    }
+  }
+
+  /// JSON holds the passes beside the findings: in the document of one recording, behind those of several.
+  @Test func jsonHoldsBoth() throws {
+    struct Document: Decodable {
+      var schema: String
+      var verdict: String?
+      var instructions: Shape?
+      var total: Shape.Passes?
+    }
+    let recording = Self.folder + "/trace.dat"
+    let one = try run([recording, Self.log, "-k", Self.vmlinux, "--format", "json"])
+    let document = try JSONDecoder().decode(Document.self, from: Data(one.output.utf8))
+    #expect(one.code == 0 && document.verdict == "clean")
+    #expect(
+      document.instructions?.complete == true && document.instructions?.total.switchedEntries == 168
+    )
+    let several = try run([recording, recording, Self.log, "-k", Self.vmlinux, "--format", "json"])
+    let documents = try JSONDecoder().decode([Document].self, from: Data(several.output.utf8))
+    #expect(documents.map(\.verdict) == ["clean", "clean", nil])
+    #expect(documents.last?.schema == "ptrauth-trace/passes/1")
+    #expect(documents.last?.total?.switchedEntries == 168)
+    let text = try run([recording, recording, Self.log, "-k", Self.vmlinux])
+    #expect(text.output.contains("SUMMARY of 2 recordings"))
+    #expect(text.output.hasSuffix("switched keys (5040 register accesses).\n"))
   }
 
   @Test func wrongInputIsSaid() throws {
@@ -90,7 +144,7 @@ struct InstructionLogTests {
       try run(["--instructions", Self.log, "-k", Corpus.traces[1].vmlinux]).code == 2,
       "another kernel")
     #expect(throws: (any Error).self) {
-      try Analyze.parse(["a", "b", "--instructions", Self.log])
+      try Analyze.parse(["a", "--format", "junit", "--instructions", Self.log])
     }
   }
 

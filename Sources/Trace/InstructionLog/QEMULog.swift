@@ -38,6 +38,25 @@ public struct QEMULog: ~Copyable {
     }
   }
 
+  /// The file at `path`, packed or not, begins like such a log: one of its first lines is a block.
+  public static func isLog(_ path: String) -> Bool {
+    guard let map = try? MappedFile(headOf: path, limit: headLimit) else { return false }
+    return isLog(map.bytes)
+  }
+
+  static func isLog(_ bytes: RawSpan) -> Bool {
+    let head = bytes.extracting(first: 1 << 16)
+    var walk = LineWalk()
+    while walk.next(head) {
+      guard let line = head.slice(at: walk.start, count: walk.end &- walk.start) else { continue }
+      if trace(line) != nil { return true }
+    }
+    return false
+  }
+
+  /// Bytes of a packed file that are unpacked to see what it is.
+  private static let headLimit: UInt64 = 4 << 20
+
   /// Delivers all blocks, those of one CPU in order.
   public borrowing func readBlocks(_ body: (Block) -> Void) throws(TraceError) {
     let bytes = map.bytes
