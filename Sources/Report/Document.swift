@@ -9,6 +9,8 @@ public struct Document: Sendable {
   public var analysis: Analysis
   /// The timeline, where the report draws it.
   public var picture: TimelinePicture?
+  /// Passes that an instruction-level log of the same run counted.
+  public var passes: PassReport?
 
   public init(recording: RecordingFacts, kernel: KernelFacts, analysis: Analysis) {
     self.recording = recording
@@ -31,6 +33,8 @@ public struct RecordingFacts: Sendable {
   public var lostSamples: UInt64 = 0
   public var isIncomplete = false
   public var warnings: [String] = []
+  /// Guests that the recorder knew.
+  public var guests: [GuestFacts] = []
 
   public init(path: String, format: String, byteCount: UInt64, clock: String) {
     self.path = path

@@ -7,7 +7,9 @@ import Replay
 ///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
 ///                   lost {"<cpu>": count}, lostSamples, incomplete (the end is missing), eventsMissing (for
 ///                   whatever reason), sequenceBreaks, silentTails
-///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings
+///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings, guests [{name,
+///                   vcpus [{vcpu_id, tid}]} and of a guest's own recording path, events, cpus, lost,
+///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
 ///     verdict       findings | incomplete | clean | unusable
@@ -20,10 +22,12 @@ import Replay
 ///     findings      rule, title, level (proved | suspected), severity, correctness, count, first,
 ///                   last, statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
 ///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}]
+///     instructions  of --instructions: as its own document (schema "ptrauth-trace/passes/1")
 ///     notObservable rule, reason, remedy, applies (false: this kernel or its guests cannot break it)
 ///
 /// Several recordings are an array of such documents; one that cannot be read is there with schema,
-/// recording {path}, verdict "unusable" and error (a sentence).
+/// recording {path}, verdict "unusable" and error (a sentence). The document of an instruction log is its
+/// last element.
 ///
 /// Times are nanoseconds of the recording's clock. Counters named in `lowerBounds` are lower bounds.
 /// Key values never appear.
@@ -60,6 +64,10 @@ public enum JSONReport {
         for finding in analysis.findings {
           json.object { self.finding(finding, document.kernel, &$0) }
         }
+      }
+      if let passes = document.passes {
+        json.key("instructions")
+        json.object { passes.write(&$0) }
       }
       json.key("notObservable")
       json.array { json in
@@ -104,6 +112,10 @@ public enum JSONReport {
     }
     json.field("begin", document.analysis.firstTime)
     json.field("end", document.analysis.lastTime)
+    if !facts.guests.isEmpty {
+      json.key("guests")
+      json.array { json in for guest in facts.guests { json.object { guest.write(&$0) } } }
+    }
     json.key("warnings")
     json.array { json in for warning in facts.warnings { json.value(warning) } }
   }

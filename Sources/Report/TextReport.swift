@@ -65,6 +65,9 @@ public enum TextReport {
         page.line("             \(String(event.count).right(9)) \(event.name)")
       }
     }
+    for guest in facts.guests {
+      page.paragraph("guest      ", guest.words(hostBegins: analysis.firstTime))
+    }
     losses(document, &page)
     for warning in facts.warnings { page.paragraph("warning    ", warning) }
   }

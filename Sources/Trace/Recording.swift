@@ -39,6 +39,8 @@ public struct Recording: Sendable {
   public var traceID: UInt64?
   /// A guest's recording: the number of its host's.
   public var hostTraceID: UInt64?
+  /// Its times are those of the host's clock, as the recorder measured it.
+  public var hasHostTimes = false
   /// The file ends before its data does, or its writer was killed.
   public var isIncomplete: Bool = false
   /// Sentences for the user, in the order met.

@@ -20,6 +20,8 @@ public struct TraceError: Error, Sendable {
     case isFileInStream
     /// Not QEMU's log of executed blocks.
     case isNoInstructionLog
+    /// QEMU's log of executed blocks, where a recording is wanted.
+    case isInstructionLog
     /// A trace.dat comes through a pipe.
     case isTraceDatInStream
     /// A packed recording comes through a pipe.
@@ -106,6 +108,9 @@ extension TraceError.Code {
         + "forwards and backwards; give its path"
     case .isNoInstructionLog:
       "no line of this is a block of QEMU's log (`Trace 0: 0x... [.../...]`); make it with -d exec,nochain"
+    case .isInstructionLog:
+      "this is QEMU's log of executed blocks, which holds no events; `ptrauth-trace analyze -k vmlinux` "
+        + "counts the passes in it"
     case .isTraceDatInStream:
       "this is a trace.dat, which cannot be read from a pipe: its parts point at one another; give "
         + "its path, or pipe `trace-cmd report -t`"
@@ -171,8 +176,8 @@ extension TraceError.Code {
       "all raw ring buffers here are empty; those of tracefs cannot be read in place: copy each with "
         + "`cat per_cpu/cpuN/trace_pipe_raw > DIR/cpuN.trace_pipe_raw`, and events/ too"
     case .isRawBuffer:
-      "this is the raw ring buffer of one CPU; pass the directory it lies in, with those of the other "
-        + "CPUs and the event formats"
+      "this is the raw ring buffer of one CPU (a killed trace-cmd record leaves them as trace.dat.cpuN); "
+        + "pass the directory it lies in, with those of the other CPUs, and the event formats"
     case .cannotRedact(let reason):
       "no copy without key values can be made: \(reason)"
     case .hasNoFormats(let reason):

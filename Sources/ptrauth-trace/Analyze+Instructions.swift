@@ -5,6 +5,41 @@ import Report
 import Trace
 
 extension Analyze {
+  /// The reports that have a place for passes.
+  static func showsPasses(_ format: ReportFormat) -> Bool { format == .text || format == .json }
+
+  /// The recordings, and the instruction-level log, wherever on the command line it was given. No
+  /// recordings: the log alone.
+  func inputs() throws(Problem) -> (RecordingGroups, log: String?) {
+    var paths = recordings
+    if paths.isEmpty, let input { paths = [input] }
+    if paths.isEmpty, instructions == nil { paths = ["perf.data"] }
+    let logs = paths.filter { !RecordingFile.isStream($0) && QEMULog.isLog($0) }
+    paths.removeAll { logs.contains($0) }
+    let all = (instructions.map { [$0] } ?? []) + logs
+    guard all.count < 2 else {
+      throw Problem(
+        "\(all.joined(separator: ", ")): one instruction log belongs to one run; give one")
+    }
+    guard all.isEmpty || Self.showsPasses(format) else {
+      throw Problem("\(all[0]): passes of an instruction log are shown as text or json")
+    }
+    return (RecordingGroups(paths), all.first)
+  }
+
+  /// Counts passes in the log of a run that was recorded too.
+  func passes(in log: String, _ binding: KernelBinding?) throws(Problem) -> PassReport {
+    guard let binding else {
+      throw Problem("\(log): an instruction log takes the kernel's vmlinux; pass it with -k")
+    }
+    return try passes(in: log, binding.image, slide: binding.slide)
+  }
+
+  /// Behind the report of a recording.
+  func write(_ passes: PassReport, to sink: ByteSink) throws {
+    try sink.write("\n" + passes.text(style: Style(isColoured: output.isColoured)))
+  }
+
   /// Counts passes in an instruction-level log.
   ///
   /// - Parameters:

@@ -4,13 +4,14 @@ import Report
 extension Analyze {
   /// One report of all recordings for a CI system. A recording that cannot be read is an error in it: a
   /// line in a log would be lost.
-  func analyze(_ paths: [String], as report: MachineReport) throws -> Outcome {
+  func analyze(_ groups: RecordingGroups, as report: MachineReport) throws -> Outcome {
     let sink = try ByteSink(path: output.output)
     var suites: [TestSuite] = []
     var worst = Outcome.clean
-    for path in paths {
+    for path in groups.recordings {
       do {
-        let document = try replay(try Session(recording: path, kernel), to: sink)
+        let document = try replay(
+          try Session(recording: path, kernel, guests: groups.guests[path] ?? []), to: sink)
         for warning in document.recording.warnings { complain("warning: \(warning)") }
         suites.append(TestSuite(document, failOn: verdict.failOn.severity))
         worst = max(worst, outcome(document))

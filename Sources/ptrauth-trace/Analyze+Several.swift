@@ -6,17 +6,23 @@ import Trace
 extension Analyze {
   /// One report after another, then the summary. A recording that cannot be read is said in its place and
   /// does not keep the others from being read.
-  func analyzeSeveral(_ paths: [String]) throws -> Outcome {
+  ///
+  /// - Parameter log: an instruction-level log of the run that the first of them recorded.
+  func analyzeSeveral(_ groups: RecordingGroups, _ log: String?) throws -> Outcome {
+    let paths = groups.recordings
     let sink = try sink(pages: !paths.contains("-"))
     var summary = Summary()
     var worst = Outcome.clean
     // A page is written whole.
     var pages: [HTMLReport.Part] = []
+    var kernelOfLog: KernelBinding?
     for path in paths {
       if format == .json { try sink.write(summary.lines.isEmpty ? "[\n" : ",\n") }
       if format == .jsonl { try sink.write(SummaryLines.recording(path)) }
       do {
-        let document = try replay(try Session(recording: path, kernel), to: sink)
+        let session = try Session(recording: path, kernel, guests: groups.guests[path] ?? [])
+        if kernelOfLog == nil { kernelOfLog = session.binding }
+        let document = try replay(session, to: sink)
         if format == .html {
           pages.append(.judged(document))
         } else {
@@ -38,12 +44,20 @@ extension Analyze {
         try sink.write(SummaryLines.verdict(line))
       }
     }
+    let passes: PassReport?
+    if let log { passes = try self.passes(in: log, kernelOfLog) } else { passes = nil }
     switch format {
     case .text: try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
-    case .json: try sink.write("]\n")
+    case .json:
+      if let passes {
+        try sink.write(",\n")
+        try sink.write(passes.json)
+      }
+      try sink.write("]\n")
     case .html: try sink.write(HTMLReport.render(pages))
     default: break
     }
+    if format == .text, let passes { try write(passes, to: sink) }
     try sink.flush()
     return worst
   }

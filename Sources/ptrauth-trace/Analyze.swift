@@ -34,7 +34,10 @@ struct Analyze: ParsableCommand {
       """)
 
   @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
+    help: """
+      perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several. \
+      QEMU's log of -d exec,nochain is taken as with --instructions.
+      """,
     completion: .file())
   var recordings: [String] = []
 
@@ -72,11 +75,8 @@ struct Analyze: ParsableCommand {
     if !recordings.isEmpty, input != nil {
       throw ValidationError("give the recording once: as an argument or with --input")
     }
-    if instructions != nil, recordings.count > 1 || ![.text, .json].contains(format) {
-      throw ValidationError("--instructions goes with one recording or none, as text or json")
-    }
-    if instructions != nil, format == .json, !recordings.isEmpty || input != nil {
-      throw ValidationError("--instructions with --format json goes without a recording")
+    if instructions != nil, !Self.showsPasses(format) {
+      throw ValidationError("passes of --instructions are shown as text or json")
     }
     if format == .perfetto, recordings.count > 1 {
       throw ValidationError("--format perfetto shows one recording")
@@ -88,25 +88,18 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
-      if let report = MachineReport(format, kcidb) {
-        return try analyze(recordings.isEmpty ? [input ?? "perf.data"] : recordings, as: report)
-      }
-      if recordings.count > 1 { return try analyzeSeveral(recordings) }
-      if let instructions, recordings.isEmpty, input == nil {
-        return try analyzeInstructions(instructions)
-      }
-      let session = try Session(recording: recordings.first ?? input ?? "perf.data", kernel)
+      let (groups, log) = try inputs()
+      let recordings = groups.recordings
+      if let log, recordings.isEmpty { return try analyzeInstructions(log) }
+      if let report = MachineReport(format, kcidb) { return try analyze(groups, as: report) }
+      if recordings.count > 1 { return try analyzeSeveral(groups, log) }
+      let session = try Session(
+        recording: recordings[0], kernel, guests: groups.guests[recordings[0]] ?? [])
       let sink = try sink(pages: !session.isStream)
-      let document = try replay(session, to: sink)
+      var document = try replay(session, to: sink)
+      if let log { document.passes = try passes(in: log, session.binding) }
       try write(document, to: sink)
-      if let instructions {
-        guard let kernel = session.binding else {
-          throw Problem("--instructions takes the kernel's vmlinux; pass it with -k")
-        }
-        let report = try passes(in: instructions, kernel.image, slide: kernel.slide)
-        let style = Style(isColoured: output.isColoured)
-        try sink.write("\n" + report.text(style: style))
-      }
+      if format == .text, let passes = document.passes { try write(passes, to: sink) }
       try sink.flush()
       return outcome(document)
     }

@@ -17,15 +17,21 @@ final class Session {
   private var warnings: [String] = []
   /// Why samples of executed instructions say nothing, or what they alone can say.
   var instructionRemark: String?
+  /// Of the recorded host, with their recordings.
+  var guests: [GuestFacts] = []
   /// Long replays say on a terminal how far they are.
   var showsProgress = false
   /// How many load intervals the policy with hysteresis remembers.
   var hysteresis = Hysteresis.defaultDepth
 
-  convenience init(recording path: String, _ options: KernelOptions) throws(Problem) {
+  /// - Parameter guests: recordings of its guests, made at the same time.
+  convenience init(
+    recording path: String, _ options: KernelOptions, guests: [String] = []
+  ) throws(Problem) {
     try self.init(
       recording: path, vmlinux: options.vmlinux, generation: options.generation,
       formats: options.formats, types: options.types)
+    takeGuests(guests)
   }
 
   /// - Parameters:
@@ -130,6 +136,18 @@ final class Session {
     }
     if let remark = instructionRemark { return remark }
     let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
+    if recording.hostTraceID != nil {
+      return
+        "this is a guest's recording, which shows what ran in the guest and not the KVM that ran it; "
+        + "give the host's trace.dat, and this one behind it"
+    }
+    if entries.isEmpty, recording.commandLine.contains("kvm"),
+      !recording.commandLine.contains("stat")
+    {
+      return
+        "`perf kvm record` samples where host and guests spend their time and records no events; "
+        + "record with `perf kvm stat record -a`, or with `perf record -a -e 'kvm:*' ...`"
+    }
     if entries.isEmpty {
       return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
     }
@@ -150,6 +168,10 @@ final class Session {
     facts.lostSamples = file.losses.samples
     facts.isIncomplete = recording.isIncomplete
     facts.warnings = recording.warnings + warnings
+    facts.guests = guests
+    for guest in guests {
+      facts.warnings += (guest.recording?.warnings ?? []).map { "\(guest.name): \($0)" }
+    }
     if analysis.verdict == .unusable { facts.warnings.append(whyUnusable(recording)) }
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,

@@ -242,11 +242,11 @@ enum Formats {
       "u64 hcr_el2;\toffset:23;\tsize:8;\tsigned:0;",
     ])
 
-  static func entryRaw(pc: UInt64, type: UInt16 = entryID) -> [UInt8] {
+  static func entryRaw(pc: UInt64, type: UInt16 = entryID, thread: UInt32 = 7) -> [UInt8] {
     var raw = ByteWriter()
     raw.add(type)
     raw.add([0, 0])
-    raw.add(UInt32(7))
+    raw.add(thread)
     raw.add(pc)
     return raw.bytes
   }

@@ -176,6 +176,37 @@ struct RawBufferTests {
     #expect(dump?.code == .isRawBuffer)
   }
 
+  /// What a killed trace-cmd record leaves is read, with event formats from elsewhere.
+  @Test func filesOfAKilledRecorderAreRead() throws {
+    let built = Built(Self.builder())
+    built.write()
+    let expected = try Outcome(built.folder.path)
+    let left = TemporaryFolder()
+    for cpu in built.file.instances[0].cpus {
+      left.write("trace.dat.cpu\(cpu.number)", cpu.pages.flatMap(\.self))
+    }
+    func error(_ path: String) -> String {
+      do throws(TraceError) {
+        _ = try Outcome(path)
+        return ""
+      } catch { return "\(error)" }
+    }
+    #expect(error(left.path).contains("leaves when it is killed"))
+    #expect(error(left.path).contains("--formats"))
+    #expect(error(left.path + "/trace.dat.cpu0").contains("pass the directory"))
+    let whole = TemporaryFile(Self.builder().version7())
+    for formats in [built.folder.path + "/events", whole.path] {
+      let outcome = try Outcome(left.path, formats: formats)
+      #expect(outcome.lines == expected.lines)
+      #expect(outcome.recording.isIncomplete)
+      #expect(outcome.recording.warnings.contains { $0.contains("was killed") })
+    }
+    // Another recording's beside it is not mixed in.
+    left.write("other.dat.cpu3", built.file.instances[0].cpus[0].pages[0])
+    let outcome = try Outcome(left.path, formats: whole.path)
+    #expect(outcome.recording.warnings.contains { $0.contains("1 more recording") })
+  }
+
   @Test func aCutDumpIsIncomplete() throws {
     let built = Built(Self.builder())
     built.write { Array($0.dropLast(4000)) }

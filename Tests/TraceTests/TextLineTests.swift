@@ -106,6 +106,8 @@ struct TextLineTests {
   static let places: [(String, UInt64, String?, Bool)] = [
     ("(ffff800008038760)", 0xffff_8000_0803_8760, nil, false),
     ("(kvm_arch_vcpu_load+0x0/0x254)", 0, "kvm_arch_vcpu_load", false),
+    ("(kvm_arch_vcpu_load+0x0)", 0, "kvm_arch_vcpu_load", false),
+    ("(kvm_arch_vcpu_load+0x1c)", 0, "kvm_arch_vcpu_load+0x1c", false),
     ("(kvm_arch_vcpu_load+0x8/0x254 [kvm])", 0, "kvm_arch_vcpu_load+0x8", false),
     ("(handle_exit+0x0/0x10 <ffff800008042510>)", 0xffff_8000_0804_2510, "handle_exit", false),
     ("(a.isra.0+0x58/0x80 <- __kvm_vcpu_run)", 0, "__kvm_vcpu_run", true),

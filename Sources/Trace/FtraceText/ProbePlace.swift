@@ -42,7 +42,7 @@ struct ProbePlace {
         isReturn = true
       }
     }
-    // A probed place is always "symbol+offset/size": other events have words in parentheses too.
+    // A probed place is always "symbol+offset[/size]": other events have words in parentheses too.
     guard line.u8(at: position) == Character8.closeParenthesis,
       position &+ 1 == line.byteCount || line.isBlank(position &+ 1),
       isReturn || hasOffset || symbolEnd == symbolStart
@@ -77,11 +77,15 @@ struct ProbePlace {
     guard symbolEnd > symbolStart else { return false }
     if line.u8(at: position) == Character8.plus {
       position &+= 1
-      guard let offset = line.number(&position), line.u8(at: position) == Character8.slash else {
+      let start = position
+      guard let offset = line.number(&position) else { return false }
+      if line.u8(at: position) == Character8.slash {
+        position &+= 1
+        guard line.number(&position) != nil else { return false }
+      } else if line.u8(at: start &+ 1) != UInt8(ascii: "x") {
+        // Some tools leave the size out; the offset is in hexadecimal all the same.
         return false
       }
-      position &+= 1
-      guard line.number(&position) != nil else { return false }
       symbolOffset = offset
       hasOffset = true
     }

@@ -5,6 +5,7 @@ import Bytes
 /// them.
 ///
 ///     DIR/cpuN.trace_pipe_raw or DIR/[per_cpu/]cpuN/trace_pipe_raw      packed with gzip, xz, zstd or not
+///     DIR/trace.dat.cpuN                                                 left by a killed trace-cmd record
 ///     DIR/cpuN.stats          or DIR/[per_cpu/]cpuN/stats
 ///     DIR/events or DIR/formats, trace_clock, saved_cmdlines, kallsyms: there, or up to two folders above
 struct RawBufferFolder {
@@ -17,6 +18,10 @@ struct RawBufferFolder {
   /// By CPU.
   private(set) var dumps: [Dump] = []
   private(set) var stats: [Dump] = []
+  /// A killed trace-cmd record left them.
+  private(set) var hasLeftovers = false
+  /// Recordings that lie in the same folder and are not read.
+  private(set) var ignored = 0
 
   /// Small files of tracefs have less, in bytes; kallsyms too.
   private static let textLimit = 1 << 26
@@ -28,6 +33,7 @@ struct RawBufferFolder {
     if dumps.isEmpty { takeFolders(path) }
     if dumps.isEmpty { takeFolders("\(path)/per_cpu") }
     guard !dumps.isEmpty else { return nil }
+    keepOneRecording()
     dumps.sort { ($0.cpu, $0.path) < ($1.cpu, $1.path) }
     stats.sort { ($0.cpu, $0.path) < ($1.cpu, $1.path) }
   }
@@ -35,7 +41,36 @@ struct RawBufferFolder {
   /// The name of a dump, whatever folder it lies in.
   static func isDump(_ path: String) -> Bool {
     let name = path.split(separator: "/").last ?? ""
-    return ["trace_pipe_raw", "snapshot_raw"].contains { name.contains($0) }
+    return isNamedDump(name) || isLeftover(name)
+  }
+
+  private static func isNamedDump(_ name: Substring) -> Bool {
+    ["trace_pipe_raw", "snapshot_raw"].contains { name.contains($0) }
+  }
+
+  /// "trace.dat.cpu3": what the recorder of CPU 3 wrote, if trace-cmd was killed before it joined the files of
+  /// all CPUs; their pages are those of trace_pipe_raw.
+  private static func isLeftover(_ name: Substring) -> Bool {
+    guard !isNamedDump(name), let dot = name.lastIndex(of: "."), dot != name.startIndex else {
+      return false
+    }
+    return cpu(String(name[name.index(after: dot)...]), isWhole: true) != nil
+  }
+
+  /// Of files of several recordings in one folder, those of the first.
+  private mutating func keepOneRecording() {
+    func stem(_ dump: Dump) -> Substring {
+      dump.path[..<(dump.path.lastIndex(of: ".") ?? dump.path.endIndex)]
+    }
+    let left = dumps.filter { Self.isLeftover($0.path.split(separator: "/").last ?? "") }
+    guard !left.isEmpty else { return }
+    hasLeftovers = left.count == dumps.count
+    if !hasLeftovers {
+      dumps.removeAll { Self.isLeftover($0.path.split(separator: "/").last ?? "") }
+    } else if let first = dumps.map(stem).min() {
+      ignored = Set(dumps.map(stem)).count - 1
+      dumps.removeAll { stem($0) != first }
+    }
   }
 
   private mutating func takeNamed(_ folder: String) {

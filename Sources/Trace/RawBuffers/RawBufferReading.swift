@@ -12,8 +12,12 @@ extension BufferReading {
     guard let place = formats ?? folder.folder(["events", "formats"]) else {
       throw TraceError(
         .hasNoFormats(
-          reason: "the raw ring buffers have neither `events` nor `formats` beside them; copy "
-            + "tracefs' events directory there, or name a copy with --formats"))
+          reason: (folder.hasLeftovers
+            ? "these are the files of each CPU that trace-cmd record leaves when it is killed, and "
+              + "nothing describes their events; "
+            : "the raw ring buffers have neither `events` nor `formats` beside them; ")
+            + "copy tracefs' events directory there, or name a copy, or another recording of the same "
+            + "boot, with --formats"))
     }
     let supplied = try EventFormats(at: place)
     var warnings: [String] = []
@@ -46,7 +50,15 @@ extension BufferReading {
     for stats in folder.stats {
       if let text = folder.text(of: stats) { counters.take(text.rawBytes, cpu: stats.cpu) }
     }
-    let isCut = parts.contains { $0.count % pageSize != 0 }
+    if folder.hasLeftovers {
+      warnings.append("trace-cmd record was killed: what it had not written yet is missing")
+    }
+    if folder.ignored > 0 {
+      warnings.append(
+        "\(folder.ignored) more recordings of killed recorders lie in this directory and are not read"
+      )
+    }
+    let isCut = folder.hasLeftovers || parts.contains { $0.count % pageSize != 0 }
     let set = try StreamSet(
       [buffer], pageSize: pageSize, layout: layout, counters: counters, fileSize: fileSize)
     let times = EventTimes()

@@ -10,6 +10,8 @@ struct BufferReading {
   /// The recording as opening it found it.
   var recording: Recording
   var formats: [EventFormat] = []
+  /// See ``InstanceChoice/owners``.
+  var owners: [InstanceChoice.Key: Int] = [:]
 
   /// What one pass over all events leaves.
   struct Result {
@@ -21,7 +23,7 @@ struct BufferReading {
 
   /// Delivers all events in time order. What cannot be read is said in the recording's warnings.
   func read(_ file: RawSpan, _ body: MergePass.Body) throws(TraceError) -> Result {
-    var pass = MergePass(plan, times)
+    var pass = MergePass(plan, times, owners: owners)
     var streams = set.streams(file)
     var slots = try set.slots()
     pass.run(file, &streams, &slots, body)
@@ -57,11 +59,12 @@ extension Recording {
   mutating func noteMissingProcesses(
     _ plan: RecordPlan, what format: String, _ warnings: inout [String]
   ) {
-    guard plan.recorded.contains(where: { $0.fields.contains("host_apiakeylo_el1") }) else {
-      return
-    }
+    guard plan.recorded.contains(where: { $0.fields.contains("host_apiakeylo_el1") }),
+      !plan.recorded.contains(where: { $0.name == "sched_switch" })
+    else { return }
     warnings.append(
-      "\(format) does not say which process a thread belongs to, so a host save that is missing "
-        + "only between two processes is not seen; record with perf to see it")
+      "\(format) does not say which process a thread belongs to, and without task switches the keys in "
+        + "the host slots do not either: a host save that is missing only between two processes is not "
+        + "seen; record sched:sched_switch too")
   }
 }

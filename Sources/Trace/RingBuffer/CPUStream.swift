@@ -8,6 +8,8 @@ import Bytes
 /// TRACE DATA").
 struct CPUStream {
   let cpu: UInt32
+  /// The instance it is part of, by its number among those that are read.
+  let buffer: Int
   /// Its slot for decompressed chunks, nil where nothing is compressed.
   private let slot: Int?
   private let layout: PageLayout
@@ -63,9 +65,11 @@ struct CPUStream {
   ///   - number: of its slot.
   ///   - untold: events lost between its pages that no page tells of.
   init(
-    _ data: TraceBuffer.CPU, number: Int, isCompressed: Bool, limit: Int, chunkLimit: Int,
+    _ data: TraceBuffer.CPU, of buffer: Int, number: Int, isCompressed: Bool, limit: Int,
+    chunkLimit: Int,
     pageSize: Int, layout: PageLayout, untold: UInt64, in file: RawSpan
   ) {
+    self.buffer = buffer
     self.untold = untold
     isTorn = untold > 0
     self.limit = limit

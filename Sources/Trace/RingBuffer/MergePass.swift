@@ -4,6 +4,8 @@ import Bytes
 struct MergePass {
   let plan: RecordPlan
   let times: EventTimes
+  /// See ``InstanceChoice/owners``.
+  private let owners: [InstanceChoice.Key: Int]
   /// Records by source of the plan.
   private(set) var counts: [UInt64]
   private(set) var span = TimeSpans()
@@ -15,7 +17,8 @@ struct MergePass {
 
   typealias Body = (borrowing Event) -> Void
 
-  init(_ plan: RecordPlan, _ times: EventTimes) {
+  init(_ plan: RecordPlan, _ times: EventTimes, owners: [InstanceChoice.Key: Int] = [:]) {
+    self.owners = owners
     self.plan = plan
     self.times = times
     counts = Array(repeating: 0, count: plan.sources.count)
@@ -26,7 +29,7 @@ struct MergePass {
   ) {
     var heap = StreamHeap()
     for number in streams.indices where streams[number].advance(file, &slots) != .end {
-      heap.add(number, time: streams[number].time)
+      heap.add(number, time: times.time(streams[number]))
     }
     var newest: UInt64 = 0
     while let (time, number) = heap.first {
@@ -36,12 +39,13 @@ struct MergePass {
         deliverLoss(streams[number], cpu, body)
       }
       if streams[number].size > 0, let record = streams[number].record(file, slots) {
-        take(record, time: times.time(time), cpu: cpu, body)
+        take(
+          record, time: time, cpu: cpu, buffer: streams[number].buffer, body)
       }
       if streams[number].advance(file, &slots) == .end {
         heap.removeFirst()
       } else {
-        heap.replaceFirst(time: streams[number].time)
+        heap.replaceFirst(time: times.time(streams[number]))
       }
     }
   }
@@ -76,12 +80,14 @@ struct MergePass {
     if !stream.isCounted { uncounted.insert(cpu) }
     body(
       Event(
-        time: times.time(stream.time), cpu: cpu, pid: -1, tid: -1,
+        time: times.time(stream), cpu: cpu, pid: -1, tid: -1,
         payload: .lost(count: stream.lost)))
   }
 
   @inline(__always)
-  private mutating func take(_ record: RawSpan, time: UInt64, cpu: Int32, _ body: Body) {
+  private mutating func take(
+    _ record: RawSpan, time: UInt64, cpu: Int32, buffer: Int, _ body: Body
+  ) {
     guard let type = plan.type.read(record) else {
       doubts.shortRecords += 1
       return
@@ -98,6 +104,14 @@ struct MergePass {
     }
     let source = plan.sources[number]
     guard source.isDelivered else { return }
+    let thread = source.thread.int32(record) ?? -1
+    if !owners.isEmpty,
+      let owner = owners[
+        InstanceChoice.Key(source: number, cpu: UInt32(bitPattern: cpu), thread: thread)],
+      owner != buffer
+    {
+      return
+    }
     let payload =
       source.probeDecoder >= 0
       ? plan.probes[source.probeDecoder].payload(record)
@@ -109,18 +123,25 @@ struct MergePass {
     // The kernel's common_pid is a thread id; it does not record the process.
     body(
       Event(
-        time: time, cpu: cpu, pid: -1, tid: source.thread.int32(record) ?? -1, payload: payload))
+        time: time, cpu: cpu, pid: -1, tid: thread, payload: payload))
   }
 }
 
 /// From a ring buffer's time to that of events.
-struct EventTimes: BitwiseCopyable {
+struct EventTimes {
+  /// A guest's clock to its host's.
+  var shift: TimeShift? { didSet { isShifted = shift != nil } }
+  private var isShifted = false
   var scale: TimeScale?
   /// To be added, in nanoseconds.
-  var offset: Int64 = 0
+  var offset: Int64
+
+  init(offset: Int64 = 0) { self.offset = offset }
 
   @inline(__always)
-  func time(_ ticks: UInt64) -> UInt64 {
+  func time(_ stream: CPUStream) -> UInt64 {
+    var ticks = stream.time
+    if isShifted, let shift { ticks = shift.time(ticks, cpu: stream.cpu) }
     let scaled = scale?.nanoseconds(ticks) ?? ticks
     return offset == 0 ? scaled : scaled &+ UInt64(bitPattern: offset)
   }

@@ -6,6 +6,7 @@ struct StreamSet {
   /// The data of one CPU and what may be read of it.
   private struct Part {
     var data: TraceBuffer.CPU
+    var buffer: Int
     var pageSize: Int
     /// Where the next CPU's data begins, or the file ends.
     var limit: UInt64
@@ -27,7 +28,7 @@ struct StreamSet {
   ) throws(TraceError) {
     self.compression = compression
     self.layout = layout
-    for buffer in buffers {
+    for (index, buffer) in buffers.enumerated() {
       let pageSize = buffer.pageSize ?? common
       guard TraceDatHeader.isPossible(pageSize: pageSize), pageSize > layout.data else {
         throw TraceError(
@@ -37,7 +38,7 @@ struct StreamSet {
       for cpu in buffer.cpus where cpu.size > 0 {
         let untold = counters.untold[buffer.name]?[Int32(truncatingIfNeeded: cpu.number)]
         parts.append(
-          Part(data: cpu, pageSize: pageSize, limit: fileSize, untold: untold ?? 0))
+          Part(data: cpu, buffer: index, pageSize: pageSize, limit: fileSize, untold: untold ?? 0))
       }
     }
     guard parts.count <= Int(TimeSpans.cpuLimit) else {
@@ -66,7 +67,7 @@ struct StreamSet {
   func streams(_ file: RawSpan) -> [CPUStream] {
     parts.enumerated().map { number, part in
       CPUStream(
-        part.data, number: number, isCompressed: compression != nil,
+        part.data, of: part.buffer, number: number, isCompressed: compression != nil,
         limit: Int(truncatingIfNeeded: min(part.limit, UInt64(file.byteCount))),
         chunkLimit: min(64 * part.pageSize, Self.budget / parts.count),
         pageSize: part.pageSize, layout: layout, untold: part.untold, in: file)

@@ -20,8 +20,8 @@ struct TraceDatOptions {
   private(set) var timeOffset: Int64 = 0
   /// This recording's own number.
   private(set) var traceID: UInt64?
-  /// TIME_SHIFT: the number of the host's recording, to whose clock the option leads.
-  private(set) var hostTraceID: UInt64?
+  /// A guest's: to its host's clock.
+  private(set) var timeShift: TimeShift?
   private(set) var guests: [RecordedGuest] = []
 
   enum ID {
@@ -76,7 +76,7 @@ struct TraceDatOptions {
     case ID.offset: timeOffset = Self.number(data.text())
     case ID.cpuCount: cpuCount = Int(try cursor.u32())
     case ID.traceID: traceID = try cursor.u64()
-    case ID.timeShift: hostTraceID = try cursor.u64()
+    case ID.timeShift: timeShift = try TimeShift(&cursor)
     case ID.guest: try takeGuest(&cursor)
     case ID.cycleScale:
       timeScale = TimeScale(

@@ -36,10 +36,12 @@ struct TraceDatParts {
     if formats.unreadable > 0 {
       warnings.append("\(formats.unreadable) event formats of the recording cannot be parsed")
     }
-    if options.hostTraceID != nil {
+    if let shift = options.timeShift {
       warnings.append(
-        "this is a guest's recording with corrections to its host's clock (TIME_SHIFT); its times "
-          + "are left as the guest saw them")
+        "this is a guest's recording, made together with its host's: "
+          + (shift.isKnown
+            ? "its times are those of the host's clock (TIME_SHIFT)"
+            : "the correction of its clock (TIME_SHIFT) is empty, its times are the guest's own"))
     }
   }
 
