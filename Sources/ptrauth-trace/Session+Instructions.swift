@@ -49,14 +49,14 @@ extension Session {
       let place = "__guest_enter (0x\(String(counter.address, radix: 16)))"
       instructionRemark =
         file.recording.instructionSources.contains { isThere($0) && !$0.isSpeculative }
-        ? "it has no kvm event, and none of its samples of executed instructions lies in \(place): another "
+        ? "none of its samples of executed instructions lies in \(place): another "
           + "kernel, or not its level (perf traces no EL2 of a host in nVHE mode)"
         : "its samples are of the Statistical Profiling Extension, whose operations need not have been carried "
-          + "out, and it has no kvm event"
+          + "out"
       return
     }
     instructionRemark =
-      "it has no kvm event: passes are counted from its samples, and nothing else can be judged"
+      "passes are counted from its samples, and nothing else can be judged"
     if let contradiction = analysis.take(passes) {
       passes.certainty = .sample
       passes.reasons.append(contradiction)
@@ -71,14 +71,14 @@ extension Session {
   private var whyNotLaid: String {
     guard let binding else {
       return
-        "it has no kvm event, and its samples of executed instructions say nothing without the kernel's vmlinux; "
+        "its samples of executed instructions say nothing without the kernel's vmlinux; "
         + "pass it with -k"
     }
     guard binding.slideIsKnown else {
       return
-        "it has no kvm event, and does not say where the kernel lay (perf writes a map of it unless told "
+        "it does not say where the kernel lay (perf writes a map of it unless told "
         + "otherwise), so its samples of executed instructions cannot be laid on \(binding.image.path)"
     }
-    return "it has no kvm event, and \(binding.image.path) has no code of __guest_enter"
+    return "\(binding.image.path) has no code of __guest_enter"
   }
 }

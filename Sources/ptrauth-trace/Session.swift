@@ -134,7 +134,6 @@ final class Session {
     if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
       return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
     }
-    if let remark = instructionRemark { return remark }
     let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
     if recording.hostTraceID != nil {
       return
@@ -150,6 +149,7 @@ final class Session {
     }
     if entries.isEmpty {
       return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
+        + (instructionRemark.map { "; \($0)" } ?? "")
     }
     return "kvm_entry was recorded and never hit: no guest ran meanwhile"
   }
