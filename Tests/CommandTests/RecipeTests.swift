@@ -49,10 +49,22 @@ struct RecipeTests {
     return try Program.run("bash", ["-c", around + script], environment: environment)
   }
 
-  private func steps(_ recipe: String) throws -> String {
-    let reader = try Program.validate("recipes.py", [Self.directory + recipe])
+  private func steps(_ recipe: String, _ options: [String] = []) throws -> String {
+    let reader = try Program.validate("recipes.py", [Self.directory + recipe] + options)
     try #require(reader.code == 0, "\(reader.errors)")
     return reader.output
+  }
+
+  /// The recording job sets this kernel's probes: with tracepoints alone nothing could be judged.
+  @Test(arguments: ["github-actions.yml", "gitlab-ci.yml", "lava-job.yaml"])
+  func theProbesAreWritten(recipe: String) throws {
+    let script = try steps(recipe, ["--record"])
+      .replacing("recordings/vmlinux", with: "recordings/vmlinux.slim.xz")
+    let written = try run(script + "sh -n probes.sh && cat probes.sh", "v7-good")
+    #expect(written.code == 0, "\(written.errors)")
+    #expect(written.output.contains("p:ptrauth/flush kvm_vgic_flush_hwstate "))
+    let text = String(decoding: Corpus.bytes(Self.directory + recipe), as: UTF8.self)
+    #expect(text.contains("OUTPUT=recordings/perf.data sh probes.sh record "))
   }
 
   @Test func githubsStepsJudge() throws {

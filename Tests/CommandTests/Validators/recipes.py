@@ -1,6 +1,7 @@
 """Checks the CI recipes: LAVA's own schema for its job, and nothing that a recipe does not have.
 
-With a recipe's path, prints the shell lines of it that run ptrauth-trace.
+With a recipe's path, prints the shell lines of it that judge; with --record behind it, those that write the
+probes.
 """
 
 import os
@@ -20,9 +21,11 @@ if kind == "lava-job.yaml":
     lava_common.schemas.validate(recipe, strict=True)
     lines = recipe["actions"][-1]["test"]["definitions"][0]["repository"]["run"]["steps"]
 elif kind == "gitlab-ci.yml":
-    lines = recipe["judge"]["script"]
+    lines = recipe["record"]["script"] + recipe["judge"]["script"]
 else:
-    lines = [step["run"] for step in recipe["jobs"]["judge"]["steps"] if "run" in step]
-lines = [line for line in lines if line.startswith("ptrauth-trace ")]
+    steps = [step["run"] for job in recipe["jobs"].values() for step in job["steps"] if "run" in step]
+    lines = [line for step in steps for line in step.splitlines()]
+command = "probes" if "--record" in sys.argv else "analyze"
+lines = [line for line in lines if line.startswith(f"ptrauth-trace {command} ")]
 assert lines
 print("\n".join(lines))
