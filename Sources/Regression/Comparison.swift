@@ -67,13 +67,22 @@ public struct Comparison: Sendable {
   /// Inputs that cannot stand for a side: a comparison with them is never a pass.
   public var unfit: [Sample] { (base + new).filter { !$0.isUsable || $0.isIncomplete } }
 
-  /// Correctness rules that a recording of the base can show and none of the new side: of these nothing is
-  /// said.
-  public var lostFromSight: [String] {
-    func isShown(_ rule: Rule, _ side: [Sample]) -> Bool {
-      side.contains { $0.isUsable && !$0.hidden.contains(rule.id) }
+  /// Correctness rules of this severity or above that a recording of the base judges, that the new kernel
+  /// may break, and that no recording of the new side shows: of these nothing can be said.
+  public func lostFromSight(_ failOn: Rule.Severity?) -> [String] {
+    guard let failOn else { return [] }
+    return Analysis.judgedRules.filter { rule in
+      rule.isCorrectness && rule.severity >= failOn
+        && base.contains { $0.judges(rule) }
+        && !new.contains { $0.isUsable && !$0.hidden.contains(rule.id) }
+    }.map(\.id)
+  }
+
+  /// The new side judges no correctness rule at all.
+  public var newIsBlind: Bool {
+    !new.contains { sample in
+      Analysis.judgedRules.contains { $0.isCorrectness && sample.judges($0) }
     }
-    return Rule.all.filter { $0.isCorrectness && isShown($0, base) && !isShown($0, new) }.map(\.id)
   }
 
   /// Whether a threshold is crossed; nil if that cannot be said. Where the test can be made, a ratio counts

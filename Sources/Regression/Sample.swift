@@ -12,8 +12,10 @@ public struct Sample: Sendable {
   /// What is compared: "6.1.0-56-arm64, 5.16 (G5)".
   public var kernel: String
   public var findings: [Found]
-  /// Rules that the recording cannot show.
+  /// Rules that the recording cannot show, though its kernel may break them.
   public var hidden: Set<String>
+  /// Rules that its kernel and guests cannot break.
+  public var impossible: Set<String>
   public var counters: Counters
   /// Time between kvm_entry and kvm_exit, in ns; nil where a report does not have it.
   public var guestTime: UInt64?
@@ -43,9 +45,15 @@ public struct Sample: Sendable {
   /// It can be compared at all.
   public var isUsable: Bool { verdict != .unusable }
 
+  /// It shows whether the rule was broken.
+  public func judges(_ rule: Rule) -> Bool {
+    isUsable && !hidden.contains(rule.id) && !impossible.contains(rule.id)
+  }
+
   public init(
     name: String, verdict: Analysis.Verdict, isIncomplete: Bool, kernel: String, findings: [Found],
-    hidden: Set<String>, counters: Counters, guestTime: UInt64?, redundantAccesses: UInt64
+    hidden: Set<String>, impossible: Set<String>, counters: Counters, guestTime: UInt64?,
+    redundantAccesses: UInt64
   ) {
     self.name = name
     self.verdict = verdict
@@ -53,6 +61,7 @@ public struct Sample: Sendable {
     self.kernel = kernel
     self.findings = findings
     self.hidden = hidden
+    self.impossible = impossible
     self.counters = counters
     self.guestTime = guestTime
     self.redundantAccesses = redundantAccesses
@@ -70,7 +79,9 @@ public struct Sample: Sendable {
         Found(
           rule: $0.rule.id, severity: $0.rule.severity, level: $0.level.word,
           isCorrectness: $0.rule.isCorrectness, count: $0.count, statement: $0.statement)
-      }, hidden: Set(analysis.notObservable.map(\.rule.id)), counters: counters,
+      }, hidden: Set(analysis.notObservable.filter(\.applies).map(\.rule.id)),
+      impossible: Set(analysis.notObservable.filter { !$0.applies }.map(\.rule.id)),
+      counters: counters,
       guestTime: counters.guestTime,
       redundantAccesses: analysis.findings.filter {
         !$0.rule.isCorrectness && $0.rule != .lazyThrash
@@ -82,7 +93,7 @@ public struct Sample: Sendable {
   public init(unreadable name: String) {
     self.init(
       name: name, verdict: .unusable, isIncomplete: true, kernel: "", findings: [], hidden: [],
-      counters: Counters(), guestTime: nil, redundantAccesses: 0)
+      impossible: [], counters: Counters(), guestTime: nil, redundantAccesses: 0)
   }
 }
 

@@ -32,7 +32,9 @@ public struct Analysis: Sendable {
     case findings
     /// Events were lost or the file is cut.
     case incomplete
-    /// Every rule that this recording can show was judged.
+    /// Not one correctness rule can be judged from what was recorded.
+    case cannotJudge
+    /// Every rule that this recording can show was judged, and at least one was.
     case clean
     /// No vCPU could be followed.
     case unusable
@@ -40,6 +42,7 @@ public struct Analysis: Sendable {
       switch self {
       case .findings: "findings"
       case .incomplete: "incomplete"
+      case .cannotJudge: "cannot judge"
       case .clean: "clean"
       case .unusable: "unusable"
       }
@@ -90,6 +93,7 @@ extension Replayer {
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
     let findings = log.sorted()
+    let hidden = notObservable()
     let missing = breaks.count(until: lastTime)
     let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
@@ -100,6 +104,8 @@ extension Replayer {
       verdict = .unusable
     } else if isIncomplete {
       verdict = .incomplete
+    } else if Analysis.judged(except: hidden).isEmpty {
+      verdict = .cannotJudge
     } else {
       verdict = .clean
     }
@@ -117,7 +123,7 @@ extension Replayer {
       cpus: cpus.sorted { $0.key < $1.key }.map {
         Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
       },
-      notObservable: notObservable(), firstTime: firstTime ?? 0, lastTime: lastTime,
+      notObservable: hidden, firstTime: firstTime ?? 0, lastTime: lastTime,
       eventCount: eventCount,
       lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
       sequenceBreaks: missing, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),

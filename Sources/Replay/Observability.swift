@@ -3,6 +3,18 @@ public import Ptrauth
 extension Analysis {
   /// The rules that a replay judges.
   public static let judgedRules = Rule.judged(by: .events)
+
+  /// The correctness rules that this recording shows.
+  public var judged: [Rule] { Self.judged(except: notObservable) }
+
+  /// The correctness rules that this kernel and its guests can break.
+  public var breakable: [Rule] { Self.judged(except: notObservable.filter { !$0.applies }) }
+
+  static func judged(except hidden: [NotObservable]) -> [Rule] {
+    judgedRules.filter { rule in
+      rule.isCorrectness && !hidden.contains { $0.rule == rule }
+    }
+  }
 }
 
 extension Analysis.NotObservable {

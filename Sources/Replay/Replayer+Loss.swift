@@ -7,9 +7,9 @@ extension Replayer {
   mutating func lost(_ at: Moment, count: UInt64) {
     let (sum, overflow) = lostEvents[at.cpu, default: 0].addingReportingOverflow(count)
     lostEvents[at.cpu] = overflow ? .max : sum
-    emit?(.loss(at, count: count))
     // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
+    emit?(.loss(at, since: min(begin, at.time), count: count))
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     cpus[at.cpu]?.state = PCPUState()
     if at.cpu < 0 { for cpu in cpus.values { cpu.running = nil } }

@@ -53,7 +53,8 @@ public enum TimelineEntry: Sendable {
   case load(VCPUIdentity, Moment, isImplied: Bool)
   case put(VCPUIdentity, Moment, isImplied: Bool)
   case trap(VCPUIdentity, Moment, PtrauthTrap, answer: TrapAnswer)
-  case loss(Moment, count: UInt64)
+  /// Events of one pCPU (-1: of any) are missing from `since` (ns) on; the moment is the first after them.
+  case loss(Moment, since: UInt64, count: UInt64)
   case finding(Rule, Finding.Level, VCPUIdentity?, Moment)
 }
 

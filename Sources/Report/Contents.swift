@@ -56,19 +56,11 @@ public struct Contents: Sendable {
 
   /// The correctness rules that can be judged.
   public var judged: [Rule] {
-    guard obstacle == nil else { return [] }
-    return Analysis.judgedRules.filter { rule in
-      rule.isCorrectness && !document.analysis.notObservable.contains { $0.rule == rule }
-    }
+    obstacle == nil ? document.analysis.judged : []
   }
 
   /// The correctness rules that this kernel and its guests can break.
-  public var breakable: [Rule] {
-    Analysis.judgedRules.filter { rule in
-      rule.isCorrectness
-        && !document.analysis.notObservable.contains { $0.rule == rule && !$0.applies }
-    }
-  }
+  public var breakable: [Rule] { document.analysis.breakable }
 
   /// Whether the recording suffices to judge by.
   public enum Sufficiency: String, Sendable {

@@ -26,6 +26,10 @@ public enum GitHubReport {
       if let trouble = suite.trouble {
         errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
       }
+      if let analysis = suite.document?.analysis, analysis.verdict == .cannotJudge {
+        warnings += command(
+          "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(analysis).rest)
+      }
       for warning in suite.document?.recording.warnings ?? [] {
         warnings += command("warning", [("title", suite.name)], warning)
       }

@@ -12,7 +12,7 @@ import Replay
 ///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
-///     verdict       findings | incomplete | clean | unusable
+///     verdict       findings | incomplete | cannot judge | clean | unusable
 ///     passes        only where samples say which instructions ran: event, complete, certainty (exactly |
 ///                   at least | sample), reasons, total and cpus [{cpu, calls, bailOuts, entries, exits,
 ///                   switchedEntries, switchedExits, partialSwitches, reads, writes}]

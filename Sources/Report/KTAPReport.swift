@@ -7,7 +7,7 @@ import Replay
 ///     ok      passed; or not judged: # SKIP and what would show it
 ///     not ok  failed; or # ERROR where events are missing
 ///
-/// A recording of which every rule was skipped is skipped.
+/// A recording of which every correctness rule was skipped is skipped.
 public enum KTAPReport {
   public static func render(_ suites: [TestSuite]) -> String {
     var text = "KTAP version 1\n1..\(suites.count)\n"
@@ -26,7 +26,7 @@ public enum KTAPReport {
     for line in facts(suite) { text += "# \(flat(line))\n" }
     switch suite.worst {
     case .passed: text += "ok \(number) \(name)\n"
-    case .skipped: text += "ok \(number) \(name) # SKIP no rule can be judged here\n"
+    case .skipped: text += "ok \(number) \(name) # SKIP no correctness rule can be judged here\n"
     case .failed: text += "not ok \(number) \(name)\n"
     case .error:
       text += "not ok \(number) \(name) # ERROR \(flat(suite.trouble ?? "not judged"))\n"

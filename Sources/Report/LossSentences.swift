@@ -1,33 +1,34 @@
 import Replay
 
-/// What is missing from a recording, one sentence each.
-enum LossSentences {
-  static func of(_ document: Document) -> [String] {
+/// What is missing from a recording, in words.
+struct LossSentences {
+  /// Events that are missing for certain.
+  private(set) var missing: [String] = []
+  /// What may be missing, too.
+  private(set) var doubts: [String] = []
+
+  init(_ document: Document) {
     let analysis = document.analysis
-    var sentences: [String] = []
-    if !analysis.lostEvents.isEmpty {
-      sentences.append(
-        "lost: "
-          + analysis.lostEvents.map {
-            ($0.count == 0 ? "uncounted events" : counted($0.count, "event")) + " on pCPU \($0.cpu)"
-          }.joined(separator: ", "))
+    missing = analysis.lostEvents.map {
+      ($0.count == 0 ? "uncounted events" : counted($0.count, "event")) + " lost on pCPU \($0.cpu)"
     }
-    if document.recording.lostSamples > 0 {
-      sentences.append(
-        "lost: \(document.recording.lostSamples) in all, as the recorder counted without saying when"
-      )
+    let samples = document.recording.lostSamples
+    if samples > 0 {
+      missing.append(counted(samples, "sample") + " lost, the recorder does not say when")
     }
-    if document.recording.isIncomplete { sentences.append("the recording's end is missing") }
-    for tail in analysis.silentTails {
-      sentences.append(
-        "pCPU \(tail.cpu) wrote nothing in the last \(duration(tail.nanoseconds)), though a task "
-          + "ran there")
-    }
+    if document.recording.isIncomplete { missing.append("the recording is cut") }
     if analysis.sequenceBreaks > 0 {
-      sentences.append(
-        "\(counted(analysis.sequenceBreaks, "sequence")) of events cannot be without missing ones, "
-          + "though the recording does not say so")
+      missing.append(
+        counted(analysis.sequenceBreaks, "sequence")
+          + " of events that cannot be without missing ones")
     }
-    return sentences
+    doubts = analysis.silentTails.map {
+      "pCPU \($0.cpu) wrote nothing in the last \(duration($0.nanoseconds)), though a task ran there"
+    }
+  }
+
+  /// "events are missing: 12 events lost on pCPU 1, ...".
+  var sentence: String {
+    "events are missing" + (missing.isEmpty ? "" : ": " + missing.joined(separator: ", "))
   }
 }

@@ -12,7 +12,7 @@ public struct Summary: Sendable {
       self.result = result
     }
 
-    /// findings | incomplete | clean | unusable, as in the document of the recording.
+    /// findings | incomplete | cannot judge | clean | unusable, as in the document of the recording.
     public var verdict: Analysis.Verdict {
       switch result {
       case .judged(let analysis): analysis.verdict
@@ -36,7 +36,8 @@ public struct Summary: Sendable {
     var page = Page(style)
     page.line(
       style.bold("SUMMARY") + " of \(counted(UInt64(lines.count), "recording")): "
-        + [Analysis.Verdict.findings, .incomplete, .unusable, .clean].compactMap { verdict in
+        + [Analysis.Verdict.findings, .incomplete, .cannotJudge, .unusable, .clean].compactMap {
+          verdict in
           let count = lines.count { $0.verdict == verdict }
           return count == 0 ? nil : "\(count) \(verdict.word)"
         }.joined(separator: ", "))
@@ -44,7 +45,7 @@ public struct Summary: Sendable {
     let width = min(40, lines.map(\.path.count).max() ?? 0)
     for line in lines {
       page.paragraph(
-        "  " + line.verdict.word.padded(11) + line.path.padded(width) + "  ", detail(line.result))
+        "  " + line.verdict.word.padded(13) + line.path.padded(width) + "  ", detail(line.result))
     }
     return page.text
   }

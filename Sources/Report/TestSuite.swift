@@ -10,8 +10,8 @@ public import Replay
 ///     events are missing, no vCPU, unreadable            error: never a pass
 ///     otherwise                                          passed
 ///
-/// So a suite has failures if and only if the exit code is 1, and errors without failures if and only if
-/// it is 2.
+/// So a suite has failures if and only if the exit code is 1; without failures the exit code is 2 if and
+/// only if the suite has errors, or is skipped: no correctness rule could be judged.
 public struct TestSuite: Sendable {
   /// The recording's path, as the user gave it.
   public var name: String
@@ -31,7 +31,7 @@ public struct TestSuite: Sendable {
     trouble =
       isUnusable
       ? "no vCPU could be followed" + (document.recording.warnings.last.map { ": \($0)" } ?? "")
-      : short.map { _ in MissingEvents.sentence(document) }
+      : short.map { _ in LossSentences(document).sentence }
     name = document.recording.path
     self.document = document
     cases = Analysis.judgedRules.map { rule in
@@ -74,9 +74,11 @@ public struct TestSuite: Sendable {
     cases.count { $0.result.kind == kind }
   }
 
-  /// The worst result of the suite: a failure, else an error, else a pass, else skipped.
+  /// The worst result of the suite: a failure, else an error, else a pass, else skipped. Costs that pass
+  /// are no pass where no correctness rule could be judged.
   public var worst: TestCase.Result.Kind {
-    let order: [TestCase.Result.Kind] = [.failed, .error, .passed]
+    var order: [TestCase.Result.Kind] = [.failed, .error, .passed]
+    if document?.analysis.verdict == .cannotJudge { order.removeLast() }
     return order.first { kind in cases.contains { $0.result.kind == kind } } ?? .skipped
   }
 }

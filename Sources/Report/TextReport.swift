@@ -81,33 +81,11 @@ public enum TextReport {
   }
 
   private static func losses(_ document: Document, _ page: inout Page) {
-    let analysis = document.analysis
-    if !analysis.lostEvents.isEmpty {
-      page.paragraph(
-        "lost       ",
-        analysis.lostEvents.map {
-          let count = $0.count == 0 ? "uncounted events" : counted($0.count, "event")
-          return "\(count) on pCPU \($0.cpu)"
-        }
-        .joined(separator: ", "))
+    let losses = LossSentences(document)
+    if !losses.missing.isEmpty {
+      page.paragraph("missing    ", losses.missing.joined(separator: ", "))
     }
-    if document.recording.lostSamples > 0 {
-      page.paragraph(
-        "lost       ",
-        "\(document.recording.lostSamples) in all, as the recorder counted without saying when")
-    }
-    for tail in analysis.silentTails {
-      page.paragraph(
-        "silent     ",
-        "pCPU \(tail.cpu) wrote nothing in the last \(duration(tail.nanoseconds)), though a task ran "
-          + "there")
-    }
-    if analysis.sequenceBreaks > 0 {
-      page.paragraph(
-        "missing    ",
-        "\(counted(analysis.sequenceBreaks, "sequence")) of events cannot be without missing ones, "
-          + "though the recording does not say so")
-    }
+    for doubt in losses.doubts { page.paragraph("silent     ", doubt) }
   }
 
   private static func findings(_ document: Document, _ page: inout Page) {
@@ -143,11 +121,7 @@ public enum TextReport {
     guard !costs.isEmpty else { return }
     page.heading("What it cost")
     for finding in costs {
-      var words = counted(finding.count, "time")
-      if let cost = finding.cost, cost.accesses > 0 {
-        words += ", \(counted(cost.accesses, "register access", "register accesses"))"
-      }
-      if let cost = finding.cost, cost.trips > 0 { words += ", \(counted(cost.trips, "trip"))" }
+      var words = costWords(finding)
       if finding.level == .suspected { words += " (suspected)" }
       page.paragraph("  \(finding.rule.id.padded(20)) ", "\(finding.rule.title): \(words)")
     }

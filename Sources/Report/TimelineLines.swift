@@ -12,7 +12,7 @@ public import Replay
 ///     put      kvm_userspace_exit prove it (time is then that of the event that does)
 ///     trap     vcpu, vcpu_id, tid, cpu, time, ec, register and write (null for EC 0x09),
 ///              answer: "enabled", "undef" or null
-///     loss     cpu, time, tid, count
+///     loss     cpu, time, tid, since (the last event before it), count
 ///     finding  rule, level, severity, vcpu, vcpu_id, tid, cpu, time
 public struct TimelineLines: TimelineWriter {
   private var json = JSONWriter(pretty: false)
@@ -47,11 +47,12 @@ public struct TimelineLines: TimelineWriter {
           json.field("write", access.isWrite)
         }
         json.field("answer", answer.word)
-      case .loss(let at, let count):
+      case .loss(let at, let since, let count):
         json.field("type", "loss")
         json.field("tid", at.tid)
         json.field("cpu", at.cpu)
         json.field("time", at.time)
+        json.field("since", since)
         json.field("count", count)
       case .finding(let rule, let level, let identity, let at):
         json.field("type", "finding")

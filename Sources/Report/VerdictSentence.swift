@@ -11,6 +11,7 @@ struct VerdictSentence {
 
   init(_ analysis: Analysis) {
     word = analysis.verdict.word.uppercased()
+    let (judged, all) = (analysis.judged.count, analysis.breakable.count)
     switch analysis.verdict {
     case .findings:
       let rules = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
@@ -18,21 +19,20 @@ struct VerdictSentence {
         .map(\.element).joined(separator: ", ")
       tone = .bad
     case .incomplete:
-      rest = "events are missing; nothing was found outside the gaps"
+      rest =
+        "events are missing"
+        + (judged == 0
+          ? ", and none of the \(all) correctness rules can be judged from this recording"
+          : "; \(judged) of \(all) correctness rules judged, none broken outside the gaps")
+      tone = .doubtful
+    case .cannotJudge:
+      rest = "none of the \(all) correctness rules can be judged from this recording"
       tone = .doubtful
     case .clean:
-      let others = analysis.notObservable.filter(\.rule.isCorrectness)
-      let hidden = others.count(where: \.applies)
-      let all = Analysis.judgedRules.count(where: \.isCorrectness) - (others.count - hidden)
-      if hidden == all {
-        rest = "but none of the \(all) correctness rules can be seen here"
-        tone = .doubtful
-      } else {
-        rest =
-          "\(all - hidden) of \(all) correctness rules judged, none broken"
-          + (hidden == 0 ? "" : "; the others cannot be seen here")
-        tone = .good
-      }
+      rest =
+        "\(judged) of \(all) correctness rules judged, none broken"
+        + (judged == all ? "" : "; the others cannot be seen here")
+      tone = .good
     case .unusable:
       rest =
         analysis.passes == nil

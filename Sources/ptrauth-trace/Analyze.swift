@@ -29,8 +29,13 @@ struct Analyze: ParsableCommand {
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
       that of the worst: findings, then what cannot be judged, then clean.
 
-      Exit codes: 0 clean; 1 findings of severity --fail-on or above; 2 events are missing or the \
-      input is unusable; 64 usage.
+      In CI, and to find the commit (traces/ci/ and traces/bisect/ have the whole):
+        ptrauth-trace analyze --exit-code kselftest --format ktap perf.data
+        ptrauth-trace analyze --format junit -o ptrauth.xml recordings/*.data
+        git bisect run traces/bisect/bisect-run -- ./make-recording
+
+      Exit codes: 0 clean; 1 findings of severity --fail-on or above; 2 events are missing, the input is \
+      unusable, or no correctness rule can be judged from it; 64 usage.
       """)
 
   @Argument(

@@ -10,7 +10,7 @@ struct Compare: ParsableCommand {
     abstract: "Compare recordings of two kernels: findings that are new, rates that moved.",
     usage: "ptrauth-trace compare [options] BASE... -- NEW...",
     discussion: """
-      Each input is a recording, or a report of `analyze --format json`. Correctness findings are new, gone or \
+      Each input is a recording (-: a stream, as of `perf record -o -`), or a report of `analyze --format json`. Correctness findings are new, gone or \
       the same; rates are compared by their medians, and tested (Mann-Whitney U) from 4 inputs a side.
 
       Examples:
@@ -25,7 +25,8 @@ struct Compare: ParsableCommand {
       \(Metric.all.map(\.name).joined(separator: ", ")).
 
       Exit codes: 0 no regression; 1 a new correctness finding of severity --fail-on or above, or a threshold is \
-      crossed; 2 an input cannot be used or misses events; 64 usage.
+      crossed; 2 an input cannot be used or misses events, or the new side cannot show a rule that the base can \
+      (--fail-on none compares rates alone); 64 usage.
       """)
 
   @Argument(
@@ -83,6 +84,9 @@ struct Compare: ParsableCommand {
     }
     if base.isEmpty || new.isEmpty {
       throw ValidationError("give recordings or reports on both sides of --: BASE... -- NEW...")
+    }
+    if (base + new).count(where: { $0 == "-" }) > 1 {
+      throw ValidationError("standard input can be read once")
     }
     _ = try thresholds()
     if let regzbot, regzbot.isEmpty || regzbot.contains(where: \.isWhitespace) {

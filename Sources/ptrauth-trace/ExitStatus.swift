@@ -8,7 +8,7 @@ import Replay
 /// From the best to the worst: what was found stays true, whatever else could not be read.
 enum Outcome: Comparable {
   case clean
-  /// Input unusable, or events missing.
+  /// Input unusable, events missing, or no correctness rule that could be judged.
   case cannotJudge
   /// Findings at or above `--fail-on`.
   case findings
@@ -20,7 +20,7 @@ enum Outcome: Comparable {
     }
     switch analysis.verdict {
     case .clean, .findings: self = analysis.isIncomplete ? .cannotJudge : .clean
-    case .incomplete, .unusable: self = .cannotJudge
+    case .incomplete, .cannotJudge, .unusable: self = .cannotJudge
     }
   }
 }

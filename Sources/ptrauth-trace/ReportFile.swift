@@ -69,6 +69,7 @@ enum ReportFile {
       if c.guestTime == nil { hasGuestTime = false }
       total.add(counters, hasFeature: vcpu.feature != "none" && vcpu.feature != "partial")
     }
+    let hidden = shape.notObservable ?? []
     let generation = shape.kernel?.generation.map { name in
       "scheme \(name)" + (shape.kernel?.generationId.map { " (\($0))" } ?? "")
     }
@@ -82,7 +83,8 @@ enum ReportFile {
           rule: found.rule, severity: Rule.Severity(name: found.severity) ?? .medium,
           level: found.level, isCorrectness: found.correctness, count: found.count,
           statement: found.statement)
-      }, hidden: Set((shape.notObservable ?? []).map(\.rule)), counters: total,
+      }, hidden: Set(hidden.filter { $0.applies ?? true }.map(\.rule)),
+      impossible: Set(hidden.filter { !($0.applies ?? true) }.map(\.rule)), counters: total,
       guestTime: hasGuestTime ? total.guestTime : nil,
       redundantAccesses: (shape.findings ?? [])
         .filter { !$0.correctness && $0.rule != Rule.lazyThrash.id }
@@ -136,7 +138,10 @@ enum ReportFile {
       var statement: String
       var cost: Cost?
     }
-    struct Hidden: Decodable { var rule: String }
+    struct Hidden: Decodable {
+      var rule: String
+      var applies: Bool?
+    }
     var recording: Recording
     var kernel: Kernel?
     var verdict: String
@@ -149,7 +154,7 @@ enum ReportFile {
 
 extension Analysis.Verdict {
   fileprivate init?(word: String) {
-    let all: [Self] = [.findings, .incomplete, .clean, .unusable]
+    let all: [Self] = [.findings, .incomplete, .cannotJudge, .clean, .unusable]
     guard let found = all.first(where: { $0.word == word }) else { return nil }
     self = found
   }

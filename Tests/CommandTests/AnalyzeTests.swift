@@ -92,10 +92,10 @@ struct AnalyzeTests {
     try sink.write(Corpus.bytes(faulty))
     try sink.flush()
     defer { unsafe unlink(path) }
-    let report = try JSONDecoder().decode(
-      ReportShape.self,
-      from: Data(try run([path, "--format", "json", "--generation", "v7"]).output))
-    #expect(report.verdict == "clean")
+    let (code, output) = try run([path, "--format", "json", "--generation", "v7"])
+    #expect(code == 2, "no correctness rule was judged: that is no pass")
+    let report = try JSONDecoder().decode(ReportShape.self, from: Data(output))
+    #expect(report.verdict == "cannot judge")
     #expect(report.kernel.generation == "v7" && report.kernel.generationBasis == "--generation")
     #expect(report.vcpus.allSatisfy { $0.identity == "thread (weak)" && $0.vcpu == nil })
     #expect(report.vcpus.allSatisfy { $0.counters.runs > 0 && $0.counters.loads > 0 })

@@ -2,10 +2,11 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import Ptrauth
-import Regression
 import Report
 import Testing
+import Trace
 
+@testable import Regression
 @testable import Replay
 @testable import ptrauth_trace
 
@@ -139,7 +140,7 @@ struct CompareTests {
     }
   }
 
-  /// A side that cannot show what the other can is said to, pass or not.
+  /// What the new side cannot show is no pass: neither fixed nor unbroken. Who compares rates alone does not ask.
   @Test func whatIsLostFromSightIsSaid() throws {
     let path = "/tmp/ptrauth-trace-blind-\(getpid()).json"
     defer { unsafe unlink(path) }
@@ -152,7 +153,27 @@ struct CompareTests {
     }
     let said = "the new side cannot show what the base can: stale-enable"
     let (seen, other) = (try words([good, "--", path]), try words([path, "--", good]))
-    #expect(seen.contains(said) && !other.contains("cannot show what"))
+    #expect(seen.contains("CANNOT JUDGE: " + said) && !other.contains("cannot show what"))
+    #expect(try compare([good, "--", path]).code == 2)
+    #expect(try compare(["--exit-code", "bisect", good, "--", path]).code == 125)
+    #expect(try compare(["--fail-on", "none", good, "--", path]).code == 0)
+    #expect(try compare([good, "--", path, good]).code == 0, "one of the new side shows it")
+    #expect(try compare([path, "--", good]).code == 0)
+    // What a kernel cannot break needs no showing.
+    document.analysis.notObservable[document.analysis.notObservable.count - 1].applies = false
+    Corpus.write(JSONReport.render(document), to: path)
+    #expect(try compare([good, "--", path]).code == 0)
+    // Found in the base, and not to be seen on the new side: not "gone".
+    document = Documents.faulty
+    document.analysis.findings = []
+    document.analysis.verdict = .clean
+    document.analysis.notObservable.append(
+      .init(rule: .missedHostSave, reason: "not sampled", remedy: "probe it"))
+    Corpus.write(JSONReport.render(document), to: path)
+    let (code, hidden) = try compare([faulty, "--", path])
+    #expect(code == 2 && hidden.change("missed-host-save") == "not judged")
+    Corpus.write(JSONReport.render(Documents.blind), to: path)
+    #expect(try compare([path, "--", path]).code == 2)
   }
 
   @Test func thresholdsMakeARegression() throws {
@@ -200,6 +221,59 @@ struct CompareTests {
     )
     let page = try text(["--format", "html", good, "--", faulty])
     #expect(page.ranges(of: "<section class=\"timeline\">").count == 2)
+  }
+
+  // MARK: Several runs a side
+
+  /// A recording cut into 64 pieces, dealt in turn to 8 runs: each has seen every phase of the workload.
+  private func runs(_ corpus: Corpus) throws -> [Sample] {
+    let session = try Session(
+      recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
+    let events = try corpus.events()
+    var runs: [Sample] = []
+    for number in 0..<64 {
+      let part = events[(events.count * number / 64)..<(events.count * (number + 1) / 64)]
+      let sample = Sample(name: "", kernel: "", session.replay(Array(part), timeline: nil))
+      guard number >= 8 else {
+        runs.append(sample)
+        continue
+      }
+      runs[number % 8].counters.add(sample.counters, hasFeature: true)
+      runs[number % 8].guestTime = runs[number % 8].counters.guestTime
+      runs[number % 8].redundantAccesses += sample.redundantAccesses
+      runs[number % 8].findings += sample.findings
+    }
+    for run in runs.indices { runs[run].verdict = .clean }
+    return runs
+  }
+
+  /// Every other run of one recording against those between: the same guests on the same kernel, four runs a
+  /// side. Nothing is new, and no rate moved.
+  @Test(arguments: Corpus.traces)
+  func runsOfOneRecordingDoNotDiffer(corpus: Corpus) throws {
+    let all = try runs(corpus).enumerated()
+    let comparison = Regression.Comparison(
+      base: all.filter { $0.offset % 2 == 0 }.map(\.element),
+      new: all.filter { $0.offset % 2 == 1 }.map(\.element))
+    #expect(comparison.rates.count == Metric.all.count)
+    #expect(comparison.rates.allSatisfy { $0.p != nil }, "tested, not a single comparison")
+    let moved = comparison.rates.filter(\.isSignificant).map { "\($0.metric.name) \($0.p ?? 9)" }
+    #expect(moved.isEmpty)
+    #expect(comparison.regressions(.low).isEmpty)
+  }
+
+  /// The same test sees what does differ: runs of a lazy kernel against runs of an eager one.
+  @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
+  func runsOfTwoSchemesDiffer() throws {
+    func corpus(_ name: String) throws -> Corpus {
+      try #require(Corpus.all.first { $0.name == name })
+    }
+    let comparison = Regression.Comparison(
+      base: try runs(corpus("deb-6.1/good")), new: try runs(corpus("deb-6.12/good")))
+    let traps = try #require(comparison.rates.first { $0.metric == .trapsPerSecond })
+    let switches = try #require(comparison.rates.first { $0.metric == .switchesPerRun })
+    #expect(traps.isSignificant && traps.newMedian == 0 && (traps.baseMedian ?? 0) > 0)
+    #expect(switches.isSignificant && (switches.ratio ?? 0) > 1)
   }
 
   // MARK: On the recordings with planted faults

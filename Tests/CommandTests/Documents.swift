@@ -1,8 +1,8 @@
 import Ptrauth
-import Replay
 import Report
 import Testing
 
+@testable import Replay
 @testable import ptrauth_trace
 
 /// What the formats are shown with: the documents of the recordings in traces/, and variants that no
@@ -14,7 +14,12 @@ struct Documents {
   static func document(_ corpus: Corpus) throws -> Document {
     let session = try Session(
       recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
-    var document = try session.document(try session.replay(timeline: nil))
+    return relative(try session.document(try session.replay(timeline: nil)))
+  }
+
+  /// Its paths as seen from the project.
+  static func relative(_ document: Document) -> Document {
+    var document = document
     document.recording.path = relative(document.recording.path)
     document.kernel.path = document.kernel.path.map(relative)
     return document
@@ -35,6 +40,17 @@ struct Documents {
     document.analysis.lostEvents = [(cpu: 1, count: 12)]
     document.analysis.isIncomplete = true
     if document.analysis.verdict == .clean { document.analysis.verdict = .incomplete }
+    return document
+  }
+
+  /// Kvm tracepoints alone: no correctness rule shows, some costs do.
+  static var blind: Document {
+    var document = clean
+    document.analysis.verdict = .cannotJudge
+    document.analysis.findings = []
+    document.analysis.notObservable = Analysis.judgedRules.filter(\.isCorrectness).map {
+      .init(rule: $0, reason: "API and APK are not sampled", remedy: "set the probes")
+    }
     return document
   }
 
@@ -60,7 +76,7 @@ struct Documents {
 
   /// Every case that a format must tell apart, with its name.
   static var suites: [TestSuite] {
-    [stock, clean, faulty, incomplete(clean), incomplete(faulty), unusable]
+    [stock, clean, faulty, incomplete(clean), incomplete(faulty), blind, unusable]
       .enumerated().map { number, document in
         var document = document
         document.recording.path = "\(number)/\(document.recording.path)"

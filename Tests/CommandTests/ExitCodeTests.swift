@@ -51,6 +51,15 @@ struct ExitCodeTests {
       #expect(try code(option + [missing]) == cannotJudge)
       #expect(try code(option + [faulty, "-k", "README.md"]) == cannotJudge)
       #expect(try code(option + ["--nonsense"]) == usage)
+      let audit = ["audit", "--exit-code", dialect, "-q", "-o", "/dev/null", "--objdump", "none"]
+      #expect(try code(audit + ["traces/v7-good/vmlinux.slim.xz"]) == clean)
+      #expect(try code(audit + ["README.md"]) == cannotJudge)
+      #expect(try code(audit + ["--nonsense"]) == usage)
+      let compare = ["compare", "--exit-code", dialect, "-q", "-o", "/dev/null"]
+      #expect(try code(compare + ["traces/v7-good/perf.data", "--", faulty]) == findings)
+      #expect(try code(compare + [faulty, "--", "traces/v7-good/perf.data"]) == clean)
+      #expect(try code(compare + [faulty, "--", missing]) == cannotJudge)
+      #expect(try code(compare + [faulty]) == usage)
     }
     #expect(try code(["analyze", "--exit-code", "bisect", faulty, "-o", "/dev/full"]) == 125)
     #expect(ExitDialect.standard.internalError.rawValue == 70)

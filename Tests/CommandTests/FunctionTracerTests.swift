@@ -41,7 +41,7 @@ struct FunctionTracerTests {
   @Test func trapsAtEL2AreSeenWithoutProbes() throws {
     let (full, truth) = try runs(hidesProbes: false)
     let (analysis, alone) = try runs(hidesProbes: true)
-    #expect(analysis.verdict == .clean)
+    #expect(analysis.verdict == .cannotJudge, "costs alone")
     func hidden(_ analysis: Analysis) -> [UInt64] {
       analysis.vcpus.map(\.counters.hiddenTraps).sorted()
     }

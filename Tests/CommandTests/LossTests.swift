@@ -40,7 +40,7 @@ struct LossTests {
     else { return }
     let session = try Session(
       recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
-    let events = try events(of: corpus)
+    let events = try corpus.events()
     let begin = events.first?.time ?? 0
     let length = (events.last?.time ?? 0) - begin
     for seed in UInt64(1)...4 {
@@ -57,17 +57,10 @@ struct LossTests {
     }
   }
 
-  private func events(of corpus: Corpus) throws -> [Event] {
-    var events: [Event] = []
-    var file = try PerfDataFile(path: corpus.recording)
-    try file.readEvents { events.append(copyOf($0)) }
-    return events
-  }
-
   private func holes(in corpus: Corpus, areSaid: Bool) throws {
     let session = try Session(
       recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
-    let events = try events(of: corpus)
+    let events = try corpus.events()
     let begin = events.first?.time ?? 0
     let length = (events.last?.time ?? 0) - begin
     let truth = corpus.truth

@@ -36,13 +36,34 @@ struct MachineFormatTests {
   func suitesAgreeWithTheExitCode(failOn: Rule.Severity?) {
     for document in [
       Documents.stock, Documents.clean, Documents.faulty, Documents.incomplete(Documents.faulty),
-      Documents.incomplete(Documents.clean), Documents.unusable,
+      Documents.incomplete(Documents.clean), Documents.blind, Documents.unusable,
     ] {
       let suite = TestSuite(document, failOn: failOn)
       let expected: Outcome =
-        suite.count(.failed) > 0 ? .findings : suite.count(.error) > 0 ? .cannotJudge : .clean
+        switch suite.worst {
+        case .failed: .findings
+        case .error, .skipped: .cannotJudge
+        case .passed: .clean
+        }
       #expect(Outcome(document.analysis, failOn: failOn) == expected)
     }
+  }
+
+  /// Not one correctness rule judged is no pass, whatever the costs: the first line says so, the exit code,
+  /// and every format.
+  @Test func nothingJudgedIsNoPass() throws {
+    let suite = TestSuite(Documents.blind, failOn: .medium)
+    #expect(suite.worst == .skipped && suite.count(.passed) > 0 && suite.count(.error) == 0)
+    let rules = suite.cases.filter(\.rule.isCorrectness)
+    #expect(rules.allSatisfy { $0.result.kind == .skipped })
+    #expect(Outcome(Documents.blind.analysis, failOn: .medium) == .cannotJudge)
+    let count = "none of the \(rules.count) correctness rules can be judged"
+    let text = TextReport.render(Documents.blind, style: Style(isColoured: false))
+    #expect(text.hasPrefix("CANNOT JUDGE: \(count)"))
+    #expect(KTAPReport.render([suite]).contains("# SKIP no correctness rule can be judged here\n"))
+    let github = GitHubReport.render([suite])
+    #expect(github.contains("::warning title=cannot judge ") && github.contains(count))
+    #expect(!github.contains("::error"))
   }
 
   /// A rule that was found broken and is not to fail is no pass.

@@ -16,8 +16,8 @@ struct SeveralRecordingsTests {
     let summary = try #require(run.text.components(separatedBy: "SUMMARY").last)
     #expect(summary.hasPrefix(" of 3 recordings: 1 findings, 1 unusable, 1 clean\n"))
     for words in [
-      "clean      \(good)", "findings   \(faulty)", "missed-host-save",
-      "unusable   \(missing)", "cannot open",
+      "clean        \(good)", "findings     \(faulty)", "missed-host-save",
+      "unusable     \(missing)", "cannot open",
     ] {
       #expect(summary.contains(words), "\(words)")
     }

@@ -9,7 +9,7 @@ import Replay
 ///     base, new   [{name, kernel, verdict, eventsMissing}]
 ///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
 ///                 {recordings, count}, statement, baseIsBlind
-///     lostFromSight   correctness rules that the base can show and the new side cannot
+///     lostFromSight   correctness rules that the base can show and the new side cannot: cannot judge
 ///     rates       metric, words, base and new (one value a recording), baseMedian, newMedian, ratio (null:
 ///                 nothing to divide by), p (null: fewer than 4 a side), significant, lowerBound
 ///     thresholds  condition, crossed (null: nothing to measure)
@@ -39,7 +39,7 @@ public enum ComparisonJSON {
         for change in comparison.findings { json.object { finding(change, &$0) } }
       }
       json.key("lostFromSight")
-      json.array { json in for rule in comparison.lostFromSight { json.value(rule) } }
+      json.array { json in for rule in report.lostFromSight { json.value(rule) } }
       json.key("rates")
       json.array { json in for rate in comparison.rates { json.object { self.rate(rate, &$0) } } }
       json.key("thresholds")

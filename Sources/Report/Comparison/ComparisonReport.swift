@@ -26,13 +26,20 @@ public struct ComparisonReport: Sendable {
     case cannotJudge = "cannot judge"
   }
 
-  /// A regression is one whatever else is missing; without one, missing events are no pass. With a side of
-  /// which nothing can be said, nothing is new.
+  /// A regression is one whatever else is missing; without one, missing events are no pass, nor is a new
+  /// side that cannot show what the base can. With a side of which nothing can be said, nothing is new.
   public var verdict: Verdict {
     guard comparison.base.contains(where: \.isUsable), comparison.new.contains(where: \.isUsable)
     else { return .cannotJudge }
     if !comparison.regressions(failOn).isEmpty || !crossed.isEmpty { return .regression }
-    return comparison.unfit.isEmpty && undecided.isEmpty ? .none : .cannotJudge
+    return comparison.unfit.isEmpty && undecided.isEmpty && !isBlind ? .none : .cannotJudge
+  }
+
+  /// Rules that may have been broken on the new side unseen. Who asks for rates alone (--fail-on none) is
+  /// not asking for these.
+  public var lostFromSight: [String] { comparison.lostFromSight(failOn) }
+  private var isBlind: Bool {
+    failOn != nil && (comparison.newIsBlind || !lostFromSight.isEmpty)
   }
 
   public var crossed: [Threshold] { thresholds.filter { comparison.crosses($0) == true } }
@@ -47,16 +54,20 @@ public struct ComparisonReport: Sendable {
       return (rules + crossed.map { "\($0)" }).joined(separator: "; ")
     case .none:
       let moved = comparison.rates.filter(\.isSignificant).map(\.metric.name)
-      let lost = comparison.lostFromSight
       return "no new finding"
-        + (lost.isEmpty
-          ? "" : "; the new side cannot show what the base can: " + lost.joined(separator: ", "))
         + (moved.isEmpty ? "" : "; rates that moved: " + moved.joined(separator: ", "))
     case .cannotJudge:
-      return
-        (comparison.unfit.map {
-          "\($0.name) " + ($0.isUsable ? "misses events" : "cannot be used")
-        } + undecided.map { "nothing to measure for \($0)" }).joined(separator: "; ")
+      var reasons = comparison.unfit.map {
+        "\($0.name) " + ($0.isUsable ? "misses events" : "cannot be used")
+      }
+      reasons += undecided.map { "nothing to measure for \($0)" }
+      if failOn != nil, comparison.newIsBlind, reasons.isEmpty {
+        reasons.append("no correctness rule can be judged from the new side")
+      } else if !lostFromSight.isEmpty {
+        reasons.append(
+          "the new side cannot show what the base can: " + lostFromSight.joined(separator: ", "))
+      }
+      return reasons.joined(separator: "; ")
     }
   }
 

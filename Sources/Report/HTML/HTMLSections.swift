@@ -30,9 +30,13 @@ enum HTMLSections {
             page.text("not known: \(kernel.generationBasis)")
           }
         }
-        for loss in LossSentences.of(document) {
-          fact("missing", &page) { $0.element("strong", loss) }
+        let losses = LossSentences(document)
+        if !losses.missing.isEmpty {
+          fact("missing", &page) {
+            $0.element("strong", losses.missing.joined(separator: ", "))
+          }
         }
+        for doubt in losses.doubts { fact("silent", &page) { $0.text(doubt) } }
         for warning in facts.warnings { fact("warning", &page) { $0.text(warning) } }
       }
     }
@@ -149,17 +153,26 @@ enum HTMLSections {
 
   static func notObservable(_ document: Document, _ page: inout Markup) {
     let items = document.analysis.notObservable
+    hidden(
+      "Not observable in this recording", ["rule", "why", "what would show it"],
+      items.filter(\.applies), &page)
+    hidden("Cannot happen here", ["rule", "why"], items.filter { !$0.applies }, &page)
+  }
+
+  private static func hidden(
+    _ title: String, _ heads: [String], _ items: [Analysis.NotObservable], _ page: inout Markup
+  ) {
     guard !items.isEmpty else { return }
     page.element("section") { page in
-      page.element("h2", "Not observable in this recording")
+      page.element("h2", title)
       page.element("table") { page in
-        header(["rule", "why", "what would show it"], &page)
+        header(heads, &page)
         page.element("tbody") { page in
           for item in items {
             page.element("tr") { page in
               page.element("td") { $0.element("code", item.rule.id) }
               page.element("td", item.reason)
-              page.element("td", item.remedy)
+              if item.applies { page.element("td", item.remedy) }
             }
           }
         }

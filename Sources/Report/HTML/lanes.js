@@ -196,6 +196,11 @@ class Painter {
       c.moveTo(this.x(part.begin), y + 12.5);
       c.lineTo(this.x(part.end), y + 12.5);
       c.stroke();
+      this.each(lane.gaps, part, (x, w) => {
+        c.fillStyle = p.bg;
+        c.fillRect(x, y + 5, w, 16);
+        this.block(UNKNOWN, x, y + 5, w, 16);
+      });
     }
     this.each(lane.runs, part, (x, w, mark, begin, end) => {
       const key = this.model.key(mark);

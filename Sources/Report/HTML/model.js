@@ -81,6 +81,7 @@ class Lane {
     this.loads = new Spans();
     this.points = new Spans();
     this.flags = new Spans();
+    this.gaps = new Spans();
   }
 
   /** Sums over a range, from the finest slices. */
@@ -139,8 +140,13 @@ class Model {
     this.byCPU = new Map(this.cpus.map((lane) => [lane.number, lane]));
     this.readMarks();
     this.readFlags();
+    for (const [cpu, begin, end] of data.gaps) {
+      const lane = this.byCPU.get(cpu);
+      if (lane) lane.gaps.push(begin, end, -1);
+    }
     for (const lane of this.lanes) {
       lane.runs.settle(); lane.loads.settle(); lane.points.settle(); lane.flags.settle();
+      lane.gaps.settle();
     }
     this.findings = data.findings;
   }

@@ -112,8 +112,8 @@ class Timeline {
     }
   }
 
-  size(canvas, width, height) {
-    const ratio = Math.min(3, window.devicePixelRatio || 1);
+  size(canvas, width, height, least = 1) {
+    const ratio = Math.max(least, Math.min(3, window.devicePixelRatio || 1));
     if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
       canvas.width = Math.round(width * ratio);
       canvas.height = Math.round(height * ratio);
@@ -148,7 +148,7 @@ class Timeline {
     const height = isPrinting ? this.height : Math.min(this.height, this.stage.clientHeight || this.height);
     const scroll = isPrinting ? 0 : this.stage.scrollTop;
     this.canvas.style.height = height + "px";
-    const c = this.size(this.canvas, width, height);
+    const c = this.size(this.canvas, width, height, isPrinting ? 3 : 1);
     c.fillStyle = this.palette.bg;
     c.fillRect(0, 0, width, height);
     const painter = this.painter = new Painter(c, this.palette, this.model, this.view, width);
@@ -369,6 +369,10 @@ class Timeline {
 
   words(lane, mark) {
     if (mark.kind === "flag") return this.flagWords(this.model.flags[mark.key]);
+    if (mark.kind === "gap") {
+      return `${this.model.seconds(mark.begin)} s: ${lane.name}: events are missing; whose keys are live is not `
+        + `known until the next run there, ${span(mark.end - mark.begin)} later`;
+    }
     const key = this.model.key(mark.key);
     const at = this.model.seconds(mark.begin) + " s";
     const name = this.model.vcpus[key[1]] ? this.model.vcpus[key[1]].name : "vCPU ?";
@@ -421,7 +425,7 @@ class Timeline {
       const onLoad = isVCPU ? row < 15 : row > 22 && row < 36;
       if (isVCPU && row > 38) mark = near(lane.points, "mark", reach * 1.5);
       mark = mark || (onLoad ? near(lane.loads, "load", 0) : near(lane.runs, "mark", reach / 2))
-        || near(lane.runs, "mark", 0) || near(lane.loads, "load", 0);
+        || near(lane.runs, "mark", 0) || near(lane.loads, "load", 0) || near(lane.gaps, "gap", 0);
     }
     return { number, lane, mark, time, isExact };
   }

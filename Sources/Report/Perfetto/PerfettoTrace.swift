@@ -61,7 +61,7 @@ public struct PerfettoTrace: TimelineWriter {
       note(at.time)
       closeLoad(lane(identity, at.tid), at: at.time)
     case .trap(let identity, let at, let trap, let answer): self.trap(identity, at, trap, answer)
-    case .loss(let at, let count):
+    case .loss(let at, _, let count):
       note(at.time)
       instant(
         count == 0 ? "events lost" : "\(count) events lost", "loss", Self.cpuProcess,

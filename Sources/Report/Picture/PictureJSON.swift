@@ -19,6 +19,7 @@ import Replay
 ///     marks     t (since the mark before), d (duration; -1: never ended), k (index of keys)
 ///     whole     [[begin, end]]: where marks are all there are
 ///     flags     t, k: losses and findings; flagsLeftOut
+///     gaps      [[cpu, begin, end]]: after a loss nothing is known of the pCPU until its next run
 ///     findings  [{rule, level, vcpus, evidence: [[t, cpu, event, detail]]}], in the report's order
 enum PictureJSON {
   static func render(_ picture: TimelinePicture, _ analysis: Analysis) -> [UInt8] {
@@ -141,6 +142,16 @@ enum PictureJSON {
       json.array { json in for number in flagNumbers { json.value(number) } }
     }
     json.field("flagsLeftOut", picture.flagsLeftOut)
+    json.key("gaps")
+    json.array { json in
+      for gap in picture.gaps {
+        json.array { json in
+          json.value(gap.cpu)
+          json.value(gap.begin - picture.origin)
+          json.value(gap.end - picture.origin)
+        }
+      }
+    }
   }
 
   private static func key(_ mark: TimelineMark, _ order: LaneOrder, _ json: inout JSONWriter) {

@@ -28,7 +28,14 @@ public struct TimelineCollector {
   /// Where each vCPU is loaded since when, and when it was last seen there.
   private var loads: [(cpu: Int32, since: UInt64, seen: UInt64)?] = []
 
+  /// Losses after which nothing was seen yet of whose keys the pCPU has.
+  private var openGaps: [Int32: (begin: UInt64, loss: UInt64)] = [:]
+  private var gaps: [(cpu: Int32, begin: UInt64, end: UInt64)] = []
+
   public init() {}
+
+  /// - Parameter sliceCount: of each lane, a power of two.
+  init(sliceCount: Int) { self.sliceCount = sliceCount }
 
   public mutating func add(_ entry: TimelineEntry) {
     switch entry {
@@ -53,8 +60,10 @@ public struct TimelineCollector {
       count(.traps, lane: lane, cpu: at.cpu, at.time)
       marks.add(
         .trap(lane: lane, cpu: at.cpu, trap: trap, answer: answer), from: at.time, to: at.time)
-    case .loss(let at, let count):
+    case .loss(let at, let since, let count):
+      place(since)
       place(at.time)
+      openGap(at, since: since)
       if let cpu = cpuLane(at.cpu) { cpuBins[cpu].add(.losses, at: slice(at.time)) }
       flag(.loss(cpu: at.cpu, count: count), at.time)
     case .finding(let rule, let level, let identity, let at):
@@ -73,6 +82,7 @@ public struct TimelineCollector {
     let end = max(run.enter, run.exit ?? run.enter)
     place(run.enter)
     place(end)
+    if let gap = openGaps[run.cpu], run.enter >= gap.loss { closeGap(run.cpu, run.enter) }
     if let load = loads[lane], load.cpu == run.cpu { loads[lane]?.seen = max(load.seen, end) }
     let key = TimelineMark.run(
       lane: lane, cpu: run.cpu, ret: run.ret, ec: run.ec, entry: run.atEntry, exit: run.atExit)
@@ -101,6 +111,7 @@ public struct TimelineCollector {
   /// The picture of everything added.
   public consuming func finish() -> TimelinePicture {
     for lane in loads.indices { closeLoad(lane, end) }
+    for cpu in openGaps.keys.sorted() { closeGap(cpu, end) }
     var picture = TimelinePicture()
     picture.origin = (base ?? 0) << shift
     picture.sliceWidth = 1 << shift
@@ -119,6 +130,7 @@ public struct TimelineCollector {
     picture.whole = marks.whole(from: picture.begin, to: end)
     picture.flags = flags.sorted { ($0.begin, $0.mark) < ($1.begin, $1.mark) }
     picture.flagsLeftOut = flagsLeftOut
+    picture.gaps = gaps.sorted { ($0.begin, $0.cpu) < ($1.begin, $1.cpu) }
     picture.lanesLeftOut = lanesLeftOut.count
     return picture
   }
@@ -210,6 +222,19 @@ public struct TimelineCollector {
       return
     }
     flags.append(PlacedMark(begin: time, end: time, mark: key))
+  }
+
+  /// A loss that names no pCPU may have been on any.
+  private mutating func openGap(_ at: Moment, since: UInt64) {
+    for cpu in at.cpu < 0 ? cpuNumbers.keys.sorted() : [at.cpu] {
+      openGaps[cpu] = (min(openGaps[cpu]?.begin ?? since, since), at.time)
+    }
+  }
+
+  private mutating func closeGap(_ cpu: Int32, _ time: UInt64) {
+    guard let gap = openGaps.removeValue(forKey: cpu), let lane = cpuLane(cpu) else { return }
+    cpuBins[lane].add(.unknown, from: offset(gap.begin), to: offset(time), shift: shift)
+    if gaps.count < Self.flagLimit { gaps.append((cpu, gap.begin, time)) }
   }
 
   /// The vCPU is no longer loaded; `time` nil: nobody said when, and it was last seen there before.

@@ -27,6 +27,8 @@ public struct TimelinePicture: Sendable {
   /// Losses and findings, by time; `flagsLeftOut` more are in the slices' counts alone.
   var flags: [PlacedMark] = []
   var flagsLeftOut: UInt64 = 0
+  /// Where nothing is known of a pCPU: from before a loss to the next run there.
+  var gaps: [(cpu: Int32, begin: UInt64, end: UInt64)] = []
   /// vCPUs and pCPUs beyond those that can be drawn.
   var lanesLeftOut = 0
 }
