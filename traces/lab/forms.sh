@@ -22,7 +22,7 @@ for form in perf-keys trace-cmd-functions tracefs-functions; do
   echo "== $form"
   OUTPUT=$form.rec sh /out/$form.sh record sh /out/load.sh || exit 1
   left "$form"
-  cp $form.rec /out/
+  mv $form.rec /out/
   for signal in INT TERM; do
     interrupt $form $signal &
     OUTPUT=ended.rec sh /out/$form.sh record
@@ -30,5 +30,6 @@ for form in perf-keys trace-cmd-functions tracefs-functions; do
     # trace-cmd that dies of TERM leaves its tracer and the kernel's own events on.
     case $form.$signal in trace-cmd*.TERM) echo nop > $tracing/current_tracer; echo 0 > $tracing/events/enable ;; esac
     left "$form after $signal"
+    rm -f ended.rec*
   done
 done

@@ -21,7 +21,7 @@ start() {
   tries=0
   until grep -q ":ptrauth_trace_$pid/" $tracing/kprobe_events &&
     [ "$(cat $tracing/instances/ptrauth-trace-$pid/tracing_on)" = 1 ]; do
-    [ -d /proc/$pid ] && [ $tries -lt 1200 ] || fail "does not record: $(cat errors.txt)"
+    [ -d /proc/$pid ] && [ $tries -lt 3000 ] || fail "does not record: $(cat errors.txt)"
     tries=$((tries + 1))
     sleep 0.1
   done
