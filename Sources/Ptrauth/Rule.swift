@@ -87,12 +87,13 @@ extension Rule {
   private static let correctness = [
     missedHostSave, staleEnable, missedHostRestore, hostKeyLeak, missedGuestRestore,
     staleHostContext, preemptibleHostSave, el2KeysMixed, missedGuestSave, switchWithoutFeature,
-    partialKeySet, missingISB, oneFeatureOnly, keysLostInMigration, nestedBitsDiffer,
+    featureDenied, partialKeySet, missingISB, oneFeatureOnly, keysLostInMigration, nestedBitsDiffer,
     trapWhileEnabled, bitsDiffer, shadowNotLive, namedLabels,
   ]
 
   private static let costs = [
-    redundantSwitch, redundantHostSave, lazyThrash, wastedTrap, undefStorm, shortLoad, eagerUnused,
+    redundantSwitch, redundantHostSave, lazyThrash, wastedTrap, earlyClear, undefStorm, shortLoad,
+    eagerUnused,
     fastReentry, guardCost,
   ]
 

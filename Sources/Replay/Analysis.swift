@@ -12,6 +12,12 @@ public struct Analysis: Sendable {
   public var eventCount: UInt64
   /// Lost events by pCPU, as the recording counts them.
   public var lostEvents: [(cpu: Int32, count: UInt64)]
+  /// Parts of what happened that the recorder left out, in words.
+  public var missingParts: [String] = []
+  /// pCPUs without an event, where tasks ran.
+  public var unrecordedCPUs: [Int32] = []
+  /// Only some tasks were recorded.
+  public var leavesOutTasks = false
   /// Sequences of events that cannot be without missing ones.
   public var sequenceBreaks: UInt64
   /// Probe hits at addresses that are no function the replay knows.
@@ -89,13 +95,16 @@ extension Replayer {
       flush(&known, index, as: nil)
       vcpus[index].inference = known
     }
-    for found in staleEnables.takeAll() where !mayLackEvents(found) { commit(found) }
+    for found in pendingFindings.takeAll() where !mayLackEvents(found) { commit(found) }
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
+    judgeContextOrder()
     let findings = log.sorted()
     let hidden = notObservable()
     let missing = breaks.count(until: lastTime)
-    let isIncomplete = isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
+    let missingParts = missingParts
+    let isIncomplete =
+      !missingParts.isEmpty || isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
     let verdict: Analysis.Verdict
     if findings.contains(where: \.rule.isCorrectness) {
@@ -126,14 +135,16 @@ extension Replayer {
       notObservable: hidden, firstTime: firstTime ?? 0, lastTime: lastTime,
       eventCount: eventCount,
       lostEvents: lostEvents.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
-      sequenceBreaks: missing, unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
+      missingParts: missingParts, unrecordedCPUs: unrecordedCPUs,
+      leavesOutTasks: leavesOutTasks, sequenceBreaks: missing,
+      unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, silentTails: silentTails(), isIncomplete: isIncomplete)
   }
 
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may
   /// have lost its end without a word.
-  func mayLackEvents(_ found: StaleEnable) -> Bool {
+  func mayLackEvents(_ found: PendingFinding) -> Bool {
     if configuration.tailsMayBeMissing {
       return cpus.values.contains { $0.lastTime < found.exit && !$0.isIdle }
     }

@@ -1,7 +1,7 @@
 import Trace
 
 /// What a recording's event list says it could show.
-struct Capabilities {
+struct Capabilities: Equatable {
   /// kvm_arch_vcpu_load is probed with its arguments: loads need not be implied.
   var hasLoadProbe = false
   /// Some probe samples the shadow.

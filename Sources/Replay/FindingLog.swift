@@ -2,6 +2,8 @@ import Ptrauth
 
 /// Collects occurrences into findings. Memory grows with rules and vCPUs, not with the trace.
 struct FindingLog {
+  /// Others are not taken.
+  var admits: [Rule]?
   private var groups: [Key: Finding] = [:]
   private struct Key: Hashable {
     var rule: String
@@ -13,6 +15,7 @@ struct FindingLog {
     _ rule: Rule, _ level: Finding.Level, vcpu: VCPUIdentity?, at moment: Moment,
     cost: Cost? = nil, count: UInt64 = 1, proof: () -> (String, [Evidence])
   ) {
+    guard admits?.contains(rule) ?? true else { return }
     let key = Key(rule: rule.id, level: level)
     if groups[key] == nil {
       let (statement, evidence) = proof()

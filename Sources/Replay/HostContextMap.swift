@@ -28,4 +28,22 @@ struct HostContextMap {
     case samePointer(Sight)
     case otherPointer(UInt64, Sight)
   }
+
+  /// Two pCPUs whose contexts lie the other way round than the pCPUs: the kernel gives the pCPUs of one node their areas
+  /// in the order of their numbers, one unit apart (pcpu_build_alloc_info, mm/percpu.c). Nil unless all contexts seen
+  /// lie as those of one node do: of several nodes no order is known.
+  var disorder: (lower: Sight, higher: Sight)? {
+    let seen = byCPU.sorted { $0.key < $1.key }
+    let pointers = seen.map(\.value.pointer).sorted()
+    let gaps = zip(pointers.dropFirst(), pointers).map { $0 - $1 }
+    guard let unit = gaps.min(), let last = seen.last, Self.units.contains(unit),
+      gaps.allSatisfy({ $0 % unit == 0 }), gaps.reduce(0, +) / unit <= UInt64(max(0, last.key))
+    else { return nil }
+    return zip(seen, seen.dropFirst()).first { $0.value.pointer > $1.value.pointer }
+      .map { ($0.value.sight, $1.value.sight) }
+  }
+
+  /// Bytes of one pCPU's area: PCPU_MIN_UNIT_SIZE at least (include/linux/percpu.h), and not more than the per-CPU
+  /// data of any kernel takes. Nodes are farther apart.
+  private static let units: ClosedRange<UInt64> = 32 << 10...4 << 20
 }

@@ -35,7 +35,34 @@ enum Obstacle {
 // "no violation".
 extension Replayer {
   func notObservable() -> [Analysis.NotObservable] {
-    Analysis.judgedRules.compactMap { rule in
+    hidden(rules: Analysis.judgedRules) + beyondEvents
+  }
+
+  /// What no event can show, whatever is recorded.
+  private var beyondEvents: [Analysis.NotObservable] {
+    guard let generation, generation.guardReads != .none else { return [] }
+    var beyond: [Analysis.NotObservable] = []
+    if generation.guardReads == .shadow {
+      beyond.append(
+        Analysis.NotObservable(
+          rule: .shadowNotLive,
+          reason:
+            "HCR_EL2 itself is in no event: where it has API or APK and the shadow has not, the guest runs on the "
+            + "host's keys without a trap",
+          remedy: "audit the vmlinux, and look at every write of HCR_EL2"))
+    }
+    beyond.append(
+      Analysis.NotObservable(
+        rule: .guardCost,
+        reason:
+          "whether a pass switched keys is in no event: a guard that is always true costs 30 register accesses a "
+          + "pass",
+        remedy: "audit the vmlinux: the guards of __guest_enter and __guest_exit"))
+    return beyond
+  }
+
+  private func hidden(rules: [Rule]) -> [Analysis.NotObservable] {
+    rules.compactMap { rule in
       switch obstacle(to: rule) {
       case nil: nil
       case .cannotHappen(let reason): .cannotHappen(rule, reason)
@@ -53,7 +80,9 @@ extension Replayer {
           reason: "the kernel's generation is not known", remedy: "pass -k vmlinux or --generation")
     }
     if let reason = impossibility(of: rule, in: generation) { return .cannotHappen(reason) }
-    return rule.isCorrectness ? hidden(rule, generation) : hiddenCost(rule, generation)
+    if let thinning, !admits(rule) { return thinning }
+    guard rule.isCorrectness else { return hiddenCost(rule, generation) }
+    return hidden(rule, generation) ?? unexercised(rule)
   }
 
   /// Why no kernel of this generation can break the rule.
@@ -78,7 +107,12 @@ extension Replayer {
       return "\(name) runs no nested guests"
     case .nestedBitsDiffer where !vcpus.contains(where: \.isNested):
       return "no vCPU was seen that can run nested guests"
-    case .lazyThrash where generation.trap == .never: return "\(name) does not trap"
+    case .lazyThrash where generation.trap == .never,
+      .featureDenied where generation.trap == .never:
+      return "\(name) does not trap"
+    case .earlyClear where generation.load != .clears: return "\(name) clears nothing at load"
+    case .featureDenied where generation.featureTest != .bothBits:
+      return "\(name) does not ask for the features of a vCPU"
     case .shortLoad where generation.hostSave != .everyLoad,
       .eagerUnused where generation.hostSave != .everyLoad:
       return "\(name) saves nothing at load"
@@ -157,6 +191,15 @@ extension Replayer {
     case .bitsDiffer where generation.nestedBits == .fromGuest && !capabilities.samplesFeatures:
       return samplesEntry ? noFeature : noShadow
     case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : noShadow
+    case .featureDenied:
+      if configuration.generationIsWeak { return isGuess }
+      if generation.trap != .reachesHost {
+        return missing(
+          "\(generation.name) answers these traps at EL2, without an event",
+          "probe kvm_inject_undefined: an UNDEF of a vCPU with the feature shows there")
+      }
+      if !capabilities.samplesFeatures { return noFeature }
+      return samplesEntry ? nil : noShadow
     case .oneFeatureOnly:
       return probesHit.isSuperset(of: [.resetVCPU, .vcpuLoad])
         ? nil

@@ -7,8 +7,10 @@ extension Replayer {
   mutating func judgeGuards(_ run: OpenRun) {
     guard let generation, generation.guardReads == .shadow, !configuration.generationIsWeak,
       let entry = run.entrySample, let after = run.exitSample, run.exitIsAtSync,
-      run.certainlyEntered, let exit = run.exit
+      let exit = run.exit
     else { return }
+    // Whether the guest was entered or not, somebody wrote the shadow in between.
+    let level: Finding.Level = run.certainlyEntered ? .proved : .suspected
     let rule: Rule
     let statement: String
     switch (entry.switchesKeys, after.switchesKeys) {
@@ -25,16 +27,16 @@ extension Replayer {
     default: return
     }
     let identity = vcpus[run.vcpu].identity
-    log.add(rule, .proved, vcpu: identity, at: run.enter) {
+    log.add(rule, level, vcpu: identity, at: run.enter) {
       (
-        statement,
+        statement + (level == .proved ? "" : " (if the guest was entered at all)"),
         [
           Evidence(run.enter, "kvm_entry", "shadow \(words(entry))"),
           Evidence(exit, "kvm_exit", "shadow \(words(after)) at kvm_vgic_sync_hwstate"),
         ]
       )
     }
-    emit?(.finding(rule, .proved, identity, run.enter))
+    emit?(.finding(rule, level, identity, run.enter))
   }
 
   /// A ptrauth trap of a run whose entry was not sampled, where the generation leaves it no reason.

@@ -6,13 +6,20 @@ extension Replayer {
   mutating func load(_ index: Int, _ at: Moment, _ pid: Int32, isImplied: Bool) {
     markRunOver(of: index)
     if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut) {
-      // Loaded twice without a put: events are missing.
-      broken(vcpu: index)
+      if threads[vcpus[index].tid]?.leftLoaded == true {
+        // Switched out, which puts it. A recorder that follows tasks stops at the switch, before the put.
+        put(index, at, isImplied: true)
+      } else {
+        // Loaded twice without a put: events are missing.
+        broken(vcpu: index)
+      }
     }
+    threads[vcpus[index].tid]?.leftLoaded = false
     let cpu = cpu(at)
     let process = pid
     if let generation, let code {
       let wasLeaningOnTrap = vcpus[index].state.enableInFlight
+      if vcpus[index].state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
       code.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
       if generation.hostSave == .everyLoad, vcpus[index].state.feature == .both {
         vcpus[index].counters.hostSaves += 1
@@ -40,6 +47,7 @@ extension Replayer {
   }
 
   mutating func put(_ index: Int, _ at: Moment, isImplied: Bool) {
+    threads[vcpus[index].tid]?.leftLoaded = false
     settle(index)
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
@@ -85,14 +93,18 @@ extension Replayer {
       closeRun(prev)
       if let index = threads[prev]?.vcpu { broken(vcpu: index) }
     }
+    if let running = cpus[at.cpu]?.running, running != prev { tornSwitches += 1 }
     cpus[at.cpu]?.isIdle = next == 0
     cpus[at.cpu]?.running = next
     if threads[next] != nil { seen(next, on: at.cpu) }
     threads[next]?.isSwitchedOut = false
     threads[next]?.hostKeys.isForeign = .clear
+    threads[next]?.hostKeys.isRestored = false
+    if configuration.omissions.cpus > 0 { mayHaveRunUnseen(next) }
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
       threads[prev]?.isSwitchedOut = true
+      threads[prev]?.leftLoaded = true
       if threads[prev]?.handler?.left == nil {
         threads[prev]?.handler?.left = Moment(time: at.time, cpu: at.cpu, tid: prev)
       }
@@ -116,6 +128,7 @@ extension Replayer {
   }
 
   mutating func migrate(_ tid: Int32, _ from: Int32, _ to: Int32) {
+    departures[from, default: 0] += 1
     guard let thread = threads[tid] else { return }
     if let place = thread.place, place.cpu != from || !place.wasSeen {
       threads[tid]?.skippedAPlace = true
@@ -136,6 +149,8 @@ extension Replayer {
     closeRun(at.tid)
     guard let index = threads[at.tid]?.vcpu else { return }
     threads[at.tid]?.hostKeys.mayHaveChanged = true
+    // User space may write the slots too (KVM_SET_ONE_REG).
+    vcpus[index].guestKeys = nil
     threads[at.tid]?.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
@@ -170,7 +185,9 @@ extension Replayer {
   private mutating func endInterval(_ index: Int, _ at: Moment) {
     let interval = vcpus[index].interval
     endObservation(index)
-    guard let begin = interval.begin else { return }
+    defer { vcpus[index].interval = LoadInterval() }
+    // Without either event it is not known whether it ran.
+    guard let begin = interval.begin, capabilities.hasEntryAndExit else { return }
     let identity = vcpus[index].identity
     judgeWaste(of: interval, index, at)
     if interval.switchedPasses > 1, let first = interval.firstSwitched,
@@ -207,6 +224,5 @@ extension Replayer {
         )
       }
     }
-    vcpus[index].interval = LoadInterval()
   }
 }

@@ -8,6 +8,10 @@ extension Replayer {
   mutating func noteHostContext(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ pointer: UInt64
   ) {
+    if pointer != 0 {
+      if let cpu = vcpus[index].contextCPU, cpu != at.cpu { exercised.note(.staleHostContext) }
+      vcpus[index].contextCPU = at.cpu
+    }
     guard generation?.hasHostContextPointer ?? true,
       let contradiction = hostContexts.note(pointer, at, function)
     else { return }
@@ -32,6 +36,25 @@ extension Replayer {
       }
     }
     emit?(.finding(.staleHostContext, .proved, vcpus[index].identity, at))
+  }
+
+  /// One context for each pCPU, and not each its own: at the end, when all were seen.
+  mutating func judgeContextOrder() {
+    guard generation?.hasHostContextPointer ?? false, !log.contains(.staleHostContext),
+      let (lower, higher) = hostContexts.disorder
+    else { return }
+    log.add(.staleHostContext, .suspected, vcpu: nil, at: higher.at) {
+      (
+        "the host context of pCPU \(lower.at.cpu) lies behind that of pCPU \(higher.at.cpu), though per-CPU data "
+          + "lies in the order of the pCPUs: each may be another pCPU's",
+        [
+          Evidence(lower.at, lower.function.rawValue, "host_ctxt of pCPU \(lower.at.cpu)"),
+          Evidence(
+            higher.at, higher.function.rawValue,
+            "host_ctxt of pCPU \(higher.at.cpu), which is lower"),
+        ].sorted { $0.moment.time < $1.moment.time }
+      )
+    }
   }
 
   /// Zeros are no save only of registers that hold somebody's keys wherever a vCPU's thread runs. APIA does

@@ -25,7 +25,7 @@ extension Replayer {
         threads[tid]?.run = run.afterWall
       }
     }
-    withdrawn += staleEnables.drop(from: begin, to: at.time).map(\.enter)
+    withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)
     sawNested = true
     if let firstTime, at.time >= firstTime + SequenceBreaks.edge { lossesSeen += 1 }
     // Any vCPU may have been here meanwhile.
@@ -42,9 +42,23 @@ extension Replayer {
 
   /// The vCPU's events do not follow on one another: some are missing.
   mutating func broken(vcpu index: Int) {
-    breaks.note(lastTime, since: firstTime ?? lastTime)
+    // Without either event none of the sequences can be told.
+    if !isThinned, capabilities.hasEntryAndExit {
+      breaks.note(lastTime, since: firstTime ?? lastTime)
+    }
     for cpu in cpus.values { cpu.lastSaver = nil }
     threads[vcpus[index].tid]?.hostKeys.wall()
+    wall(index)
+  }
+
+  /// Between two turns on recorded pCPUs the thread may have had one on a pCPU that was not recorded.
+  mutating func mayHaveRunUnseen(_ tid: Int32) {
+    guard let index = threads[tid]?.vcpu, vcpus[index].tid == tid else { return }
+    closeRun(tid)
+    threads[tid]?.hostKeys.wall()
+    threads[tid]?.sampleBeforeEntry = nil
+    threads[tid]?.isInKVMRun = nil
+    threads[tid]?.handler = nil
     wall(index)
   }
 

@@ -4,22 +4,21 @@ import Trace
 // Whose keys the host slots hold, from their values: a process id is not in every recording, and says
 // less, for processes that were forked and never called exec have the same keys.
 //
-//     thread    handler entered ── saves ──▶ kvm_entry .. kvm_exit   probe: slots = K, its own
+//     thread    handler entered ── saves ──▶ kvm_entry .. kvm_exit   probe: slots = K
 //               (slots sampled)                                          │ put, load, other threads' saves
 //     later                                  kvm_entry .. kvm_exit   probe: slots = S
-//                                            without a trap before
 //
-// If S differs from K, a guest exit of this thread restored keys that were not its own (the later run certainly
-// entered the guest with a bit set):
-//  - K are the thread's keys: then it was the later one, which restored S.
-//  - K are not: then the save did not take place (the slots were nobody else's to write meanwhile: the
-//    vCPU stayed loaded), and it was already the first one, which restored K.
-// So K is taken where the save is seen to have written (the slots changed), where the first run certainly entered
-// too, or where the slots hold what was learned of the thread before.
-// This takes K to be what was live when the handler ran, which is the thread's own unless a guest exit before
-// it restored other keys and no task switch set that right: such a save is not learned from. And it takes the thread
-// not to have changed its keys since (PR_PAC_RESET_KEYS, exec), which it does in user mode, before its next
-// save: K is forgotten at a save behind a kvm_userspace_exit, and learned again from it.
+// Equality with nobody's known keys says nothing: a save that wrote nothing leaves the slots as they were, and
+// so does one that wrote what they held. So K is taken for the thread's own
+//  - if the slots changed over the save, of what was live, and that was the thread's own (*written*);
+//  - or, until the thread is next in user mode, because a run restored it (*restored*): if a later run restores
+//    S ≠ K, one of the two ran on keys that are not the thread's.
+// A thread changes its keys in user mode only (PR_PAC_RESET_KEYS, exec), so K is what it *had* behind a
+// kvm_userspace_exit, and each change makes a random key. So even then S is not its own if another thread saved S as its
+// own, and was there already when this one still had K: it cannot have inherited S, and nobody guesses it. Neither
+// is S its own if it holds K's value of one register in another register.
+//
+// Compared are the registers in which a task's own keys are in the kernel too (``Generation/ownInKernel``).
 extension Replayer {
   /// The trap handler is entered; it will save.
   mutating func beginSave(_ index: Int, _ at: Moment, slots: KeySlots?, context: UInt64?) {
@@ -27,7 +26,6 @@ extension Replayer {
     // Without the feature there is only an UNDEF.
     if vcpus[index].state.feature == .none || vcpus[index].state.feature == .partial { return }
     if thread.hostKeys.mayHaveChanged || !capabilities.hasUserspaceExit {
-      thread.hostKeys.earlier = thread.hostKeys.own ?? thread.hostKeys.earlier
       thread.hostKeys.own = nil
     }
     thread.hostKeys.save = nil
@@ -38,52 +36,92 @@ extension Replayer {
     let isOwn =
       thread.hostKeys.isForeign == .clear
       || thread.hostKeys.isForeign == .unknown && cpus[at.cpu]?.running == at.tid
+    thread.hostKeys.savedForeign = !isOwn
     thread.hostKeys.save = OpenSave(
-      context: context, before: slots, at: at, mayBeForeign: !isOwn)
+      context: context, before: slots, at: at, mayBeForeign: !isOwn,
+      ofRestored: thread.hostKeys.isRestored)
   }
 
   /// The host slots after an exit: what guest exit restored from, if it did.
   mutating func noteHostSlots(_ index: Int, _ at: Moment, _ fields: borrowing ProbeFields) {
     guard let thread = threads[at.tid], let slots = fields.hostKeys,
       let context = fields.hostContext, context != 0, !log.contains(.staleHostContext),
-      !(0..<10).contains(where: { slots.isZero($0) })
+      !ownRegisters.isEmpty, !ownRegisters.registers.contains(where: { slots.isZero($0.rawValue) })
     else { return }
+    var isSaved = false
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
-      if !save.isCompared {
-        thread.hostKeys.save?.isCompared = true
-        if save.before == slots { noteRepeatedSave(index, save.at) }
-      }
-      let isUsed = thread.run.map {
-        $0.entrySample?.switchesKeys == .set && $0.certainlyEntered
-      }
-      if save.before != slots || thread.hostKeys.earlier?.keys == slots || isUsed == true {
-        thread.hostKeys.save = nil
-        if !save.mayBeForeign {
-          thread.hostKeys.own = OwnKeys(keys: slots, at: save.at)
-          thread.hostKeys.mayHaveChanged = false
-        } else if thread.hostKeys.areUnchanged(in: slots) {
-          thread.hostKeys.own = thread.hostKeys.own ?? thread.hostKeys.earlier
-          thread.hostKeys.mayHaveChanged = false
-        }
-      }
-    }
-    guard let own = thread.hostKeys.own else {
-      // They are another's only if another has them: this thread may have new ones.
-      if let earlier = thread.hostKeys.earlier, earlier.keys != slots,
-        threads.values.contains(where: { $0 !== thread && $0.hostKeys.own?.keys == slots })
-      {
-        thread.hostKeys.foreign = slots
-      }
-      return
+      isSaved = thread.hostKeys.own != nil && save.ofRestored
+      learn(thread, index, save, slots)
     }
     guard thread.run?.restored == nil else { return }
-    if own.keys == slots {
-      thread.run?.restored = .own
+    thread.run?.restored = restored(thread, slots)
+    switch thread.run?.restored {
+    case .own:
+      if isSaved { exercised.note(.missedHostRestore) }
+      thread.hostKeys.isRestored = true
       thread.hostKeys.isForeign = .clear
       thread.hostKeys.foreign = nil
-    } else {
-      thread.hostKeys.foreign = slots
-      thread.run?.restored = .others(than: own.at)
+    case .others, .anothers: thread.hostKeys.foreign = slots
+    case .moved, nil: break
     }
+  }
+
+  private mutating func learn(
+    _ thread: ThreadRecord, _ index: Int, _ save: OpenSave, _ slots: KeySlots
+  ) {
+    if !save.isCompared {
+      thread.hostKeys.save?.isCompared = true
+      if save.before == slots { noteRepeatedSave(index, save.at) }
+    }
+    let isUsed =
+      thread.run.map { $0.entrySample?.switchesKeys == .set && $0.certainlyEntered } ?? false
+    let wrote = !slots.differing(from: save.before, in: ownRegisters).isEmpty
+    guard wrote || isUsed else { return }
+    thread.hostKeys.save = nil
+    let known = thread.hostKeys.learned?.keys
+    let isMoved = known.map { !slots.moved(from: $0, in: ownRegisters).isEmpty } ?? false
+    if save.mayBeForeign {
+      if wrote, thread.hostKeys.areUnchanged(in: slots), let learned = thread.hostKeys.learned {
+        thread.hostKeys.learn(learned.keys, learned.at, .written)
+        thread.hostKeys.mayHaveChanged = false
+      }
+    } else if wrote, !isMoved {
+      // What was known before still has to agree with it: nothing changed it since.
+      guard thread.hostKeys.own == nil else { return }
+      thread.hostKeys.learn(slots, save.at, .written)
+      thread.hostKeys.mayHaveChanged = false
+      if isUsed { exercised.note(.missedHostSave) }
+    } else if thread.hostKeys.own == nil, !isMoved, restored(thread, slots) == nil {
+      thread.hostKeys.learn(slots, save.at, .restored)
+      thread.hostKeys.mayHaveChanged = false
+    }
+  }
+
+  /// Whose keys `slots` are, as far as that is known.
+  private func restored(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
+    let watch = thread.hostKeys
+    if let learned = watch.learned {
+      let moved = slots.moved(from: learned.keys, in: ownRegisters)
+      if !moved.isEmpty { return .moved(from: learned.at, moved) }
+    }
+    if let own = watch.own {
+      guard slots.differing(from: own.keys, in: ownRegisters).isEmpty else {
+        return .others(than: own.at)
+      }
+      return own.basis == .written ? .own : nil
+    }
+    guard let earlier = watch.earlier else { return nil }
+    let other = slots.differing(from: earlier.keys, in: ownRegisters)
+    guard !other.isEmpty else { return nil }
+    if let foreign = watch.foreign, slots.differing(from: foreign, in: ownRegisters).isEmpty {
+      return .anothers(since: earlier.at)
+    }
+    let isAnothers = threads.values.contains { another in
+      guard another !== thread, another.firstTime < earlier.at.time,
+        let theirs = another.hostKeys.learned?.keys
+      else { return false }
+      return other.registers.contains { theirs.isSame($0.rawValue, as: slots) }
+    }
+    return isAnothers ? .anothers(since: earlier.at) : nil
   }
 }

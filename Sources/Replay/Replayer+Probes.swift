@@ -36,13 +36,18 @@ extension Replayer {
       sampleAfterExit(index, at, function, sample, hit.fields)
       if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
-    case .injectUndefined: vcpus[index].counters.undefs += 1
+    case .injectUndefined:
+      vcpus[index].counters.undefs += 1
+      judgeRefusal(index, at)
     case .resetVCPU:
       noteReset(index, at, hit.fields.features)
       reset(index)
     case .hypHandlePtrauth: break
     }
-    if let guest = hit.fields.guestKeys, function != .resetVCPU { vcpus[index].guestKeys = guest }
+    if let guest = hit.fields.guestKeys, function != .resetVCPU {
+      let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
+      vcpus[index].guestKeys = mayBeLeft ? nil : guest
+    }
   }
 
   /// vcpu->arch.features, or the VM's, as vcpu_has_ptrauth() of the generation takes them.
@@ -86,6 +91,8 @@ extension Replayer {
     vcpus[index].keysAfterRun = nil
     vcpus[index].nestedBits = nil
     vcpus[index].isEnabledAtHyp = false
+    vcpus[index].waste.handled = nil
+    vcpus[index].waste.enabled = nil
     code?.reset(&vcpus[index].state)
   }
 }

@@ -6,6 +6,7 @@ extension Replayer {
   mutating func judge(_ run: OpenRun, atEntry: KnownBits, atExit: KnownBits) {
     followGuestWrites(run)
     if !run.isJudged { judgeAlone(run) }
+    noteExercise(run)
   }
 
   /// What the run itself shows.
@@ -25,7 +26,11 @@ extension Replayer {
     guard let sample = run.entrySample ?? inheritedSample(run) else { return }
     judgeBits(run, sample)
     judgeFeature(run, sample)
-    judgeLoad(run, sample)
+    if let stale = staleEnable(run, sample) {
+      pendingFindings.add(stale)
+    } else {
+      judgeRestored(run, sample)
+    }
   }
 
   /// Where the bits cannot change within a run, a sample after it is as good.
@@ -88,19 +93,23 @@ extension Replayer {
   }
 
   /// After a load that clears, the model expects 0; no trap was in flight that could have set it.
-  private mutating func judgeLoad(_ run: OpenRun, _ sample: EnableBits) {
+  private mutating func staleEnable(_ run: OpenRun, _ sample: EnableBits) -> PendingFinding? {
     guard let generation, generation.load == .clears, !configuration.generationIsWeak,
       vcpus[run.vcpu].state.feature == .both,
-      run.expected == .clear, let load = run.clearedBy, sample.switchesKeys == .set,
-      let exit = run.exit, !run.followsSkippedPlace
-    else { return }
-    var found = StaleEnable(
+      run.expected == .clear, let load = run.clearedBy, let exit = run.exit,
+      !run.followsSkippedPlace
+    else { return nil }
+    if run.hadBitsToClear { exercised.note(.staleEnable) }
+    guard sample.switchesKeys == .set else { return nil }
+    var found = PendingFinding(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
       bits: sample)
     switch run.restored {
     case .own: break
     case _ where !run.certainlyEntered: break
     case .others(let own): found.foreign = .differ(from: own)
+    case .anothers(let own): found.foreign = .anothers(since: own)
+    case .moved: break
     case nil:
       if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
         let saver = slots.process, saver >= 0,
@@ -109,23 +118,67 @@ extension Replayer {
         found.foreign = .process(saver)
       }
     }
-    staleEnables.add(found)
+    return found
+  }
+
+  /// Guest exit restored keys that are not its thread's, though a trap was answered since the load: the handler
+  /// did not save them here. (If what was live then may have been another's, that is the finding.)
+  private mutating func judgeRestored(_ run: OpenRun, _ sample: EnableBits) {
+    guard sample.switchesKeys == .set, let exit = run.exit, run.certainlyEntered,
+      let restored = run.restored
+    else { return }
+    let foreign: ForeignSlots
+    switch restored {
+    case .own: return
+    case .moved(let own, let registers): return reportMoved(run, own, registers)
+    case .others(let own): foreign = .differ(from: own)
+    case .anothers(let own): foreign = .anothers(since: own)
+    }
+    guard threads[run.enter.tid]?.hostKeys.savedForeign == false, !run.followsSkippedPlace else {
+      return
+    }
+    pendingFindings.add(
+      PendingFinding(
+        vcpu: run.vcpu, enter: run.enter, exit: exit.time, bits: sample, foreign: foreign))
+  }
+
+  /// The thread's own keys came back in other registers.
+  private mutating func reportMoved(_ run: OpenRun, _ own: Moment, _ registers: RegisterSet) {
+    guard let exit = run.exit else { return }
+    let identity = vcpus[run.vcpu].identity
+    log.add(.missedHostRestore, .suspected, vcpu: identity, at: run.enter) {
+      (
+        "the host slots hold keys that the thread had in other registers (\(words(registers.registers))): guest "
+          + "exit restored them there, or a save stored them there (partial-key-set)",
+        [
+          Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "a host save of the thread"),
+          Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
+          Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
+        ]
+      )
+    }
+    emit?(.finding(.missedHostRestore, .suspected, identity, run.enter))
   }
 
   /// Reports a stale enable whose window was seen whole, and what follows from it.
-  mutating func commit(_ found: StaleEnable) {
+  mutating func commit(_ found: PendingFinding) {
     let identity = vcpus[found.vcpu].identity
     let process = vcpus[found.vcpu].pid
     func evidence() -> [Evidence] {
-      let moved = found.lastExit.map { $0.cpu != found.load.cpu } ?? false
+      guard let load = found.load else {
+        return [Evidence(found.enter, "kvm_entry", "shadow \(words(found.bits))")]
+      }
+      let moved = found.lastExit.map { $0.cpu != load.cpu } ?? false
       return [
         found.lastExit.map { Evidence($0, "kvm_exit", "the vCPU's last run; no ptrauth trap") },
-        Evidence(found.load, "kvm_arch_vcpu_load", moved ? "on another pCPU than before" : ""),
+        Evidence(load, "kvm_arch_vcpu_load", moved ? "on another pCPU than before" : ""),
         Evidence(found.enter, "kvm_entry", "shadow \(words(found.bits)), no trap since the load"),
       ].compactMap(\.self)
     }
-    log.add(.staleEnable, .proved, vcpu: identity, at: found.enter, count: found.count) {
-      ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
+    if found.load != nil {
+      log.add(.staleEnable, .proved, vcpu: identity, at: found.enter, count: found.count) {
+        ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
+      }
     }
     if !found.isAnnounced { say(found) }
     guard let foreign = found.foreign else { return }
@@ -142,14 +195,21 @@ extension Replayer {
             + "\(found.enter.cpu) held other keys than those it had saved as its own",
           [Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "the thread's last host save")] + evidence()
         )
+      case .anothers(let own):
+        (
+          "thread \(found.enter.tid) ran its guest with ptrauth enabled; the host slots of pCPU "
+            + "\(found.enter.cpu) held keys that another thread had saved as its own",
+          [Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "a host save of the thread: it had others")]
+            + evidence()
+        )
       }
     }
   }
 
   /// Says a stale enable, and what follows from it, in the timeline.
-  func say(_ found: StaleEnable) {
+  func say(_ found: PendingFinding) {
     let identity = vcpus[found.vcpu].identity
-    emit?(.finding(.staleEnable, .proved, identity, found.enter))
+    if found.load != nil { emit?(.finding(.staleEnable, .proved, identity, found.enter)) }
     if found.foreign != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
   }
 }

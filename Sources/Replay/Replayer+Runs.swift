@@ -38,11 +38,13 @@ extension Replayer {
     threads[at.tid]?.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.isTainted = vcpus[index].loadWasTainted
+    run.hadBitsToClear = vcpus[index].loadHadBits
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
     vcpus[index].loadWasTainted = false
+    vcpus[index].loadHadBits = false
     vcpus[index].clearedBy = nil
     // Whatever handler was under way is through.
     vcpus[index].state.enableInFlight = false
@@ -98,6 +100,13 @@ extension Replayer {
     if run.exitSample == nil { threads[at.tid]?.run?.exitSample = sample }
     if run.resetSlots == nil, let guest = fields.guestKeys {
       threads[at.tid]?.run?.resetSlots = guest.resetMask
+    }
+    if let guest = fields.guestKeys, let before = vcpus[index].guestKeys, before != guest {
+      threads[at.tid]?.run?.changedGuestSlots = true
+      if run.entrySample?.switchesKeys == .set {
+        vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
+        if vcpus[index].savedRegisters == .all { exercised.note(.missedGuestSave) }
+      }
     }
     noteHostSlots(index, at, fields)
     checkKeySlots(index, at, function, run, fields)
@@ -219,6 +228,11 @@ extension Replayer {
   }
 
   mutating func say(_ run: Run, _ index: Int) {
+    var run = run
+    if isThinned {
+      run.atEntry = .unknown
+      run.atExit = .unknown
+    }
     if run.atEntry.bits.isKnown, run.atExit.bits.isKnown { vcpus[index].counters.knownRuns += 1 }
     emit?(.run(run))
   }

@@ -7,6 +7,10 @@ import Trace
 //     before           G            H
 //     guest's changed  H            H           the guest ran on the host's keys, and they were saved
 //     host's changed   G            G           the host ran on the guest's keys, and they were saved
+//
+// A slot that changes shows whose key it is only if the other side's is known: H is the host's if the thread saved it
+// as its own, and G is none of the host's if the host's slots held the thread's own keys when the guest's held G. Otherwise
+// the guest's slot may have got the host's key in a run that saved without having restored, and either may be true.
 extension Replayer {
   mutating func judgeSharedKeys(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun, _ guest: KeySlots,
@@ -16,6 +20,10 @@ extension Replayer {
     let before = vcpus[index].guestKeys
     let earlier = vcpus[index].keysAfterRun
     let process = vcpus[index].pid
+    let own = threads[at.tid]?.hostKeys.learned?.keys
+    let hostIsOwn = if case .own = threads[at.tid]?.run?.restored { true } else { false }
+    if own != nil, before != nil, run.certainlyEntered { exercised.note(.missedGuestRestore) }
+    if let before { judgeExchangedKeys(index, at, function, run, before, guest) }
     var (toGuest, toHost, unclear): (UInt16, UInt16, UInt16) = (0, 0, 0)
     var differ: UInt16 = 0
     for i in 0..<10 {
@@ -25,10 +33,11 @@ extension Replayer {
         continue
       }
       guard !guest.isZero(i), !guest.isReset(i) else { continue }
-      if let before, !before.isSame(i, as: guest) {
+      if let before, !before.isSame(i, as: guest), own?.isSame(i, as: host) ?? false {
         toGuest |= bit
       } else if let earlier, earlier.process == process, earlier.guest.isSame(i, as: guest),
-        (earlier.differ | earlier.toHost) & bit != 0
+        earlier.hostWasOwn && earlier.differ & ownRegisters.rawValue & bit != 0
+          || earlier.toHost & bit != 0
       {
         toHost |= bit
       } else if let earlier, earlier.toGuest & bit != 0 {
@@ -38,7 +47,8 @@ extension Replayer {
       }
     }
     vcpus[index].keysAfterRun = KeysAfterRun(
-      guest: guest, differ: differ, toGuest: toGuest, toHost: toHost, process: process)
+      guest: guest, differ: differ, hostWasOwn: hostIsOwn, toGuest: toGuest, toHost: toHost,
+      process: process)
     func report(_ rule: Rule, _ level: Finding.Level, _ keys: UInt16, _ statement: String) {
       let shared = KeyRegister.allCases.filter { keys >> UInt16($0.rawValue) & 1 == 1 }
       log.add(rule, level, vcpu: vcpus[index].identity, at: run.enter) {
@@ -70,5 +80,31 @@ extension Replayer {
         "after the run the guest's slots hold the host's keys; whether the guest ran on the host's or the "
           + "host on the guest's was not recorded")
     }
+  }
+}
+
+// Two keys of the guest that changed places over a run: guest entry restored each where the other belongs, or the
+// guest itself exchanged them, which no event tells.
+extension Replayer {
+  private mutating func judgeExchangedKeys(
+    _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun, _ before: KeySlots,
+    _ after: KeySlots
+  ) {
+    guard let exit = run.exit else { return }
+    let exchanged = after.exchanged(from: before)
+    guard !exchanged.isEmpty else { return }
+    let identity = vcpus[index].identity
+    log.add(.missedGuestRestore, .suspected, vcpu: identity, at: run.enter) {
+      (
+        "over the run keys of the guest changed places (\(words(exchanged.registers))): guest entry restored them so, "
+          + "guest exit saved them so (partial-key-set), or the guest exchanged them itself",
+        [
+          Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
+          Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
+          Evidence(at, function.rawValue, "the slots hold what others of them held before"),
+        ]
+      )
+    }
+    emit?(.finding(.missedGuestRestore, .suspected, identity, run.enter))
   }
 }

@@ -22,10 +22,12 @@ public import Trace
 extension Replayer {
   /// Announces stale enables whose run ended before `time`, if they would stand at the end.
   mutating func announce(endedBefore time: UInt64) {
-    guard !staleEnables.isEmpty, lossesSeen == 0, breaks.count(until: lastTime) == 0 else { return }
-    var waiting = staleEnables
+    guard !pendingFindings.isEmpty, lossesSeen == 0, breaks.count(until: lastTime) == 0 else {
+      return
+    }
+    var waiting = pendingFindings
     for found in waiting.announce(before: time, where: { !mayLackEvents($0) }) { say(found) }
-    staleEnables = waiting
+    pendingFindings = waiting
   }
 
   /// Judges runs that are over though their thread has not gone on, where no later event can say more

@@ -8,6 +8,7 @@ extension Replayer {
     guard generation?.trap == .reachesHost, vcpus[index].state.feature == .both,
       let exit = run.exit
     else { return }
+    judgeAnswer(run)
     guard run.trap != nil else {
       if run.certainlyEntered {
         vcpus[index].waste.answered = nil
@@ -16,10 +17,7 @@ extension Replayer {
       return
     }
     if let first = vcpus[index].waste.answered, let load = vcpus[index].waste.loadSince {
-      log.add(
-        .wastedTrap, .proved, vcpu: vcpus[index].identity, at: exit,
-        cost: Cost(reads: generation?.hostSave == .preemptibleTrap ? 10 : 0, trips: 1)
-      ) {
+      log.add(.wastedTrap, .proved, vcpu: vcpus[index].identity, at: exit, cost: trapCost) {
         (
           "a ptrauth trap was answered, a load took the answer back before the guest ran, and the "
             + "guest trapped again",
@@ -32,8 +30,73 @@ extension Replayer {
       }
     }
     vcpus[index].waste.answered = exit
+    vcpus[index].waste.handled = run.isAnswered && !run.isOver && !run.isRefused ? exit : nil
     // What it trapped on may have been said only after the next load.
     vcpus[index].waste.loadSince = run.isOver ? vcpus[index].interval.begin : nil
+  }
+
+  /// The first entry after a trap whose handler was seen, or after a run with bits set, no load in between.
+  private mutating func judgeAnswer(_ run: OpenRun) {
+    let index = run.vcpu
+    guard let sample = run.entrySample, sample.isKnown, !vcpus[index].isNested,
+      !run.followsSkippedPlace
+    else { return }
+    let identity = vcpus[index].identity
+    if let handled = vcpus[index].waste.handled {
+      vcpus[index].waste.handled = nil
+      if sample.switchesKeys == .set {
+        exercised.note(.featureDenied)
+      } else {
+        log.add(.wastedTrap, .proved, vcpu: identity, at: run.enter, cost: trapCost) {
+          (
+            "a ptrauth trap was handled, and the next entry was as disabled as before, with no load in between",
+            [
+              Evidence(handled, "kvm_exit", "a ptrauth trap"),
+              Evidence(run.enter, "kvm_entry", "shadow \(words(sample))"),
+            ]
+          )
+        }
+      }
+    }
+    if let enabled = vcpus[index].waste.enabled, sample == .clear {
+      log.add(.earlyClear, .proved, vcpu: identity, at: run.enter, cost: trapCost) {
+        (
+          "both bits were set at an exit and clear at the next entry, with no load in between",
+          [
+            Evidence(enabled, "kvm_exit", "shadow \(words(.set))"),
+            Evidence(run.enter, "kvm_entry", "shadow \(words(sample))"),
+          ]
+        )
+      }
+    }
+    vcpus[index].waste.enabled =
+      run.exitSample == .set && !run.isOver && probesHit.contains(.vcpuLoad) ? run.exit : nil
+  }
+
+  private var trapCost: Cost {
+    Cost(reads: generation?.hostSave == .preemptibleTrap ? 10 : 0, trips: 1)
+  }
+
+  /// kvm_inject_undefined while the vCPU's ptrauth trap is handled.
+  mutating func judgeRefusal(_ index: Int, _ at: Moment) {
+    guard let run = threads[at.tid]?.run, run.vcpu == index, let trap = run.trap,
+      let exit = run.exit, !run.isOver
+    else { return }
+    threads[at.tid]?.run?.isRefused = true
+    guard !configuration.generationIsWeak, let generation, generation.featureTest == .bothBits,
+      vcpus[index].state.feature == .both, !vcpus[index].isNested
+    else { return }
+    let identity = vcpus[index].identity
+    log.add(.featureDenied, .proved, vcpu: identity, at: exit) {
+      (
+        "\(words(trap)) of a vCPU that has both ptrauth features was answered with an UNDEF",
+        [
+          Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap)),
+          Evidence(at, "kvm_inject_undefined"),
+        ]
+      )
+    }
+    emit?(.finding(.featureDenied, .proved, identity, exit))
   }
 
   /// A vCPU without ptrauth tries again and again.

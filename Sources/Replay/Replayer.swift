@@ -19,6 +19,8 @@ public struct Replayer {
     public var shadowIsNotLive = false
     /// The events that were recorded.
     public var recordedEvents: [RecordedEvent] = []
+    /// What of them was left out.
+    public var omissions = Omissions()
     /// Run-time address of a probe -> the function it is in. Nil without a kernel image: probes
     /// then mean nothing.
     public var resolve: ((UInt64) -> KernelFunction?)?
@@ -42,9 +44,18 @@ public struct Replayer {
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
   var log = FindingLog()
-  var staleEnables = StaleEnables()
+  var exercised = Exercised()
+  /// See ``Configuration/thinned``.
+  let isThinned: Bool
+  /// See ``Generation/ownInKernel(kernelUsesPointerAuth:)``.
+  let ownRegisters: RegisterSet
+  var pendingFindings = PendingFindings()
   /// Of a stream: entries with a stale enable that was announced, and does not stand.
   var withdrawn: [Moment] = []
+  /// sched_switch events whose task was not the one that the event before switched to.
+  var tornSwitches: UInt64 = 0
+  /// sched_migrate_task away from a pCPU, by pCPU.
+  var departures: [Int32: UInt64] = [:]
   /// Losses behind the beginning of the recording.
   var lossesSeen: UInt64 = 0
   /// The pCPU whose events lag behind all others'.
@@ -79,7 +90,18 @@ public struct Replayer {
     code = configuration.generation?.code.seen(by: .apiaLo)
     capabilities = Capabilities(
       configuration.recordedEvents, probesHaveNames: configuration.resolve != nil)
-    emit = timeline
+    ownRegisters =
+      configuration.generation?.ownInKernel(
+        kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? []
+    isThinned = !configuration.thinned.isEmpty
+    if isThinned { log.admits = Self.shownBySamples }
+    emit = timeline.map { timeline in
+      guard !configuration.thinned.isEmpty else { return timeline }
+      return { entry in
+        if case .finding(let rule, _, _, _) = entry, !Self.shownBySamples.contains(rule) { return }
+        timeline(entry)
+      }
+    }
   }
 
   /// A stream has an event that it had not shown before.
@@ -162,9 +184,9 @@ public struct Replayer {
   private mutating func note(_ at: Moment) {
     guard let cpu = pass(at) else { return }
     // Only when the last of all pCPUs has moved on can more of them stand.
-    guard !staleEnables.isEmpty, slowest == nil || slowest === cpu else { return }
+    guard !pendingFindings.isEmpty, slowest == nil || slowest === cpu else { return }
     slowest = cpus.values.min { $0.lastTime < $1.lastTime }
-    for found in staleEnables.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
+    for found in pendingFindings.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
 
   mutating func function(at address: UInt64) -> KernelFunction? {
@@ -197,7 +219,7 @@ public struct Replayer {
 
   mutating func thread(_ tid: Int32, _ pid: Int32) -> ThreadRecord {
     if let record = threads[tid] { return record }
-    let record = ThreadRecord(pid: pid)
+    let record = ThreadRecord(pid: pid, firstTime: lastTime)
     record.isBornHere = pid >= 0 && (threads[pid]?.isBornHere ?? false)
     threads[tid] = record
     return record
@@ -269,7 +291,7 @@ public struct Replayer {
   }
 
   private mutating func fork(_ child: Int32, _ childPid: Int32) {
-    let record = ThreadRecord(pid: childPid)
+    let record = ThreadRecord(pid: childPid, firstTime: lastTime)
     // A new process was born here; a new thread if its process was.
     record.isBornHere = child == childPid || (threads[childPid]?.isBornHere ?? false)
     threads[child] = record

@@ -16,6 +16,8 @@ final class ThreadRecord {
   var wasSwitchedOut = false
   /// Another task runs on its pCPU.
   var isSwitchedOut = false
+  /// It was switched out while its vCPU was loaded, and no put was seen since.
+  var leftLoaded = false
   /// kvm_arch_vcpu_load was traced before it was known to run a vCPU.
   var pendingLoad: Moment?
   /// The pCPU it belongs to, by its last event there or by sched_migrate_task; and whether it was
@@ -30,7 +32,13 @@ final class ThreadRecord {
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 
-  init(pid: Int32) { self.pid = pid }
+  /// It existed by then, in nanoseconds of the recording's clock.
+  let firstTime: UInt64
+
+  init(pid: Int32, firstTime: UInt64) {
+    self.pid = pid
+    self.firstTime = firstTime
+  }
 }
 
 /// A run between its kvm_entry and the moment everything about it is known.
@@ -55,6 +63,8 @@ struct OpenRun {
   var trap: PtrauthTrap?
   /// kvm_sys_access said that the trapped register is no key register.
   var isOtherRegister = false
+  /// Its trap was answered with an UNDEF.
+  var isRefused = false
   /// The handler was seen; otherwise it is taken to have run by the time the run is closed.
   var isAnswered = false
   /// Whose keys the host slots held after it, where that is known.
@@ -78,6 +88,10 @@ struct OpenRun {
   var windowStart: Moment?
   /// A ptrauth trap could have been in flight over a load before this entry.
   var isTainted = false
+  /// The load before it found bits set.
+  var hadBitsToClear = false
+  /// The guest's slots changed over it: guest exit saved them.
+  var changedGuestSlots = false
   /// Its thread may have run unseen since the last run.
   var followsSkippedPlace = false
   var isFirstOfInterval = false
@@ -101,7 +115,7 @@ struct OpenRun {
   /// the PC may move all the same: on the way in the kernel applies a pending increment, or a
   /// pending exception, whose vector is a multiple of 0x80 (Arm ARM, VBAR_EL1).
   var certainlyEntered: Bool {
-    if ret == 2 { return true }
+    if ret == 2 || changedGuestSlots { return true }
     return exit != nil && exitPC != entryPC && exitPC &- entryPC > 4 && exitPC & 0x7f != 0
   }
 }

@@ -13,6 +13,10 @@ struct VCPURecord {
   /// The model's expectation: a sample that contradicts it is a finding or a correction.
   var state: VCPUState
   var counters = Counters()
+  /// It trapped: without the feature it was refused what it tried.
+  var wasRefused = false
+  /// The pCPU on which its host context was last sampled.
+  var contextCPU: Int32?
   /// KVM_ARM_VCPU_HAS_EL2 (feature bit 7): a nested guest's bits are L1's, not the patch's.
   var isNested = false
 
@@ -37,7 +41,11 @@ struct VCPURecord {
   /// A load came since the last kvm_entry; and a handler may have been under way over it.
   var loadedSinceEntry = false
   var loadWasTainted = false
+  /// That load found bits set, which it had to clear.
+  var loadHadBits = false
   var writes: [GuestKeyWrite] = []
+  /// Those of its slots that a guest exit was seen to save.
+  var savedRegisters: RegisterSet = []
   /// The guest's slots at the last sample.
   var guestKeys: KeySlots?
   /// Those after its last enabled run.
@@ -70,6 +78,7 @@ struct VCPURecord {
     lastIsInSchedule = false
     loadedSinceEntry = false
     loadWasTainted = false
+    loadHadBits = false
     writes = []
     guestKeys = nil
     keysAfterRun = nil
@@ -107,6 +116,8 @@ struct KeysAfterRun {
   var guest: KeySlots
   /// Bit i set: the host's slot of register i held something else.
   var differ: UInt16
+  /// The host's slots held the thread's own keys.
+  var hostWasOwn: Bool
   /// Both hold the host's key; both hold the guest's.
   var toGuest: UInt16
   var toHost: UInt16

@@ -5,14 +5,24 @@ struct WasteWatch {
   /// A ptrauth trap that was answered and that no run has made use of yet; a load since.
   var answered: Moment?
   var loadSince: Moment?
+  /// A trap of this load interval whose handler was seen, before the next entry.
+  var handled: Moment?
+  /// The last exit of this load interval, if it left bits set.
+  var enabled: Moment?
   var thrash = ThrashPhase()
   var storm = UndefStorm()
 
-  mutating func loaded(_ at: Moment) { if answered != nil { loadSince = at } }
+  mutating func loaded(_ at: Moment) {
+    if answered != nil { loadSince = at }
+    handled = nil
+    enabled = nil
+  }
 
   mutating func wall() {
     answered = nil
     loadSince = nil
+    handled = nil
+    enabled = nil
     thrash = ThrashPhase()
     storm = UndefStorm()
   }

@@ -6,7 +6,8 @@ import Replay
 ///     schema        "ptrauth-trace/analysis/1"
 ///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
 ///                   lost {"<cpu>": count}, lostSamples, incomplete (the end is missing), eventsMissing (for
-///                   whatever reason), sequenceBreaks, silentTails
+///                   whatever reason), sequenceBreaks, missingParts (what the recorder left
+///                   out, in words), someTasksOnly, silentTails
 ///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings, guests [{name,
 ///                   vcpus [{vcpu_id, tid}]} and of a guest's own recording path, events, cpus, lost,
 ///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
@@ -106,6 +107,9 @@ public enum JSONReport {
     json.field("incomplete", facts.isIncomplete)
     json.field("eventsMissing", document.analysis.isIncomplete)
     json.field("sequenceBreaks", document.analysis.sequenceBreaks)
+    json.key("missingParts")
+    json.array { json in for part in document.analysis.missingParts { json.value(part) } }
+    json.field("someTasksOnly", document.analysis.leavesOutTasks)
     json.key("silentTails")
     json.object { json in
       for tail in document.analysis.silentTails { json.field(String(tail.cpu), tail.nanoseconds) }

@@ -12,6 +12,7 @@ struct LossSentences {
     missing = analysis.lostEvents.map {
       ($0.count == 0 ? "uncounted events" : counted($0.count, "event")) + " lost on pCPU \($0.cpu)"
     }
+    missing += analysis.missingParts
     let samples = document.recording.lostSamples
     if samples > 0 {
       missing.append(counted(samples, "sample") + " lost, the recorder does not say when")

@@ -94,6 +94,11 @@ public struct KeySlots: Sendable, Equatable, CustomStringConvertible, CustomRefl
     registers[index] == other.registers[index]
   }
 
+  /// Register `index` holds what register `place` of `other` does.
+  public func isSame(_ index: Int, as other: KeySlots, at place: Int) -> Bool {
+    registers[index] == other.registers[place]
+  }
+
   public var description: String { "KeySlots(redacted)" }
   public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -25,6 +25,8 @@ public struct Recording: Sendable {
   public var kernelText: (symbol: String, address: UInt64)?
   /// Every event that was recorded (subscribed), by "system:name", hits or none.
   public var recordedEvents: [RecordedEvent] = []
+  /// What of it the recorder left out.
+  public var omissions = Omissions()
   /// Those of them whose samples say which instructions ran.
   public var instructionSources: [InstructionSource] = []
   /// Parts of an instruction trace that the CPU or the recorder dropped, or that could not be decoded, as the
@@ -45,6 +47,14 @@ public struct Recording: Sendable {
   public var isIncomplete: Bool = false
   /// Sentences for the user, in the order met.
   public var warnings: [String] = []
+
+  /// The events that were certainly recorded: those that were hit. A format or an attribute alone proves nothing (a
+  /// trace.dat may have the formats of all events, and an event may be opened and never enabled). Before the events
+  /// were read nothing is counted, and all may be.
+  public var shownEvents: [RecordedEvent] {
+    let shown = recordedEvents.filter { $0.count > 0 }
+    return shown.isEmpty ? recordedEvents : shown
+  }
 
   public init(path: String, format: String, byteCount: UInt64, clock: String) {
     self.path = path

@@ -19,6 +19,10 @@ final class Session {
   var instructionRemark: String?
   /// Of the recorded host, with their recordings.
   var guests: [GuestFacts] = []
+  /// All events were read once: what was hit is known.
+  private var isSurveyed = false
+  /// pCPUs without an event where tasks ran.
+  private var omittedCPUs = 0
   /// Long replays say on a terminal how far they are.
   var showsProgress = false
   /// How many load intervals the policy with hysteresis remembers.
@@ -86,11 +90,28 @@ final class Session {
   var canReread: Bool { file.canReread }
 
   /// Runs the recording through the model.
+  ///
+  /// Which of its events were recorded, and where, is known only when all were read: where that changes what may be
+  /// concluded, it is run again. A timeline is then of the last run alone: the first is silent.
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
   ) throws(Problem) -> Analysis {
     if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
-    var replayer = Replayer(configuration(shadowIsNotLive), timeline: timeline)
+    if !isSurveyed {
+      let assumed = configuration(shadowIsNotLive)
+      let analysis = try pass(assumed, timeline: nil)
+      isSurveyed = true
+      omittedCPUs = analysis.unrecordedCPUs.count
+      let found = configuration(shadowIsNotLive)
+      if timeline == nil, found.showsTheSame(as: assumed) { return analysis }
+    }
+    return try pass(configuration(shadowIsNotLive), timeline: timeline)
+  }
+
+  private func pass(
+    _ configuration: Replayer.Configuration, timeline: ((TimelineEntry) -> Void)?
+  ) throws(Problem) -> Analysis {
+    var replayer = Replayer(configuration, timeline: timeline)
     let counter = instructionCounter()
     var progress = Progress(isWanted: showsProgress)
     defer { progress.end() }
@@ -120,7 +141,9 @@ final class Session {
     configuration.generationIsWeak = generationIsWeak
     configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
     configuration.shadowIsNotLive = shadowIsNotLive
-    configuration.recordedEvents = file.recording.recordedEvents
+    configuration.recordedEvents = file.recording.shownEvents
+    configuration.omissions = file.recording.omissions
+    configuration.omissions.cpus = max(configuration.omissions.cpus, omittedCPUs)
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
     configuration.hysteresis = hysteresis
     for guest in file.recording.guests {

@@ -135,6 +135,17 @@ struct ExerciserTests {
       script.run(v, hcr: 0)
       script.put(v)
     },
+    "feature-denied": { script, v in
+      script.load(v)
+      script.run(v, hcr: 0, ec: 9)
+      script.probe(.injectUndefined, v)
+    },
+    "early-clear": { script, v in
+      script.load(v)
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.run(v, hcr: 0)
+    },
     "fast-reentry": { script, v in
       script.generation = .g5
       script.load(v)

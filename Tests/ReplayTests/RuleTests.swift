@@ -469,7 +469,7 @@ struct RuleTests {
     other.cpu = 1
     other.tid = 300
     script.switchTasks(other, to: 0)
-    let loads = StaleEnables.limit + 100
+    let loads = PendingFindings.limit + 100
     for _ in 0..<loads {
       script.load(v, hcr: on)
       script.run(v, hcr: on)

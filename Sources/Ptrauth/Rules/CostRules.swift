@@ -75,12 +75,14 @@ extension Rule {
     severity: .low, isCorrectness: false,
     definition:
       "A ptrauth trap was answered, and before the next guest entry the thread was switched "
-      + "out: the load that followed cleared the bits, and the guest trapped again.",
+      + "out: the load that followed cleared the bits, and the guest trapped again. Or the handler left the bits as "
+      + "they were.",
     consequence: "one full exit and one host save more",
     proofs: [
       .events(
         "proved by two traps of one vCPU with a load and no run that could use the first one's enable "
-          + "between them")
+          + "between them; or by a trap whose handler was seen, and an entry with both bits clear and no load in "
+          + "between")
     ],
     history: [
       .v7("the handler runs with preemption enabled"),
@@ -93,6 +95,29 @@ extension Rule {
                        -- preempted --
                        kvm_arch_vcpu_put, kvm_arch_vcpu_load: 0
       guest: paciasp   kvm_exit EC 0x09   the same trap again
+      """)
+
+  public static let earlyClear = Rule(
+    id: "early-clear", title: "API/APK cleared inside a load interval",
+    severity: .low, isCorrectness: false,
+    definition:
+      "Both bits are set at a vCPU's exit and clear at its next entry, though no kvm_arch_vcpu_load came "
+      + "in between.",
+    consequence:
+      "the guest traps again for what it was given: one full exit and one host save more",
+    proofs: [
+      .events(
+        "proved by the shadow sampled at both, where kvm_arch_vcpu_load is probed: between loads only a reset of "
+          + "the vCPU clears")
+    ],
+    history: [.v7("clears at kvm_arch_vcpu_load alone")],
+    lookAt: "whoever writes the shadow between guest exit and guest entry",
+    symbols: ["kvm_arm_vcpu_ptrauth_disable", "handle_exit"],
+    diagram: """
+      load  trap  run   exit  run   trap  run   put
+       0     1     1     0     0     1     1
+                         ^           ^
+                         cleared     the same trap again
       """)
 
   public static let undefStorm = Rule(

@@ -30,6 +30,34 @@ extension Rule {
       __guest_enter: no trap, so no save       another's
       """)
 
+  public static let featureDenied = Rule(
+    id: "feature-denied", title: "vCPU with ptrauth is refused what it has",
+    severity: .high, isCorrectness: true,
+    definition:
+      "A vCPU that was given both ptrauth features takes a ptrauth trap, and it is answered with an "
+      + "UNDEF instead of the enable.",
+    consequence:
+      "the guest sees pointer authentication in its ID registers and dies of an undefined instruction",
+    proofs: [
+      .events(
+        "proved if kvm_inject_undefined is entered while the trap of a vCPU is handled whose sampled features hold "
+          + "both ptrauth bits")
+    ],
+    history: [
+      .v7("vcpu_has_ptrauth of the vCPU itself decides between enable and UNDEF"),
+      Source("c5c176359666", "6.14: the features are the VM's"),
+    ],
+    lookAt: "the feature test in front of the enable: whose features it reads",
+    symbols: ["kvm_arm_vcpu_ptrauth_trap", "kvm_handle_ptrauth", "kvm_hyp_handle_ptrauth"],
+    diagram: """
+      vCPU with both features            vCPU 0, without
+      guest: paciasp
+      kvm_exit EC 0x09
+        handler: has ptrauth?  <-------  asks vCPU 0: no
+        kvm_inject_undefined
+      guest: undefined instruction
+      """)
+
   public static let switchWithoutFeature = Rule(
     id: "switch-without-feature", title: "ptrauth enabled for a vCPU without the feature",
     severity: .high, isCorrectness: true,

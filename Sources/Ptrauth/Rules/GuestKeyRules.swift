@@ -35,8 +35,9 @@ extension Rule {
     consequence: "the guest can read and use the host's keys, and so forge the host's pointers",
     proofs: [
       .events(
-        "proved if after a run with ptrauth enabled a guest slot holds the same key as the host's slot, and did "
-          + "not before; suspected if before was not recorded (missed-host-restore looks alike then)"
+        "proved if after a run with ptrauth enabled a guest slot holds a key that the thread had saved as its own, "
+          + "and did not before; suspected if it holds the same key as the host's slot, and whose it was is not "
+          + "known (missed-host-restore and host-key-leak look alike then), or if two keys of the guest changed places"
       ),
       .audit("the code of __guest_enter lacks writes, or reads them from elsewhere"),
       .model("explored: whose keys the guest runs on"),
@@ -63,7 +64,8 @@ extension Rule {
     proofs: [
       .events(
         "proved where the guard reads the shadow and traps reach the host (v7 to 5.7): clear at "
-          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run"),
+          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run; suspected if the guest may not have "
+          + "been entered in between"),
       .audit("entry and exit guard by different words"),
       .model("explored: guard and HCR_EL2 disagree"),
     ],

@@ -9,8 +9,9 @@ extension Rule {
       + "fails, and a kernel that uses pointer authentication itself dies",
     proofs: [
       .events(
-        "proved if the host's slots, sampled after a run with ptrauth enabled, were never written, or "
-          + "were last saved by another process"),
+        "proved if the host's slots, sampled after a run with ptrauth enabled, were never written, were last saved by "
+          + "another process, or hold other keys than the thread's own: those that its save was seen to write, or "
+          + "that another thread saved while this one had others"),
       .audit("the save of this generation's save function lacks registers, or is not there"),
       .model("explored: whose keys the host gets at guest exit"),
     ],
@@ -45,10 +46,12 @@ extension Rule {
     proofs: [
       .events(
         "proved where the guard reads the shadow (up to 5.8): set at kvm_vgic_flush_hwstate and clear at "
-          + "kvm_vgic_sync_hwstate of one run"),
+          + "kvm_vgic_sync_hwstate of one run; suspected if the guest may not have been entered in between"
+      ),
       .events(
         "proved where host_cpu_context's slots are sampled (up to 5.7): after a run they held the host's keys, "
-          + "and after a later one the guest's, which that run did not change"),
+          + "and after a later one the guest's, which that run did not change; suspected if they hold the thread's "
+          + "own keys in other registers (partial-key-set of a save looks alike)"),
       .audit("the restore half of __guest_exit lacks registers, or is not there"),
       .model("explored: the two guards of one pass disagree"),
     ],
@@ -77,7 +80,7 @@ extension Rule {
     proofs: [
       .events(
         "proved if the pointer, sampled after a run, was seen in force on another pCPU; it is per-CPU "
-          + "data"),
+          + "data; suspected if the pointers lie in another order than the pCPUs do"),
       .model("explored: the context is not set again at load"),
     ],
     history: [

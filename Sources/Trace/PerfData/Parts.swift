@@ -107,6 +107,9 @@ struct Parts {
     recording.cpusOnline = features.cpusOnline
     recording.commandLine = features.commandLine
     recording.recordedEvents = plan.recorded
+    recording.omissions = Omissions(
+      attributes, names: plan.names, cpusOnline: features.cpusOnline,
+      commandLine: features.commandLine)
     recording.instructionSources = plan.instructionSources
     recording.warnings += features.warnings + plan.warnings
     return recording

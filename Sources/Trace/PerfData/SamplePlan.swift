@@ -20,6 +20,10 @@ struct SamplePlan {
   /// The events of the recording, one per name.
   private(set) var recorded: [RecordedEvent] = []
   private(set) var warnings: [String] = []
+  /// "system:name" by attribute.
+  var names: [String] {
+    sources.map { $0.recorded >= 0 ? recorded[$0.recorded].label : "" }
+  }
   /// The events whose samples say which instructions ran.
   var instructionSources: [InstructionSource] { sources.compactMap(\.instructions) }
   /// The records are of the other byte order.

@@ -1,12 +1,13 @@
 import Ptrauth
 
-/// A run that entered with a bit set after a load that should have cleared it. It rests on no trap
-/// having come in between.
-struct StaleEnable {
+/// A run that entered with a bit set after a load that should have cleared it, or whose guest exit restored keys
+/// that are not its thread's. It rests on nothing having come in between: no trap, no return to user mode.
+struct PendingFinding {
   var vcpu: Int
   /// The exit of the vCPU's run before, if it was seen.
   var lastExit: Moment?
-  var load: Moment
+  /// The load that should have cleared the bits; nil: a trap set them since.
+  var load: Moment?
   var enter: Moment
   var exit: UInt64
   var bits: EnableBits
@@ -18,19 +19,26 @@ struct StaleEnable {
   var isAnnounced = false
 
   /// The window in which nothing may have been lost.
-  var begin: UInt64 { (lastExit ?? load).time }
+  var begin: UInt64 { first.time }
   /// The pCPU the window begins on.
-  var from: Int32 { (lastExit ?? load).cpu }
+  var from: Int32 { first.cpu }
+
+  private var first: Moment {
+    switch (load, foreign) {
+    case (nil, .differ(let own)), (nil, .anothers(let own)): own
+    case (let load, _): lastExit ?? load ?? enter
+    }
+  }
 }
 
-/// Stale enables that wait until every pCPU's events have passed them without a loss: a loss is known
+/// Findings that wait until every pCPU's events have passed them without a loss: a loss is known
 /// only when its pCPU writes again.
 ///
 ///     pCPU 0   trap ... (lost)                    LOST ── the window was not seen whole: dropped
 ///     pCPU 1          load ── flush(API=1) ┄ waits ┄┄┄┄┄┄┄┄┄┄┄┘
 ///              └────── window ────────┘
-struct StaleEnables {
-  private var waiting: [StaleEnable] = []
+struct PendingFindings {
+  private var waiting: [PendingFinding] = []
   /// No waiting one ends before this.
   private(set) var earliestEnd = UInt64.max
 
@@ -39,11 +47,12 @@ struct StaleEnables {
 
   var isEmpty: Bool { waiting.isEmpty }
 
-  mutating func add(_ found: StaleEnable) {
+  mutating func add(_ found: PendingFinding) {
     earliestEnd = min(earliestEnd, found.exit)
     if waiting.count >= Self.limit,
       let same = waiting.lastIndex(where: {
-        $0.vcpu == found.vcpu && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
+        $0.vcpu == found.vcpu && ($0.load == nil) == (found.load == nil)
+          && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
       })
     {
       waiting[same].count += found.count
@@ -54,7 +63,7 @@ struct StaleEnables {
   }
 
   /// Removes and returns what ended before `time`.
-  mutating func take(upTo time: UInt64) -> [StaleEnable] {
+  mutating func take(upTo time: UInt64) -> [PendingFinding] {
     guard earliestEnd < time else { return [] }
     let ready = waiting.filter { $0.exit < time }
     waiting.removeAll { $0.exit < time }
@@ -63,9 +72,11 @@ struct StaleEnables {
   }
 
   /// Those that ended before `time`, fit and were not announced yet; now they are.
-  mutating func announce(before time: UInt64, where fits: (StaleEnable) -> Bool) -> [StaleEnable] {
+  mutating func announce(before time: UInt64, where fits: (PendingFinding) -> Bool)
+    -> [PendingFinding]
+  {
     guard earliestEnd < time else { return [] }
-    var found: [StaleEnable] = []
+    var found: [PendingFinding] = []
     for index in waiting.indices where waiting[index].exit < time && !waiting[index].isAnnounced {
       guard fits(waiting[index]) else { continue }
       waiting[index].isAnnounced = true
@@ -74,10 +85,10 @@ struct StaleEnables {
     return found
   }
 
-  mutating func takeAll() -> [StaleEnable] { take(upTo: .max) }
+  mutating func takeAll() -> [PendingFinding] { take(upTo: .max) }
 
   /// Drops what leans across a loss in `begin...end`. Returns what was announced of it.
-  mutating func drop(from begin: UInt64, to end: UInt64) -> [StaleEnable] {
+  mutating func drop(from begin: UInt64, to end: UInt64) -> [PendingFinding] {
     let dropped = waiting.filter { $0.begin <= end && begin <= $0.exit }
     waiting.removeAll { $0.begin <= end && begin <= $0.exit }
     earliestEnd = waiting.map(\.exit).min() ?? .max
