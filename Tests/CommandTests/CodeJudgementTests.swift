@@ -112,6 +112,25 @@ struct CodeJudgementTests {
     #expect(blind.criticalNotJudged.contains { $0.rule == .missedHostSave })
   }
 
+  /// A save that its function can go around is no save: the code does not say that it ran.
+  @Test func aSaveThatCanBeSkippedIsNotJudged() throws {
+    let stock = Corpus.traces[0]
+    let vmlinux = try ChangedVmlinux(stock.vmlinux, at: "kvm_hyp_handle_ptrauth", count: 48) {
+      words in
+      let save = words.firstIndex { $0 & 0xffff_f000 == 0xd538_2000 } ?? 0
+      let sign = words[..<save].lastIndex(of: 0xd503_233f) ?? 0
+      let set = words[save...].firstIndex(of: 0xb258_0421) ?? 0
+      // PACIASP becomes CBZ X5 to the word that is read before the bits are set in it.
+      return [sign: 0xb400_0005 | UInt32(set - 1 - sign) << 5]
+    }
+    let run = try CommandRun([stock.recording, "-k", vmlinux.path])
+    #expect(
+      run.code == 0 && run.text.hasPrefix("CLEAN, but missed-host-save was not judged: "))
+    #expect(run.text.contains("and saves no key"))
+    #expect(
+      try CommandRun([stock.recording, "-k", vmlinux.path, "--require", "critical"]).code == 2)
+  }
+
   @Test func withoutAVmlinuxThereIsNoAudit() throws {
     var analysis = Documents.stock.analysis
     analysis = try Session(recording: Corpus.traces[0].recording).replay(timeline: nil)
