@@ -52,8 +52,19 @@ public struct CodeCheck: Sendable, Equatable {
     case cannotJudge = "cannot judge"
   }
 
+  /// What a check's code has to do with a run.
+  public enum Part: Sendable, CaseIterable {
+    /// Every pass, every load or every ptrauth trap of this generation comes through it.
+    case scheme
+    /// EL2's own entry and exit, of hosts in protected mode (pKVM).
+    case protectedMode
+    /// It handles the keys, and nothing shows that the scheme calls it.
+    case elsewhere
+  }
+
   public var question: Question
   public var outcome: Outcome
+  public var part = Part.scheme
   /// "__guest_exit (nVHE), save": the place the question is about.
   public var place: String
   /// What a failure is an instance of.

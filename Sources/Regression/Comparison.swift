@@ -78,10 +78,23 @@ public struct Comparison: Sendable {
     }.map(\.id)
   }
 
+  /// Rules that the new kernel can break and of which no recording of the new side says anything.
+  public var notJudged: [Rule] {
+    let usable = new.filter(\.isUsable)
+    return Analysis.judgedRules.filter { rule in
+      usable.contains { $0.hidden.contains(rule.id) }
+        && !usable.contains { sample in
+          sample.judges(rule) || sample.findings.contains { $0.rule == rule.id }
+        }
+    }
+  }
+
   /// The new side judges no correctness rule at all.
   public var newIsBlind: Bool {
     !new.contains { sample in
-      Analysis.judgedRules.contains { $0.isCorrectness && sample.judges($0) }
+      Analysis.judgedRules.contains {
+        $0.isCorrectness && sample.judges($0) && !sample.inCode.contains($0.id)
+      }
     }
   }
 

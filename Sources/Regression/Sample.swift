@@ -14,6 +14,8 @@ public struct Sample: Sendable {
   public var findings: [Found]
   /// Rules that the recording cannot show, though its kernel may break them.
   public var hidden: Set<String>
+  /// Rules that its kernel's code shows, and no event.
+  public var inCode: Set<String> = []
   /// Rules that its kernel and guests cannot break.
   public var impossible: Set<String>
   public var counters: Counters
@@ -48,6 +50,14 @@ public struct Sample: Sendable {
   /// It shows whether the rule was broken.
   public func judges(_ rule: Rule) -> Bool {
     isUsable && !hidden.contains(rule.id) && !impossible.contains(rule.id)
+  }
+
+  /// Critical rules of which nothing can be said, though its kernel can break them.
+  public var criticalNotJudged: [Rule] {
+    Analysis.judgedRules.filter { rule in
+      rule.isCorrectness && rule.severity == .critical && hidden.contains(rule.id)
+        && !findings.contains { $0.rule == rule.id }
+    }
   }
 
   public init(
@@ -87,6 +97,7 @@ public struct Sample: Sendable {
         !$0.rule.isCorrectness && $0.rule != .lazyThrash
       }
       .reduce(0) { $0 + ($1.cost?.accesses ?? 0) })
+    inCode = Set(analysis.code.rules.map(\.id))
   }
 
   /// An input that could not be read.

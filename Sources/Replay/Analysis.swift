@@ -32,13 +32,17 @@ public struct Analysis: Sendable {
   public var isIncomplete: Bool
   /// What samples of executed instructions show, if the recording has any.
   public var passes: InstructionPasses?
+  /// What the code of the recorded kernel says, where its vmlinux was at hand.
+  public var code = CodeJudgement(reason: "its code was not asked")
+  /// The rules that the verdict has to stand on (see ``require(_:)``).
+  public var requirement = Requirement()
 
   public enum Verdict: Sendable, Hashable {
     /// A correctness rule fired.
     case findings
     /// Events were lost or the file is cut.
     case incomplete
-    /// Not one correctness rule can be judged from what was recorded.
+    /// Not one correctness rule can be judged from what was recorded, or one that is required cannot.
     case cannotJudge
     /// Every rule that this recording can show was judged, and at least one was.
     case clean
@@ -83,6 +87,8 @@ public struct Analysis: Sendable {
     public var remedy: String
     /// False: this kernel, or this recording's guests, cannot break it.
     public var applies = true
+    /// No event of this kernel shows it; its code does.
+    public var isInCode = false
   }
 }
 

@@ -1,14 +1,17 @@
 public import Ptrauth
 
-/// All occurrences of one rule at one level, with the proof of the first.
+/// All occurrences of one rule at one level, with the proof of the first. A static finding is of the code: its
+/// occurrences are places, and it has no moment.
 public struct Finding: Sendable {
   public var rule: Rule
   public var level: Level
   public var count: UInt64
-  public var first: Moment
-  public var last: Moment
+  public var first: Moment?
+  public var last: Moment?
   /// The events that prove the first occurrence, in time order.
   public var evidence: [Evidence]
+  /// The instructions that a static finding is about.
+  public var code: [CodeLine] = []
   /// What the first occurrence says in one sentence.
   public var statement: String
   /// Occurrences by vCPU, in the order first seen; empty where the rule is about a pCPU.
@@ -17,9 +20,18 @@ public struct Finding: Sendable {
   public var cost: Cost?
 
   public enum Level: Int, Sendable, Hashable, Comparable {
-    case suspected, proved
+    case suspected
+    /// The code of the recorded kernel is so, whatever the events show.
+    case `static`
+    case proved
     public static func < (a: Level, b: Level) -> Bool { a.rawValue < b.rawValue }
-    public var word: String { self == .proved ? "proved" : "suspected" }
+    public var word: String {
+      switch self {
+      case .suspected: "suspected"
+      case .static: "static"
+      case .proved: "proved"
+      }
+    }
   }
 }
 

@@ -39,15 +39,19 @@ struct FindingLog {
 
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
-  /// Worst first: correctness before cost, severity, proved before suspected, then the catalogue's order.
-  func sorted() -> [Finding] {
+  func sorted() -> [Finding] { groups.values.worstFirst }
+}
+
+extension Sequence<Finding> {
+  /// Correctness before cost, then by severity, proved before static before suspected, and by the catalogue.
+  var worstFirst: [Finding] {
     func rank(_ f: Finding) -> (Int, Int, Int, Int) {
       (
         f.rule.isCorrectness ? 0 : 1, -f.rule.severity.rawValue, -f.level.rawValue,
         Rule.all.firstIndex(of: f.rule) ?? Rule.all.count
       )
     }
-    return groups.values.sorted { rank($0) < rank($1) }
+    return sorted { rank($0) < rank($1) }
   }
 }
 

@@ -1,8 +1,10 @@
 public import Ptrauth
 
 extension Analysis {
-  /// The rules that a replay judges.
-  public static let judgedRules = Rule.judged(by: .events)
+  /// The rules that a replay judges, and those that only the code shows and that make a kernel wrong.
+  public static let judgedRules = Rule.all.filter {
+    $0.isJudged(by: .events) || $0.isJudged(by: .audit) && $0.decidesVerdict
+  }
 
   /// The correctness rules that this recording shows.
   public var judged: [Rule] { Self.judged(except: notObservable) }
@@ -29,6 +31,8 @@ enum Obstacle {
   /// This kernel or its guests cannot break it: why.
   case cannotHappen(String)
   case notRecorded(reason: String, remedy: String)
+  /// No event of this kernel shows it: its code has to.
+  case onlyInCode(String)
 }
 
 // Which rules this recording can show, per generation and probe. "Not observable" is never
@@ -68,6 +72,10 @@ extension Replayer {
       case .cannotHappen(let reason): .cannotHappen(rule, reason)
       case .notRecorded(let reason, let remedy):
         Analysis.NotObservable(rule: rule, reason: reason, remedy: remedy)
+      case .onlyInCode(let reason):
+        Analysis.NotObservable(
+          rule: rule, reason: reason, remedy: "audit the vmlinux: it is in its code", isInCode: true
+        )
       }
     }
   }
@@ -89,6 +97,11 @@ extension Replayer {
   private func impossibility(of rule: Rule, in generation: Generation) -> String? {
     let name = generation.name
     switch rule {
+    case .partialKeySet where generation.hostSave == .never,
+      .missingISB where generation.hostSave == .never:
+      return "\(name) switches no keys"
+    case .el2KeysMixed where !generation.supportsNVHE:
+      return "EL2 of \(name) has no keys of its own"
     case .staleEnable where generation.load != .clears:
       return "\(name) sets both bits at every load by design"
     case .staleHostContext where !generation.hasHostContextPointer:
@@ -136,31 +149,30 @@ extension Replayer {
       return probesHit.contains(.vcpuLoad)
         ? nil
         : missing("kvm_arch_vcpu_load is not probed", "probe kvm_arch_vcpu_load with vcpu and cpu")
-    case .missedHostSave:
-      if !samplesEntry { return noShadow }
-      guard capabilities.samplesHostKeys else {
-        return generation.hasHostContextPointer
-          ? missing("the host's key slots are not sampled", slots + " of host_cpu_context")
-          : missing(
-            "\(generation.name) keeps the host's key slots in per-CPU data that no probe sampled",
-            "audit the vmlinux: the save is in its code")
+    case .partialKeySet, .missingISB, .el2KeysMixed:
+      return .onlyInCode("no event shows which registers an instruction touched")
+    case .missedHostSave, .missedGuestRestore:
+      if !generation.hasHostContextPointer, !capabilities.samplesHostKeys {
+        return .onlyInCode(
+          "\(generation.name) keeps the host's key slots in per-CPU data that no probe sampled")
       }
-      return nil
+      if !samplesEntry { return noShadow }
+      if !capabilities.samplesHostKeys, rule == .missedHostSave {
+        return missing("the host's key slots are not sampled", slots + " of host_cpu_context")
+      }
+      return rule == .missedHostSave
+        || capabilities.samplesGuestKeys && capabilities.samplesHostKeys
+        ? nil
+        : missing("guest and host key slots are not both sampled", slots + " of guest and host")
     case .missedGuestSave:
       if generation.trap != .reachesHost {
-        return missing(
-          "\(generation.name) shows no trapped key write of a vCPU with the feature",
-          "audit the vmlinux: the save is in its code")
+        return .onlyInCode(
+          "\(generation.name) shows no trapped key write of a vCPU with the feature")
       }
       if !samplesEntry { return noShadow }
       if !capabilities.samplesFeatures { return noFeature }
       return capabilities.samplesGuestKeys
         ? nil : missing("the guest's key slots are not sampled", slots)
-    case .missedGuestRestore:
-      if !samplesEntry { return noShadow }
-      return capabilities.samplesGuestKeys && capabilities.samplesHostKeys
-        ? nil
-        : missing("guest and host key slots are not both sampled", slots + " of guest and host")
     case .missedHostRestore, .hostKeyLeak:
       if configuration.generationIsWeak { return isGuess }
       let before = !probesHit.isDisjoint(with: [.flush, .vcpuRun])

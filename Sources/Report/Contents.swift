@@ -83,7 +83,7 @@ public struct Contents: Sendable {
   }
 
   public var sufficiency: Sufficiency {
-    if judged.isEmpty { return .no }
+    if obstacle != nil || document.analysis.judgedByEvents.isEmpty { return .no }
     return judged.count == breakable.count ? .yes : .partly
   }
 }

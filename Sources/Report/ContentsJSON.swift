@@ -13,7 +13,8 @@ import Replay
 ///     guests      name, vcpus
 ///     evidence    kind, there, events, count, words, remedy (null where it is there)
 ///     rules       rule, correctness, judged, reason and remedy (null where it is judged), applies (false:
-///                 this kernel or its guests cannot break it)
+///                 this kernel or its guests cannot break it), inCode (no event of this kernel shows it: its
+///                 code is judged)
 ///     suffices    yes | partly | no
 ///     obstacle    why nothing can be judged, or null
 public enum ContentsJSON {
@@ -109,5 +110,6 @@ public enum ContentsJSON {
     json.field("reason", contents.obstacle ?? item?.reason)
     json.field("remedy", contents.obstacle == nil ? item?.remedy : nil)
     json.field("applies", item?.applies ?? true)
+    json.field("inCode", contents.document.analysis.code.rules.contains(rule))
   }
 }

@@ -137,6 +137,9 @@ public enum ContentsText {
         page.paragraph("       ", item.reason + (item.applies ? "; \(item.remedy)" : ""))
       } else {
         page.line("  yes  \(rule.id)")
+        if contents.document.analysis.code.rules.contains(rule) {
+          page.paragraph("       ", "by the kernel's code: no event of this kernel shows it")
+        }
       }
     }
   }

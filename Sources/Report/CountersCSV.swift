@@ -2,7 +2,7 @@ import Replay
 
 /// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
 /// `loads_are_lower_bounds` is true, so are loads and puts; key_switches where
-/// `key_switches_are_lower_bounds` is.
+/// `key_switches_are_lower_bounds` is. `critical_not_judged` names rules of the recording, by spaces.
 public enum CountersCSV {
   private static let columns: [(name: String, value: @Sendable (Analysis.VCPU) -> String?)] = [
     ("vcpu", { $0.identity.pointer.map(hexadecimal) }),
@@ -28,12 +28,13 @@ public enum CountersCSV {
   ]
 
   public static func render(_ suites: [TestSuite]) -> String {
-    var text = line(["recording", "verdict"] + columns.map(\.name))
+    var text = line(["recording", "verdict"] + columns.map(\.name) + ["critical_not_judged"])
     for suite in suites {
       guard let analysis = suite.document?.analysis else { continue }
       for vcpu in analysis.vcpus {
         text += line(
-          [suite.name, analysis.verdict.word] + columns.map { $0.value(vcpu) ?? "" })
+          [suite.name, analysis.verdict.word] + columns.map { $0.value(vcpu) ?? "" }
+            + [analysis.criticalNotJudged.map(\.rule.id).joined(separator: " ")])
       }
     }
     return text

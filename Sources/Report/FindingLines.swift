@@ -11,11 +11,12 @@ enum FindingLines {
     let rule = finding.rule
     guard rule.isCorrectness else { return ["\(rule.title): \(costWords(finding))"] }
     var lines = [
-      "\(rule.title): \(rule.severity.name), \(finding.level.word), \(counted(finding.count, "time"))",
+      "\(rule.title): \(rule.severity.name), \(finding.level.word), "
+        + (finding.level == .static ? occurrences(finding) : counted(finding.count, "time")),
       finding.statement + ".",
       "=> \(rule.consequence).",
     ]
-    lines += evidence(finding)
+    lines += evidence(finding) + finding.code.map(\.words)
     if let source { lines.append("in \(source)") }
     lines.append("look at \(rule.lookAt).")
     lines += finding.vcpus.map { vcpu in

@@ -5,7 +5,7 @@ import Replay
 /// about ten of each kind a step.
 ///
 ///     ::error    failed; or events are missing
-///     ::warning  found, and below --fail-on; warnings of the recording
+///     ::warning  found, and below --fail-on; critical rules that were not judged; warnings of the recording
 ///     ::notice   what it cost
 ///
 /// Annotations are on the kernel's source where that is known. `summary` has everything.
@@ -26,20 +26,37 @@ public enum GitHubReport {
       if let trouble = suite.trouble {
         errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
       }
-      if let analysis = suite.document?.analysis, analysis.verdict == .cannotJudge {
-        warnings += command(
-          "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(analysis).rest)
+      if let analysis = suite.document?.analysis, suite.trouble == nil {
+        warnings += doubt(analysis, suite)
       }
-      for warning in suite.document?.recording.warnings ?? [] {
+      let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
+      for warning in code + (suite.document?.recording.warnings ?? []) {
         warnings += command("warning", [("title", suite.name)], warning)
       }
-      text += "\(plain(suite.name)): \(verdict(suite)), \(counts(suite))\n"
+      let verdict = verdict(suite)
+      text +=
+        "\(plain(suite.name)): \(verdict)\(verdict.contains(",") ? ";" : ",") \(counts(suite))\n"
     }
     return text + errors + warnings + notices
   }
 
+  /// The verdict's word, and the critical rules that it does not stand on.
   static func verdict(_ suite: TestSuite) -> String {
-    suite.document?.analysis.verdict.word ?? "not analysed"
+    guard let analysis = suite.document?.analysis else { return "not analysed" }
+    return analysis.verdict.word + VerdictSentence(analysis).caveat
+  }
+
+  /// What a verdict without trouble does not stand on.
+  private static func doubt(_ analysis: Analysis, _ suite: TestSuite) -> String {
+    if analysis.verdict == .cannotJudge {
+      return command(
+        "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(analysis).rest)
+    }
+    let hidden = analysis.criticalNotJudged
+    guard !hidden.isEmpty else { return "" }
+    return command(
+      "warning", [("title", "not judged in \(suite.name)")],
+      hidden.map { "\($0.rule.id): \($0.reason); \($0.remedy)" }.joined(separator: "\n"))
   }
 
   static func counts(_ suite: TestSuite) -> String {

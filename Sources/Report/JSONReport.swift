@@ -14,15 +14,24 @@ import Replay
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
 ///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
 ///     verdict       findings | incomplete | cannot judge | clean | unusable
+///     reason        the verdict's sentence, as the text report begins with it
+///     judged        rules, of: correctness rules that were judged, and that this kernel can break
+///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
+///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     code          the audit of the recorded kernel's code: audited, reason (why not), passed, failed, notJudged
+///                   (numbers of checks), rules (judged by the code alone: no event of this kernel shows them),
+///                   elsewhere and open [{rule, place, statement}]: what fails in code that nothing shows to
+///                   have run, and what could not be judged
 ///     passes        only where samples say which instructions ran: event, complete, certainty (exactly |
 ///                   at least | sample), reasons, total and cpus [{cpu, calls, bailOuts, entries, exits,
 ///                   switchedEntries, switchedExits, partialSwitches, reads, writes}]
 ///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters (guestTime: ns
 ///                   between kvm_entry and kvm_exit)
 ///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
-///     findings      rule, title, level (proved | suspected), severity, correctness, count, first,
-///                   last, statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
-///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}]
+///     findings      rule, title, level (proved | static | suspected), severity, correctness, count, first,
+///                   last (both null if static: count is then of places in the code), statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
+///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}],
+///                   code [{address, word, symbol, source}] (only if static)
 ///     instructions  of --instructions: as its own document (schema "ptrauth-trace/passes/1")
 ///     notObservable rule, reason, remedy, applies (false: this kernel or its guests cannot break it)
 ///
@@ -42,7 +51,7 @@ public enum JSONReport {
       json.object { recording(document, &$0) }
       json.key("kernel")
       json.object { kernel(document.kernel, &$0) }
-      json.field("verdict", analysis.verdict.word)
+      verdict(analysis, &json)
       if let passes = analysis.passes {
         json.key("passes")
         json.object { PassReport(path: document.recording.path, passes).members(&$0) }
@@ -190,8 +199,8 @@ public enum JSONReport {
     json.field("severity", finding.rule.severity.name)
     json.field("correctness", finding.rule.isCorrectness)
     json.field("count", finding.count)
-    json.field("first", finding.first.time)
-    json.field("last", finding.last.time)
+    json.field("first", finding.first?.time)
+    json.field("last", finding.last?.time)
     json.field("statement", finding.statement)
     json.field("consequence", finding.rule.consequence)
     json.field("lookAt", finding.rule.lookAt)
@@ -224,6 +233,18 @@ public enum JSONReport {
           json.field("tid", evidence.moment.tid)
           json.field("event", evidence.event)
           json.field("detail", evidence.detail)
+        }
+      }
+    }
+    guard finding.level == .static else { return }
+    json.key("code")
+    json.array { json in
+      for line in finding.code {
+        json.object { json in
+          json.field("address", hexadecimal(line.address))
+          json.field("word", hexadecimal(UInt64(line.word)))
+          json.field("symbol", line.symbol)
+          json.field("source", line.source)
         }
       }
     }

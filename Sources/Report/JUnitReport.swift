@@ -5,7 +5,7 @@ import Replay
 /// rule a testcase. There are no times: the recording's length is not how long the test ran.
 ///
 ///     failure   a finding of severity --fail-on or above, with its evidence
-///     error     events are missing, or the recording could not be analysed
+///     error     events are missing, a required rule was not judged, or the recording could not be analysed
 ///     skipped   not judged, and what would show it
 public enum JUnitReport {
   public static func render(_ suites: [TestSuite]) -> String {
@@ -44,6 +44,9 @@ public enum JUnitReport {
     let kernel = document.kernel
     let optional: [(String, String?)] = [
       ("verdict", document.analysis.verdict.word),
+      ("reason", VerdictSentence(document.analysis).phrase),
+      ("critical-not-judged", list(document.analysis.criticalNotJudged)),
+      ("required-not-judged", list(document.analysis.requiredNotJudged)),
       ("format", recording.format),
       ("events", String(document.analysis.eventCount)),
       ("osrelease", recording.osRelease),
@@ -52,9 +55,16 @@ public enum JUnitReport {
       ("match", kernel.match),
       ("generation", kernel.generation?.name),
       ("generation-basis", kernel.generationBasis),
+      ("code", CodeSentence(document.analysis.code).text),
     ]
     return optional.compactMap { name, value in value.map { (name, $0) } }
+      + CodeSentence(document.analysis.code).warnings.map { ("warning", $0) }
       + recording.warnings.map { ("warning", $0) }
+  }
+
+  /// Rules by name; nil for none.
+  private static func list(_ items: [Analysis.NotObservable]) -> String? {
+    items.isEmpty ? nil : items.map(\.rule.id).joined(separator: " ")
   }
 
   private static func test(_ test: TestCase, in suite: TestSuite, _ xml: inout XMLWriter) {
@@ -82,7 +92,8 @@ public enum JUnitReport {
         xml.element("skipped", [("message", why)])
         if !found.isEmpty { xml.element("system-out", text: found) }
       case .error(let why):
-        xml.element("error", [("message", why), ("type", "incomplete")], text: suite.trouble)
+        let type = suite.requires(test.rule) ? "not judged" : "incomplete"
+        xml.element("error", [("message", why), ("type", type)], text: suite.trouble)
         if !found.isEmpty { xml.element("system-out", text: found) }
       }
     }

@@ -4,7 +4,7 @@ import Replay
 /// `--format kcidb`: test results for KernelCI's common database (KCIDB I/O schema 5.3). Submit them with
 /// `kcidb-submit`; builds and checkouts are the submitter's.
 ///
-///     FAIL   failed                        ERROR  events are missing
+///     FAIL   failed                        ERROR  events are missing, or required and not judged
 ///     PASS   correct                       MISS   no vCPU could be followed, or unreadable
 ///     DONE   a cost, with its number       SKIP   not judged, and what would show it
 ///
@@ -65,6 +65,10 @@ public struct KCIDBReport {
       json.key("misc")
       json.object { json in
         json.field("recording", suite.name)
+        if let document = suite.document {
+          json.field("verdict", VerdictSentence(document.analysis).phrase)
+          json.field("code", CodeSentence(document.analysis.code).text)
+        }
         if let release = suite.document?.recording.osRelease { json.field("osrelease", release) }
         if let scheme = kernel?.generation?.name { json.field("generation", scheme) }
       }
@@ -77,7 +81,8 @@ public struct KCIDBReport {
         json.field("count", test.findings.reduce(0) { $0 + $1.count })
       }
       if let reason = test.result.reason {
-        json.field("reason", test.result.kind == .error ? suite.trouble ?? reason : reason)
+        let isOfSuite = test.result.kind == .error && !suite.requires(test.rule)
+        json.field("reason", isOfSuite ? suite.trouble ?? reason : reason)
       }
     }
   }

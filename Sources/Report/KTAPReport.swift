@@ -5,7 +5,7 @@ import Replay
 /// test, a rule a subtest; what was found comes as diagnostic lines before the result.
 ///
 ///     ok      passed; or not judged: # SKIP and what would show it
-///     not ok  failed; or # ERROR where events are missing
+///     not ok  failed; or # ERROR where events are missing, or a required rule was not judged
 ///
 /// A recording of which every correctness rule was skipped is skipped.
 public enum KTAPReport {
@@ -46,11 +46,13 @@ public enum KTAPReport {
     guard let document = suite.document else { return [] }
     let kernel = document.kernel
     return [
-      "verdict \(document.analysis.verdict.word)",
+      "verdict \(VerdictSentence(document.analysis).phrase)",
       "kernel \(document.recording.osRelease ?? "?"), build-id "
         + (kernel.recordedBuildID ?? kernel.buildID ?? "unknown"),
       "scheme \(kernel.generation?.name ?? "unknown"), from \(kernel.generationBasis)",
-    ] + document.recording.warnings.map { "warning: \($0)" }
+      "code \(CodeSentence(document.analysis.code).text)",
+    ] + CodeSentence(document.analysis.code).warnings.map { "warning: \($0)" }
+      + document.recording.warnings.map { "warning: \($0)" }
   }
 
   /// A description cannot contain '#', and "- " in front would be taken for punctuation.

@@ -10,6 +10,11 @@ public enum LAVAReport {
     for suite in suites {
       text += "<LAVA_SIGNAL_TESTSET START \(name(suite.name))>\n"
       if let trouble = suite.trouble { text += log(trouble) }
+      if let document = suite.document {
+        let code = CodeSentence(document.analysis.code)
+        text += log("verdict \(VerdictSentence(document.analysis).phrase)")
+        text += log("code \(code.text)") + code.warnings.map { log("warning: \($0)") }.joined()
+      }
       for test in suite.cases {
         for line in FindingLines.lines(test) { text += log("\(test.rule.id): \(line)") }
         text += "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=\(test.rule.id) RESULT=\(word(test.result))"

@@ -7,7 +7,8 @@ import Replay
 /// recordings (occurrenceCount): code scanning shows a few thousand results at most. Locations are relative
 /// to the root of the kernel tree (%SRCROOT%); without a vmlinux with DWARF the recording itself is the
 /// location. Fingerprints hold no line and no recording, so an alert survives both. What was not judged is
-/// a notification of the invocation.
+/// a notification of the invocation, a warning if it is critical. The run's property "verdicts" has the verdict of
+/// each recording, with the members of the JSON document.
 public enum SARIFReport {
   static let schema =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -45,6 +46,8 @@ public enum SARIFReport {
           json.array { json in
             for result in SARIFResult.collect(suites) { json.object { result.write(rules, &$0) } }
           }
+          json.key("properties")
+          json.object { verdicts(suites, &$0) }
         }
       }
     }
@@ -60,12 +63,33 @@ public enum SARIFReport {
     json.array { json in
       for suite in suites {
         if let trouble = suite.trouble { notification(trouble, "error", nil, suite, &json) }
-        for warning in suite.document?.recording.warnings ?? [] {
+        let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
+        for warning in code + (suite.document?.recording.warnings ?? []) {
           notification(warning, "warning", nil, suite, &json)
         }
         for test in suite.cases {
-          guard case .skipped(let why) = test.result else { continue }
-          notification("\(test.rule.id): \(why)", "note", test.rule, suite, &json)
+          guard let why = test.result.reason else { continue }
+          let isRequired = suite.requires(test.rule)
+          guard test.result.kind == .skipped || isRequired else { continue }
+          let level = isRequired ? "error" : suite.lacks(test.rule) ? "warning" : "note"
+          notification("\(test.rule.id): \(why)", level, test.rule, suite, &json)
+        }
+      }
+    }
+  }
+
+  private static func verdicts(_ suites: [TestSuite], _ json: inout JSONWriter) {
+    json.key("verdicts")
+    json.array { json in
+      for suite in suites {
+        json.object { json in
+          json.field("recording", suite.name)
+          if let analysis = suite.document?.analysis {
+            JSONReport.verdict(analysis, &json)
+          } else {
+            json.field("verdict", Analysis.Verdict.unusable.word)
+            json.field("error", suite.trouble)
+          }
         }
       }
     }

@@ -44,7 +44,7 @@ struct SARIFResult {
     json.object { $0.field("primaryLocationLineHash", fingerprint + ":1") }
     json.key("properties")
     json.object { json in
-      json.field("confidence", proved ? Finding.Level.proved.word : Finding.Level.suspected.word)
+      json.field("confidence", confidence.word)
       json.key("occurrences")
       json.array { json in
         for (recording, finding) in occurrences {
@@ -53,19 +53,25 @@ struct SARIFResult {
             json.field("confidence", finding.level.word)
             json.field("count", finding.count)
             json.key("evidence")
-            json.array { json in for line in FindingLines.evidence(finding) { json.value(line) } }
+            json.array { json in
+              for line in FindingLines.evidence(finding) + finding.code.map(\.words) {
+                json.value(line)
+              }
+            }
           }
         }
       }
     }
   }
 
-  private var proved: Bool { occurrences.contains { $0.finding.level == .proved } }
+  private var confidence: Finding.Level {
+    occurrences.map(\.finding.level).max() ?? .suspected
+  }
 
   /// A suspicion is at most a warning.
   private var level: String {
     let level = SARIFRule.level(rule.severity)
-    return level == "error" && !proved ? "warning" : level
+    return level == "error" && confidence == .suspected ? "warning" : level
   }
 
   private var text: String {
@@ -80,7 +86,7 @@ struct SARIFResult {
         + SARIFRule.sentence("\(occurrences.count == 1 ? costWords(first) : count), \(place)")
     }
     return "\(SARIFRule.sentence(first.statement)) \(SARIFRule.sentence(rule.consequence)) "
-      + SARIFRule.sentence("\(proved ? "proved" : "suspected"), \(count), \(place)")
+      + SARIFRule.sentence("\(confidence.word), \(count), \(place)")
   }
 
   private func location(_ json: inout JSONWriter) {

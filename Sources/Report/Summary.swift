@@ -57,17 +57,22 @@ public struct Summary: Sendable {
       let rules = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
       let unique = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
       let runs = analysis.vcpus.reduce(0) { $0 + $1.counters.runs }
-      return unique.isEmpty
-        ? "\(counted(UInt64(analysis.vcpus.count), "vCPU")), \(counted(runs, "run"))"
-        : unique.map(\.element).joined(separator: ", ")
+      if !unique.isEmpty { return unique.map(\.element).joined(separator: ", ") }
+      let hidden = (analysis.requiredNotJudged + analysis.criticalNotJudged).map(\.rule.id)
+      let names = hidden.enumerated().filter { hidden.firstIndex(of: $0.element) == $0.offset }
+      let isFollowed = [.clean, .cannotJudge].contains(analysis.verdict)
+      return "\(counted(UInt64(analysis.vcpus.count), "vCPU")), \(counted(runs, "run"))"
+        + (isFollowed && !names.isEmpty
+          ? "; not judged: " + names.map(\.element).joined(separator: ", ") : "")
     }
   }
 }
 
-/// `--format jsonl` of several recordings: a line before and a line after the timeline of each.
+/// `--format jsonl`: a line after the timeline of each recording, and of several a line before it.
 ///
 ///     recording   path
-///     verdict     path, verdict; error (a sentence, if the recording cannot be read)
+///     verdict     path, verdict; reason, judged, criticalNotJudged and requiredNotJudged as in the JSON
+///                 document; or error (a sentence, if the recording cannot be read)
 public enum SummaryLines {
   public static func recording(_ path: String) -> [UInt8] {
     line("recording", path) { _ in }
@@ -75,8 +80,12 @@ public enum SummaryLines {
 
   public static func verdict(_ of: Summary.Line) -> [UInt8] {
     line("verdict", of.path) { json in
-      json.field("verdict", of.verdict.word)
-      if case .refused(let sentence) = of.result { json.field("error", sentence) }
+      switch of.result {
+      case .judged(let analysis): JSONReport.verdict(analysis, &json)
+      case .refused(let sentence):
+        json.field("verdict", of.verdict.word)
+        json.field("error", sentence)
+      }
     }
   }
 

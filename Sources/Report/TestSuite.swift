@@ -5,7 +5,8 @@ public import Replay
 /// suites, one for each recording.
 ///
 ///     correctness or cost found, severity >= --fail-on   failed
-///     rule not observable in this recording              skipped, with what would show it
+///     rule not observable in this recording              skipped, with what would show it; error if required
+///     rule that this kernel cannot break                 skipped, with why; required or not
 ///     verdict rule found, severity < --fail-on           skipped: it is no pass either
 ///     events are missing, no vCPU, unreadable            error: never a pass
 ///     otherwise                                          passed
@@ -18,8 +19,8 @@ public struct TestSuite: Sendable {
   public var cases: [TestCase]
   /// nil: the recording could not be analysed.
   public var document: Document?
-  /// Why rules could not be judged that the recording's probes would show; nil if all were. Cases say
-  /// it in short.
+  /// Why rules could not be judged that the recording's probes would show, or that are required; nil if all
+  /// were. Cases say it in short.
   public var trouble: String?
 
   /// - Parameter failOn: `--fail-on`; nil is never.
@@ -32,6 +33,7 @@ public struct TestSuite: Sendable {
       isUnusable
       ? "no vCPU could be followed" + (document.recording.warnings.last.map { ": \($0)" } ?? "")
       : short.map { _ in LossSentences(document).sentence }
+        ?? VerdictSentence.unfulfilled(analysis)
     name = document.recording.path
     self.document = document
     cases = Analysis.judgedRules.map { rule in
@@ -40,7 +42,8 @@ public struct TestSuite: Sendable {
         rule: rule, findings: findings, source: document.kernel.sources[rule.id],
         result: Self.result(
           rule, found: !findings.isEmpty, failOn: failOn, trouble: short,
-          hidden: analysis.notObservable.first { $0.rule.id == rule.id }))
+          hidden: analysis.notObservable.first { $0.rule.id == rule.id },
+          isRequired: analysis.requirement.requires(rule)))
     }
   }
 
@@ -56,7 +59,7 @@ public struct TestSuite: Sendable {
 
   private static func result(
     _ rule: Rule, found: Bool, failOn: Rule.Severity?, trouble: String?,
-    hidden: Analysis.NotObservable?
+    hidden: Analysis.NotObservable?, isRequired: Bool
   ) -> TestCase.Result {
     if found, let failOn, rule.severity >= failOn { return .failed }
     if found, rule.decidesVerdict {
@@ -64,9 +67,23 @@ public struct TestSuite: Sendable {
         "found, and its severity \(rule.severity.name) is below --fail-on "
           + (failOn?.name ?? "none"))
     }
-    if let hidden { return .skipped("\(hidden.reason); \(hidden.remedy)") }
+    if let hidden, !hidden.applies { return .skipped("cannot happen here: \(hidden.reason)") }
+    if let hidden {
+      let words = "\(hidden.reason); \(hidden.remedy)"
+      return isRequired ? .error("required and not judged: \(words)") : .skipped(words)
+    }
     if let trouble { return .error(trouble) }
     return .passed
+  }
+
+  /// A critical rule of which nothing can be said.
+  func lacks(_ rule: Rule) -> Bool {
+    document?.analysis.criticalNotJudged.contains { $0.rule == rule } ?? false
+  }
+
+  /// A required rule of which nothing can be said.
+  func requires(_ rule: Rule) -> Bool {
+    document?.analysis.requiredNotJudged.contains { $0.rule == rule } ?? false
   }
 
   /// How many cases have a result of this kind.
@@ -122,9 +139,7 @@ public struct TestCase: Sendable {
   public var summary: String? {
     guard let finding = findings.first else { return nil }
     if finding.rule.isCorrectness {
-      let vcpus = finding.vcpus.count > 1 ? " on \(finding.vcpus.count) vCPUs" : ""
-      return "\(finding.rule.severity.name), \(finding.level.word), "
-        + counted(finding.count, "time") + vcpus
+      return "\(finding.rule.severity.name), \(finding.level.word), " + occurrences(finding)
     }
     return costWords(finding)
   }

@@ -27,7 +27,7 @@ public enum TextReport {
       case .doubtful: page.style.yellow(sentence.word)
       case .bad: page.style.red(sentence.word)
       }
-    page.line("\(word): \(sentence.rest)")
+    page.line("\(word)\(sentence.caveat): \(sentence.rest)")
   }
 
   private static func header(_ document: Document, _ page: inout Page, _ isVerbose: Bool) {
@@ -68,7 +68,14 @@ public enum TextReport {
     for guest in facts.guests {
       page.paragraph("guest      ", guest.words(hostBegins: analysis.firstTime))
     }
+    let code = CodeSentence(analysis.code)
+    page.paragraph("code       ", code.text)
+    for warning in code.warnings { page.paragraph("           ", warning) }
     losses(document, &page)
+    for item in analysis.requiredInVain {
+      page.paragraph(
+        "required   ", "\(item.rule.id) cannot be broken here, and is fulfilled: \(item.reason)")
+    }
     for warning in facts.warnings { page.paragraph("warning    ", warning) }
   }
 
@@ -94,18 +101,14 @@ public enum TextReport {
       let rule = finding.rule
       let mark = "\(rule.severity.name), \(finding.level.word)"
       page.line(
-        page.style.red(rule.id) + "  \(mark), \(counted(finding.count, "time"))"
-          + onVCPUs(finding))
+        page.style.red(rule.id) + "  \(mark), \(occurrences(finding))")
       page.paragraph("  ", finding.statement + ".")
       page.paragraph("  => ", rule.consequence + ".")
       for evidence in finding.evidence { event(evidence, &page) }
+      for line in finding.code { page.paragraph("    ", line.words) }
       if let source = document.kernel.sources[rule.id] { page.paragraph("  in ", "\(source)") }
       page.paragraph("  look at ", rule.lookAt + ".")
     }
-  }
-
-  private static func onVCPUs(_ finding: Finding) -> String {
-    finding.vcpus.count > 1 ? " on \(finding.vcpus.count) vCPUs" : ""
   }
 
   private static func event(_ evidence: Evidence, _ page: inout Page) {

@@ -14,6 +14,7 @@ public import Replay
 ///              answer: "enabled", "undef" or null
 ///     loss     cpu, time, tid, since (the last event before it), count
 ///     finding  rule, level, severity, vcpu, vcpu_id, tid, cpu, time
+///     verdict  the last line: see SummaryLines
 public struct TimelineLines: TimelineWriter {
   private var json = JSONWriter(pretty: false)
 

@@ -2,37 +2,56 @@ import Ptrauth
 import Replay
 
 /// The verdict in words: what every report for people begins with.
+///
+///     CLEAN, but missed-host-save was not judged: 11 of 13 correctness rules judged, none broken
+///     word       caveat                           rest
 struct VerdictSentence {
   enum Tone { case good, doubtful, bad }
   var word: String
-  /// Follows the word after ": ".
+  /// Follows the word: the critical rules that a clean verdict does not stand on.
+  var caveat = ""
+  /// Follows after ": ".
   var rest: String
   var tone: Tone
 
   init(_ analysis: Analysis) {
     word = analysis.verdict.word.uppercased()
     let (judged, all) = (analysis.judged.count, analysis.breakable.count)
+    // The code alone says nothing of a run.
+    let inCode = analysis.code.rules.count
+    let none = "none of the \(all - inCode) correctness rules can be judged from this recording"
     switch analysis.verdict {
     case .findings:
       let rules = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
       rest = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
         .map(\.element).joined(separator: ", ")
+      rest += Self.shortcomings(analysis).map { "; " + $0 }.joined()
       tone = .bad
     case .incomplete:
       rest =
         "events are missing"
-        + (judged == 0
-          ? ", and none of the \(all) correctness rules can be judged from this recording"
+        + (judged == inCode
+          ? ", and \(none)"
           : "; \(judged) of \(all) correctness rules judged, none broken outside the gaps")
+      if judged > inCode { rest += Self.shortcomings(analysis).map { "; " + $0 }.joined() }
       tone = .doubtful
     case .cannotJudge:
-      rest = "none of the \(all) correctness rules can be judged from this recording"
+      let required = analysis.requiredNotJudged
+      rest =
+        judged == inCode || required.isEmpty
+        ? none
+        : Self.unfulfilled(required)
       tone = .doubtful
     case .clean:
+      let hidden = analysis.criticalNotJudged
       rest =
         "\(judged) of \(all) correctness rules judged, none broken"
-        + (judged == all ? "" : "; the others cannot be seen here")
-      tone = .good
+        + (judged == all || !hidden.isEmpty ? "" : "; the others cannot be seen here")
+      let doubts =
+        (hidden.isEmpty ? [] : [Self.notJudged(hidden)])
+        + [CodeSentence.caveat(analysis.code)].compactMap(\.self)
+      if !doubts.isEmpty { caveat = ", but " + doubts.joined(separator: ", and ") }
+      tone = doubts.isEmpty ? .good : .doubtful
     case .unusable:
       rest =
         analysis.passes == nil
@@ -41,4 +60,46 @@ struct VerdictSentence {
       tone = .doubtful
     }
   }
+
+  /// The whole in a line.
+  var line: String { "\(word)\(caveat): \(rest)" }
+
+  /// The whole inside of a line: "clean, but ...".
+  var phrase: String { word.lowercased() + caveat + ": " + rest }
+
+  /// The rules that are required and were not judged, with what would show them; nil: none.
+  static func unfulfilled(_ analysis: Analysis) -> String? {
+    let items = analysis.requiredNotJudged
+    return items.isEmpty ? nil : unfulfilled(items)
+  }
+
+  /// What a verdict that is not clean does not stand on.
+  private static func shortcomings(_ analysis: Analysis) -> [String] {
+    let required = analysis.requiredNotJudged
+    let critical = analysis.criticalNotJudged.filter { item in
+      !required.contains { $0.rule == item.rule }
+    }
+    return (required.isEmpty ? [] : [unfulfilled(required)])
+      + (critical.isEmpty ? [] : [notJudged(critical)])
+  }
+
+  /// "stale-enable and host-key-leak were not judged".
+  private static func notJudged(_ items: [Analysis.NotObservable]) -> String {
+    enumerated(items.map(\.rule.id)) + (items.count == 1 ? " was" : " were") + " not judged"
+  }
+
+  /// The rules that are required, and what would show them.
+  private static func unfulfilled(_ items: [Analysis.NotObservable]) -> String {
+    var remedies: [String] = []
+    for item in items where !remedies.contains(item.remedy) { remedies.append(item.remedy) }
+    return enumerated(items.map(\.rule.id)) + (items.count == 1 ? " is" : " are")
+      + " required and " + (items.count == 1 ? "was" : "were") + " not judged: "
+      + remedies.joined(separator: "; ")
+  }
+}
+
+/// "a, b and c".
+func enumerated(_ names: [String]) -> String {
+  guard let last = names.last, names.count > 1 else { return names.first ?? "" }
+  return names.dropLast().joined(separator: ", ") + " and " + last
 }

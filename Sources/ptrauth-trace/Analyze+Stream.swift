@@ -42,6 +42,6 @@ extension Analyze {
     if let text = live.rest() { show(text) }
     if count > 0, isInline { attempt { () throws(ByteSinkError) in try sink.write("\n") } }
     if let failure { throw failure }
-    return try session.document(analysis)
+    return try document(analysis, of: session)
   }
 }

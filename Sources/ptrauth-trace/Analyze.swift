@@ -30,12 +30,20 @@ struct Analyze: ParsableCommand {
       that of the worst: findings, then what cannot be judged, then clean.
 
       In CI, and to find the commit (traces/ci/ and traces/bisect/ have the whole):
+        ptrauth-trace analyze --require critical perf.data
         ptrauth-trace analyze --exit-code kselftest --format ktap perf.data
         ptrauth-trace analyze --format junit -o ptrauth.xml recordings/*.data
         git bisect run traces/bisect/bisect-run -- ./make-recording
 
+      The code of the vmlinux is audited too (as by `audit`; --no-audit leaves it out). A failure in code that every \
+      pass, load or trap comes through is a finding of level "static"; one in code that nothing shows to have \
+      run is a warning, and said in the first line. Rules that no event of this kernel shows are judged by its code.
+
+      The first line names the critical rules that were not judged. --require critical makes such a verdict \
+      "cannot judge"; a rule that this kernel cannot break is fulfilled, named or not, and findings stay findings.
+
       Exit codes: 0 clean; 1 findings of severity --fail-on or above; 2 events are missing, the input is \
-      unusable, or no correctness rule can be judged from it; 64 usage.
+      unusable, no correctness rule can be judged from it, or a rule of --require was not; 64 usage.
       """)
 
   @Argument(
@@ -68,12 +76,16 @@ struct Analyze: ParsableCommand {
       """)
   var format = ReportFormat.text
 
+  @Flag(help: "Leave the code of the kernel's vmlinux alone: judge what the events show.")
+  var noAudit = false
+
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
   var verbose = false
 
   @OptionGroup(title: "Kernel") var kernel: KernelOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+  @OptionGroup(title: "Exit code") var required: RequirementOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
 
   func validate() throws {
@@ -105,6 +117,12 @@ struct Analyze: ParsableCommand {
       if let log { document.passes = try passes(in: log, session.binding) }
       try write(document, to: sink)
       if format == .text, let passes = document.passes { try write(passes, to: sink) }
+      if format == .jsonl {
+        try sink.write(
+          SummaryLines.verdict(
+            Summary.Line(path: recordings[0], result: .judged(document.analysis)))
+        )
+      }
       try sink.flush()
       return outcome(document)
     }
@@ -152,8 +170,16 @@ struct Analyze: ParsableCommand {
       write(lines.end())
       if let failure { throw failure }
     }
-    var document = try session.document(analysis)
+    var document = try document(analysis, of: session)
     document.picture = picture
+    return document
+  }
+
+  /// What the report shows, judged by what is required.
+  func document(_ analysis: Analysis, of session: Session) throws(Problem) -> Document {
+    session.auditsCode = !noAudit
+    var document = try session.document(analysis)
+    document.analysis.require(required.requirement)
     return document
   }
 

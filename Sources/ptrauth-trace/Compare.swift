@@ -25,8 +25,8 @@ struct Compare: ParsableCommand {
       \(Metric.all.map(\.name).joined(separator: ", ")).
 
       Exit codes: 0 no regression; 1 a new correctness finding of severity --fail-on or above, or a threshold is \
-      crossed; 2 an input cannot be used or misses events, or the new side cannot show a rule that the base can \
-      (--fail-on none compares rates alone); 64 usage.
+      crossed; 2 an input cannot be used or misses events, the new side cannot show a rule that the base can \
+      (--fail-on none compares rates alone), or none of its recordings judges a rule of --require; 64 usage.
       """)
 
   @Argument(
@@ -70,8 +70,12 @@ struct Compare: ParsableCommand {
   @Option(help: "The new side's vmlinux, where it is not found.", completion: .file())
   var newVmlinux: String?
 
+  @Flag(help: "Leave the code of the kernels' vmlinux alone: compare what the events show.")
+  var noAudit = false
+
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+  @OptionGroup(title: "Exit code") var required: RequirementOptions
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, markdown, json, html }
 
@@ -110,7 +114,7 @@ struct Compare: ParsableCommand {
       let new = read(sides.new, "new", newVmlinux ?? vmlinux, &pictures)
       let report = ComparisonReport(
         Comparison(base: base, new: new), failOn: verdict.failOn.severity, thresholds: thresholds,
-        introduced: regzbot)
+        introduced: regzbot, requirement: required.requirement)
       let sink = try ByteSink(path: output.output)
       switch format {
       case .text:
@@ -143,6 +147,7 @@ struct Compare: ParsableCommand {
           continue
         }
         let session = try Session(recording: path, vmlinux: vmlinux, generation: nil)
+        session.auditsCode = !noAudit
         let isDrawn = format == .html && !pictures.contains { $0.side == side }
         var document: Document
         if isDrawn {

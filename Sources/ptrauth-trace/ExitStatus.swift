@@ -8,7 +8,8 @@ import Replay
 /// From the best to the worst: what was found stays true, whatever else could not be read.
 enum Outcome: Comparable {
   case clean
-  /// Input unusable, events missing, or no correctness rule that could be judged.
+  /// Input unusable, events missing, no correctness rule that could be judged, or a required one that could
+  /// not.
   case cannotJudge
   /// Findings at or above `--fail-on`.
   case findings
@@ -19,7 +20,9 @@ enum Outcome: Comparable {
       return
     }
     switch analysis.verdict {
-    case .clean, .findings: self = analysis.isIncomplete ? .cannotJudge : .clean
+    case .clean, .findings:
+      let isOpen = analysis.isIncomplete || !analysis.requiredNotJudged.isEmpty
+      self = isOpen ? .cannotJudge : .clean
     case .incomplete, .cannotJudge, .unusable: self = .cannotJudge
     }
   }

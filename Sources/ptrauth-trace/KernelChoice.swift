@@ -20,6 +20,9 @@ struct KernelChoice {
     case mismatch
   }
 
+  /// The vmlinux says that it is another build than the recorded kernel.
+  var isMismatch: Bool { if case .mismatch = basis { true } else { false } }
+
   /// - Parameters:
   ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.
   ///   - types: `--btf` and `--all-units`.

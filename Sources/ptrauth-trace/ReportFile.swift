@@ -73,7 +73,11 @@ enum ReportFile {
     let generation = shape.kernel?.generation.map { name in
       "scheme \(name)" + (shape.kernel?.generationId.map { " (\($0))" } ?? "")
     }
-    return Sample(
+    // A report from before the code was audited says nothing of what only the code shows.
+    let unasked =
+      shape.code == nil
+      ? Analysis.judgedRules.filter { !$0.isJudged(by: .events) }.map(\.id) : []
+    var sample = Sample(
       name: name, verdict: verdict,
       isIncomplete: shape.recording.eventsMissing ?? (shape.recording.incomplete ?? true)
         || verdict == .incomplete,
@@ -83,12 +87,14 @@ enum ReportFile {
           rule: found.rule, severity: Rule.Severity(name: found.severity) ?? .medium,
           level: found.level, isCorrectness: found.correctness, count: found.count,
           statement: found.statement)
-      }, hidden: Set(hidden.filter { $0.applies ?? true }.map(\.rule)),
+      }, hidden: Set(hidden.filter { $0.applies ?? true }.map(\.rule) + unasked),
       impossible: Set(hidden.filter { !($0.applies ?? true) }.map(\.rule)), counters: total,
       guestTime: hasGuestTime ? total.guestTime : nil,
       redundantAccesses: (shape.findings ?? [])
         .filter { !$0.correctness && $0.rule != Rule.lazyThrash.id }
         .reduce(0) { $0 + ($1.cost.map { $0.reads + $0.writes } ?? 0) })
+    sample.inCode = Set(shape.code?.rules ?? [])
+    return sample
   }
 
   /// The document of JSONReport, as far as a comparison reads it.
@@ -138,6 +144,7 @@ enum ReportFile {
       var statement: String
       var cost: Cost?
     }
+    struct Code: Decodable { var rules: [String] }
     struct Hidden: Decodable {
       var rule: String
       var applies: Bool?
@@ -149,6 +156,7 @@ enum ReportFile {
     var vcpus: [VCPU]?
     var findings: [Finding]?
     var notObservable: [Hidden]?
+    var code: Code?
   }
 }
 

@@ -10,7 +10,7 @@ final class Session {
   let file: RecordingFile
   /// Of a stream.
   let watch: StreamWatch?
-  private let kernel: KernelChoice
+  let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
   private let generationIsWeak: Bool
@@ -25,6 +25,8 @@ final class Session {
   private var omittedCPUs = 0
   /// Long replays say on a terminal how far they are.
   var showsProgress = false
+  /// The kernel's code is judged too.
+  var auditsCode = true
   /// How many load intervals the policy with hysteresis remembers.
   var hysteresis = Hysteresis.defaultDepth
 
@@ -178,8 +180,9 @@ final class Session {
   }
 
   /// What the reports show of an analysis of this session.
-  func document(_ analysis: Analysis) throws(Problem) -> Document {
+  func document(_ replayed: Analysis) throws(Problem) -> Document {
     let recording = file.recording
+    var analysis = replayed
     var facts = RecordingFacts(
       path: recording.path, format: recording.format, byteCount: recording.byteCount,
       clock: recording.clock)
@@ -199,11 +202,19 @@ final class Session {
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,
       generationBasis: generationBasis)
+    analysis.take(judgeCode())
     if let image = kernel.binding?.image {
       kernelFacts.path = image.path
       kernelFacts.buildID = image.buildID.map(hexadecimal)
       kernelFacts.usesPointerAuth = image.kernelUsesPointerAuth
       for finding in analysis.findings {
+        if finding.level == .static {
+          let place = finding.code.lazy.compactMap { SourcePlace($0) }.first
+          if kernelFacts.sources[finding.rule.id] == nil {
+            kernelFacts.sources[finding.rule.id] = place
+          }
+          if place != nil { continue }
+        }
         if let source = kernel.binding?.source(ofFirst: finding.rule.symbols) {
           kernelFacts.sources[finding.rule.id] = SourcePlace(
             function: source.symbol, file: source.location.file, line: source.location.line)

@@ -55,6 +55,7 @@ struct Whatif: ParsableCommand {
     try ExitDialect.standard.run {
       let session = try Session(recording: recording, kernel)
       session.hysteresis = hysteresis
+      session.auditsCode = false
       let document = try session.document(try session.replay(timeline: nil))
       guard document.kernel.generation != nil else {
         throw Problem(

@@ -47,10 +47,22 @@ struct Documents {
   static var blind: Document {
     var document = clean
     document.analysis.verdict = .cannotJudge
+    document.analysis.code = CodeJudgement(reason: "no vmlinux")
     document.analysis.findings = []
     document.analysis.notObservable = Analysis.judgedRules.filter(\.isCorrectness).map {
-      .init(rule: $0, reason: "API and APK are not sampled", remedy: "set the probes")
+      .init(
+        rule: $0, reason: "API and APK are not sampled", remedy: "set the probes",
+        isInCode: !$0.isJudged(by: .events))
     }
+    return document
+  }
+
+  /// Clean, but for a critical rule that is required and was not judged.
+  static var unfulfilled: Document { required(clean, .critical) }
+
+  static func required(_ document: Document, _ least: Rule.Severity) -> Document {
+    var document = document
+    document.analysis.require(Requirement(least: least))
     return document
   }
 
@@ -76,7 +88,7 @@ struct Documents {
 
   /// Every case that a format must tell apart, with its name.
   static var suites: [TestSuite] {
-    [stock, clean, faulty, incomplete(clean), incomplete(faulty), blind, unusable]
+    [stock, clean, faulty, incomplete(clean), incomplete(faulty), blind, unusable, unfulfilled]
       .enumerated().map { number, document in
         var document = document
         document.recording.path = "\(number)/\(document.recording.path)"

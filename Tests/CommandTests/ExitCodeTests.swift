@@ -50,6 +50,13 @@ struct ExitCodeTests {
       #expect(try code(option + [faulty]) == findings)
       #expect(try code(option + [missing]) == cannotJudge)
       #expect(try code(option + [faulty, "-k", "README.md"]) == cannotJudge)
+      let good = "traces/v7-good/perf.data"
+      #expect(try code(option + ["--require", "missed-host-save", good]) == clean)
+      #expect(try code(option + ["--require", "critical", good]) == cannotJudge)
+      #expect(try code(option + ["--require", "critical", faulty]) == findings)
+      #expect(
+        try code(option + ["--require", "critical", "--fail-on", "none", faulty]) == cannotJudge)
+      #expect(try code(option + ["--require", "missed-host-sav", good]) == usage)
       #expect(try code(option + ["--nonsense"]) == usage)
       let audit = ["audit", "--exit-code", dialect, "-q", "-o", "/dev/null", "--objdump", "none"]
       #expect(try code(audit + ["traces/v7-good/vmlinux.slim.xz"]) == clean)
@@ -59,6 +66,11 @@ struct ExitCodeTests {
       #expect(try code(compare + ["traces/v7-good/perf.data", "--", faulty]) == findings)
       #expect(try code(compare + [faulty, "--", "traces/v7-good/perf.data"]) == clean)
       #expect(try code(compare + [faulty, "--", missing]) == cannotJudge)
+      let required = compare + ["--require"]
+      #expect(try code(required + ["critical", faulty, "--", good]) == cannotJudge)
+      #expect(try code(required + ["missed-host-save", faulty, "--", good]) == clean)
+      #expect(try code(required + ["critical", good, "--", faulty]) == findings)
+      #expect(try code(required + ["nonsense", good, "--", faulty]) == usage)
       #expect(try code(compare + [faulty]) == usage)
     }
     #expect(try code(["analyze", "--exit-code", "bisect", faulty, "-o", "/dev/full"]) == 125)

@@ -50,8 +50,11 @@ struct SubmissionFormatTests {
     let incomplete = try sarif(Documents.incomplete(Documents.stock)).runs[0].invocations[0]
     #expect(incomplete.executionSuccessful)
     #expect(
-      incomplete.toolExecutionNotifications.count { $0.level == "note" }
+      incomplete.toolExecutionNotifications.count { ["note", "warning"].contains($0.level) }
         == Documents.stock.analysis.notObservable.count)
+    #expect(
+      incomplete.toolExecutionNotifications.count { $0.level == "warning" }
+        == Documents.stock.analysis.criticalNotJudged.count)
     #expect(
       incomplete.toolExecutionNotifications.first { $0.level == "error" }?.message.text
         == "events are missing: 12 events lost on pCPU 1")
@@ -134,7 +137,7 @@ struct SubmissionFormatTests {
     )
     #expect(error.contains("%0D%0Anot ok 1 missed-host-save"))
     #expect(commands.count { $0.hasPrefix("::error ") } == 1)
-    #expect(commands.count { $0.hasPrefix("::warning ") } == 2, "the recording's warnings")
+    #expect(commands.count { $0.hasPrefix("::warning ") } == 3, "the recording's, and a rule")
     let ranks = ["::error", "::warning", "::notice"]
     let order = commands.compactMap { command in
       ranks.firstIndex { command.hasPrefix($0) }
@@ -165,11 +168,14 @@ struct SubmissionFormatTests {
     let hidden = good.analysis.notObservable.count
     #expect(
       run.output.hasPrefix(
-        "traces/v7-good/perf.data: clean, \(hidden) skipped, "
-          + "\(Analysis.judgedRules.count - hidden) passed\n"))
+        "traces/v7-good/perf.data: clean, but preemptible-host-save was not judged; "
+          + "\(hidden) skipped, \(Analysis.judgedRules.count - hidden) passed\n"))
     let summary = String(decoding: Corpus.bytes(path), as: UTF8.self)
     #expect(summary.hasPrefix("before\n### ptrauth-trace\n"))
-    #expect(summary.contains("| traces/v7-good/perf.data | clean | 0 | 0 | \(hidden) |"))
+    #expect(
+      summary.contains(
+        "| traces/v7-good/perf.data | clean, but preemptible-host-save was not judged | 0 | 0 | \(hidden) |"
+      ))
   }
 
   @Test func markdownIsInert() {

@@ -5,7 +5,7 @@
 #
 # Writes RESULTS/ptrauth.ktap and RESULTS/ptrauth.kcidb.json, shows the KTAP, and submits to KCIDB if it is told
 # where (KCIDB_PROJECT and KCIDB_TOPIC, as kcidb-submit has them). The exit code is kselftest's: 0 pass, 1 fail,
-# 4 skip: a recording cannot be judged.
+# 4 skip: a recording cannot be judged, or does not show a critical rule.
 #
 # From the environment: KCIDB_ORIGIN, the name of your CI system; KCIDB_BUILD_ID, the build under test as origin:id;
 # VMLINUX, where the recorded kernel's does not lie beside the recording.
@@ -21,11 +21,11 @@ mkdir -p "$results"
 if [ -n "${VMLINUX:-}" ]; then set -- -k "$VMLINUX" "$@"; fi
 
 status=0
-ptrauth-trace analyze --exit-code kselftest --format ktap -o "$results/ptrauth.ktap" "$@" || status=$?
+ptrauth-trace analyze --require critical --exit-code kselftest --format ktap -o "$results/ptrauth.ktap" "$@" || status=$?
 cat "$results/ptrauth.ktap"
 
 # The exit code is known: these only write what they found.
-ptrauth-trace analyze -q --format kcidb -o "$results/ptrauth.kcidb.json" \
+ptrauth-trace analyze -q --require critical --format kcidb -o "$results/ptrauth.kcidb.json" \
   --kcidb-origin "${KCIDB_ORIGIN:-ptrauth_trace}" \
   ${KCIDB_BUILD_ID:+--kcidb-build-id "$KCIDB_BUILD_ID"} "$@" || true
 if [ -n "${KCIDB_PROJECT:-}" ] && [ -n "${KCIDB_TOPIC:-}" ]; then

@@ -21,8 +21,26 @@ struct EnableChecks {
           sets(function, savers.first { $0.function.address == function.address }?.walk))
       }
     }
+    if generation.hostSave == .hypTrap { checks += savers.compactMap(skips) }
     if generation.load == .clears { checks.append(clears()) }
     return checks
+  }
+
+  /// Where the trap handler at EL2 saves and enables, one without the other; whether that way is ever taken,
+  /// the code alone does not say.
+  private func skips(_ saver: HostSaveChecks.Saver) -> CodeCheck? {
+    let enabled = saver.walk.ends.filter { $0.kind != .traps }.inOrder.first { end in
+      end.state.reads.isEmpty
+        && end.state.events.contains {
+          guard case .hcrBits(_, let set) = $0.kind else { return false }
+          return set & GuardChecks.both == GuardChecks.both
+        }
+    }
+    guard let enabled else { return nil }
+    return CodeCheck(
+      .hostSave, .cannotJudge, at: saver.function.name,
+      "a way through it sets API and APK in HCR_EL2 and saves no key",
+      lines: subject.lines([enabled.state.pc]))
   }
 
   private func sets(_ function: KernelFunctionSymbol, _ walked: PathWalk.Result?) -> CodeCheck {

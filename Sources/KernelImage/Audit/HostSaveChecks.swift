@@ -58,6 +58,7 @@ struct HostSaveChecks {
             ?? " (the way there was not followed)"
         }
       }
+      if !belongs(saver, generation, among: savers) { check.part = .elsewhere }
       checks.append(check)
     }
     if generation.hostSave == .hypTrap,
@@ -74,6 +75,24 @@ struct HostSaveChecks {
     checks.append(preemption(generation, savers))
     checks += EnableChecks(subject: subject, generation: generation).checks(savers)
     return checks
+  }
+
+  /// It is the generation's own save function, or may have become so by inlining: none of that name is left in
+  /// its copy.
+  private func belongs(_ saver: Saver, _ generation: Generation, among savers: [Saver]) -> Bool {
+    let names: [String] =
+      switch generation.hostSave {
+      case .preemptibleTrap: ["kvm_arm_vcpu_ptrauth_trap"]
+      case .everyLoad: ["kvm_arch_vcpu_load", "vcpu_set_pauth_traps"]
+      case .hypTrap: ["kvm_hyp_handle_ptrauth", "__hyp_handle_ptrauth", "fixup_guest_exit"]
+      case .never, .everyEntry: []
+      }
+    func isNamed(_ saver: Saver) -> Bool {
+      // GCC's clones (fixup_guest_exit.isra.0) are the function too.
+      let plain = saver.function.name.prefix { $0 != "." }
+      return names.contains { plain == $0 || plain == "__kvm_nvhe_" + $0 }
+    }
+    return isNamed(saver) || !savers.contains { isNamed($0) && $0.isNVHE == saver.isNVHE }
   }
 
   /// The save and the computation of its base in front of it: from the furthest of a few places from which

@@ -16,6 +16,14 @@ struct HypervisorKeyChecks {
 
   /// Empty in a kernel whose EL2 has no keys.
   func checks() -> [CodeCheck] {
+    answers().map { check in
+      var check = check
+      check.part = .protectedMode
+      return check
+    }
+  }
+
+  private func answers() -> [CodeCheck] {
     let group = subject.inventory.groups.first { $0.function?.name == Self.function }
     guard let group, let function = group.function else { return [] }
     var toHandler = subject.walk

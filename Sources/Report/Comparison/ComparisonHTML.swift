@@ -14,11 +14,12 @@ public enum ComparisonHTML {
     let tone: VerdictSentence.Tone =
       switch report.verdict {
       case .regression: .bad
-      case .none: .good
+      case .none: report.caveat.isEmpty ? .good : .doubtful
       case .cannotJudge: .doubtful
       }
     HTMLReport.banner(
-      "ptrauth-trace compare", report.verdict.rawValue.uppercased(), report.sentence, tone, &page)
+      "ptrauth-trace compare", report.verdict.rawValue.uppercased() + report.caveat,
+      report.sentence, tone, &page)
     sides(report.comparison, &page)
     findings(report.comparison, &page)
     rates(report, &page)
@@ -59,7 +60,7 @@ public enum ComparisonHTML {
       samples.map {
         [
           side, $0.name, $0.kernel,
-          $0.verdict.word + ($0.isUsable && $0.isIncomplete ? ", events are missing" : ""),
+          ComparisonReport.verdict($0),
         ]
       }
     }

@@ -6,9 +6,11 @@ import Replay
 ///
 ///     schema      "ptrauth-trace/comparison/1"
 ///     verdict     regression | no regression | cannot judge; reason: a sentence
-///     base, new   [{name, kernel, verdict, eventsMissing}]
+///     base, new   [{name, kernel, verdict, eventsMissing, criticalNotJudged}]
 ///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
 ///                 {recordings, count}, statement, baseIsBlind
+///     criticalNotJudged   critical rules that no recording of the new side judges, though its kernel can break
+///                 them; requiredNotJudged: the same of those that --require names: cannot judge
 ///     lostFromSight   correctness rules that the base can show and the new side cannot: cannot judge
 ///     rates       metric, words, base and new (one value a recording), baseMedian, newMedian, ratio (null:
 ///                 nothing to divide by), p (null: fewer than 4 a side), significant, lowerBound
@@ -30,6 +32,8 @@ public enum ComparisonJSON {
               json.field("kernel", sample.kernel)
               json.field("verdict", sample.verdict.word)
               json.field("eventsMissing", sample.isIncomplete)
+              json.key("criticalNotJudged")
+              json.array { json in for rule in sample.criticalNotJudged { json.value(rule.id) } }
             }
           }
         }
@@ -38,6 +42,10 @@ public enum ComparisonJSON {
       json.array { json in
         for change in comparison.findings { json.object { finding(change, &$0) } }
       }
+      json.key("criticalNotJudged")
+      json.array { json in for rule in report.criticalNotJudged { json.value(rule) } }
+      json.key("requiredNotJudged")
+      json.array { json in for rule in report.requiredNotJudged { json.value(rule) } }
       json.key("lostFromSight")
       json.array { json in for rule in report.lostFromSight { json.value(rule) } }
       json.key("rates")

@@ -6,13 +6,14 @@ import Replay
 public enum ComparisonMarkdown {
   public static func render(_ report: ComparisonReport) -> String {
     let comparison = report.comparison
-    var text = "### ptrauth-trace: \(report.verdict.rawValue)\n\n\(escaped(report.sentence))\n\n"
+    var text = "### ptrauth-trace: \(report.verdict.rawValue)\(report.caveat)\n\n"
+    text += "\(escaped(report.sentence))\n\n"
     text += "| side | recording | kernel | verdict |\n| --- | --- | --- | --- |\n"
     for (side, samples) in [("base", comparison.base), ("new", comparison.new)] {
       for sample in samples {
         text +=
-          "| \(side) | \(escaped(sample.name)) | \(escaped(sample.kernel)) | \(sample.verdict.word)"
-          + (sample.isUsable && sample.isIncomplete ? ", events are missing" : "") + " |\n"
+          "| \(side) | \(escaped(sample.name)) | \(escaped(sample.kernel)) | "
+          + "\(ComparisonReport.verdict(sample)) |\n"
       }
     }
     if !comparison.findings.isEmpty {

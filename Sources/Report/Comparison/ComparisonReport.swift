@@ -1,6 +1,6 @@
 public import Ptrauth
 public import Regression
-import Replay
+public import Replay
 
 /// A comparison with what was asked of it: what every format of it shows.
 public struct ComparisonReport: Sendable {
@@ -9,11 +9,14 @@ public struct ComparisonReport: Sendable {
   public var thresholds: [Threshold]
   /// For `#regzbot introduced:`: a range or a commit.
   public var introduced: String?
+  /// Rules without which the new side is no pass.
+  public var requirement: Requirement
 
   public init(
     _ comparison: Regression.Comparison, failOn: Rule.Severity?, thresholds: [Threshold],
-    introduced: String? = nil
+    introduced: String? = nil, requirement: Requirement = Requirement()
   ) {
+    self.requirement = requirement
     self.comparison = comparison
     self.failOn = failOn
     self.thresholds = thresholds
@@ -32,7 +35,34 @@ public struct ComparisonReport: Sendable {
     guard comparison.base.contains(where: \.isUsable), comparison.new.contains(where: \.isUsable)
     else { return .cannotJudge }
     if !comparison.regressions(failOn).isEmpty || !crossed.isEmpty { return .regression }
-    return comparison.unfit.isEmpty && undecided.isEmpty && !isBlind ? .none : .cannotJudge
+    return comparison.unfit.isEmpty && undecided.isEmpty && !isBlind && requiredNotJudged.isEmpty
+      ? .none : .cannotJudge
+  }
+
+  /// Required rules that no recording of the new side judges, though its kernel can break them.
+  public var requiredNotJudged: [String] {
+    comparison.notJudged.filter(requirement.requires).map(\.id)
+  }
+
+  /// Critical rules that no recording of the new side judges, though its kernel can break them.
+  public var criticalNotJudged: [String] {
+    comparison.notJudged.filter { $0.isCorrectness && $0.severity == .critical }.map(\.id)
+  }
+
+  /// Follows the verdict: the critical rules that "no regression" does not stand on.
+  var caveat: String {
+    guard verdict == .none, failOn != nil, !criticalNotJudged.isEmpty else { return "" }
+    return ", but \(enumerated(criticalNotJudged)) "
+      + (criticalNotJudged.count == 1 ? "was" : "were") + " not judged"
+  }
+
+  /// "clean, but missed-host-save was not judged": one recording's line.
+  static func verdict(_ sample: Sample) -> String {
+    let hidden = sample.verdict == .clean ? sample.criticalNotJudged.map(\.id) : []
+    return sample.verdict.word
+      + (hidden.isEmpty
+        ? "" : ", but \(enumerated(hidden)) \(hidden.count == 1 ? "was" : "were") not judged")
+      + (sample.isUsable && sample.isIncomplete ? ", events are missing" : "")
   }
 
   /// Rules that may have been broken on the new side unseen. Who asks for rates alone (--fail-on none) is
@@ -66,6 +96,11 @@ public struct ComparisonReport: Sendable {
       } else if !lostFromSight.isEmpty {
         reasons.append(
           "the new side cannot show what the base can: " + lostFromSight.joined(separator: ", "))
+      }
+      if !requiredNotJudged.isEmpty {
+        reasons.append(
+          "\(enumerated(requiredNotJudged)) \(requiredNotJudged.count == 1 ? "is" : "are") required and not "
+            + "judged on the new side")
       }
       return reasons.joined(separator: "; ")
     }

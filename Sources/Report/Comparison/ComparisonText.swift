@@ -9,11 +9,11 @@ public enum ComparisonText {
   public static func render(_ report: ComparisonReport, style: Style) -> String {
     var page = Page(style, width: width)
     let comparison = report.comparison
-    let word = report.verdict.rawValue.uppercased()
+    let word = report.verdict.rawValue.uppercased() + report.caveat
     let coloured =
       switch report.verdict {
       case .regression: style.red(word)
-      case .none: style.green(word)
+      case .none: report.caveat.isEmpty ? style.green(word) : style.yellow(word)
       case .cannotJudge: style.yellow(word)
       }
     if style.isColoured {
@@ -46,8 +46,7 @@ public enum ComparisonText {
     for sample in samples {
       page.paragraph(
         "        ",
-        "\(sample.name): \(sample.verdict.word)"
-          + (sample.isUsable && sample.isIncomplete ? ", events are missing" : ""))
+        "\(sample.name): \(ComparisonReport.verdict(sample))")
     }
   }
 

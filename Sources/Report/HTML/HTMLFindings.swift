@@ -30,7 +30,7 @@ enum HTMLFindings {
         page.raw(" ")
         page.element("span", [("class", "badge")], finding.level.word)
         page.raw(" ")
-        page.element("span", [("class", "times")], times(finding))
+        page.element("span", [("class", "times")], occurrences(finding))
       }
       page.element("p", finding.statement.capitalizedFirst + ".")
       page.element("p", [("class", "consequence")]) { page in
@@ -38,17 +38,15 @@ enum HTMLFindings {
         page.text(rule.consequence.capitalizedFirst + ".")
       }
       evidence(finding, index, picture, &page)
+      if !finding.code.isEmpty {
+        page.element("pre", finding.code.map(\.words).joined(separator: "\n"))
+      }
       page.element("dl", [("class", "where")]) { page in
         if let source { HTMLSections.fact("in", &page) { $0.element("code", source) } }
         HTMLSections.fact("look at", &page) { $0.text(rule.lookAt + ".") }
       }
     }
     page.raw("\n")
-  }
-
-  static func times(_ finding: Finding) -> String {
-    counted(finding.count, "time")
-      + (finding.vcpus.count > 1 ? " on \(finding.vcpus.count) vCPUs" : "")
   }
 
   private static func evidence(

@@ -15,7 +15,8 @@ public enum HTMLReport {
     let title =
       switch parts.first {
       case .judged(let document) where parts.count == 1:
-        VerdictSentence(document.analysis).word.lowercased() + ": " + document.recording.path
+        document.analysis.verdict.word + VerdictSentence(document.analysis).caveat + ": "
+          + document.recording.path
       default: counted(UInt64(parts.count), "recording")
       }
     head("\(title) - ptrauth-trace", &page)
@@ -43,8 +44,8 @@ public enum HTMLReport {
   private static func document(_ document: Document, _ picture: Int?, _ page: inout Markup) {
     let sentence = VerdictSentence(document.analysis)
     banner(
-      "ptrauth-trace analyze \(document.recording.path)", sentence.word, sentence.rest,
-      sentence.tone, &page)
+      "ptrauth-trace analyze \(document.recording.path)", sentence.word + sentence.caveat,
+      sentence.rest, sentence.tone, &page)
     HTMLSections.facts(document, &page)
     HTMLFindings.findings(document, picture, &page)
     timeline(document, &page)
@@ -69,8 +70,8 @@ public enum HTMLReport {
                 switch part {
                 case .judged(let document):
                   (
-                    document.analysis.verdict.word, document.recording.path,
-                    VerdictSentence(document.analysis).rest
+                    document.analysis.verdict.word + VerdictSentence(document.analysis).caveat,
+                    document.recording.path, VerdictSentence(document.analysis).rest
                   )
                 case .refused(let path, let sentence): ("unusable", path, sentence)
                 }

@@ -30,10 +30,18 @@ enum HTMLSections {
             page.text("not known: \(kernel.generationBasis)")
           }
         }
+        let code = CodeSentence(analysis.code)
+        fact("code", &page) { $0.text(code.text) }
+        for warning in code.warnings { fact("code", &page) { $0.text(warning) } }
         let losses = LossSentences(document)
         if !losses.missing.isEmpty {
           fact("missing", &page) {
             $0.element("strong", losses.missing.joined(separator: ", "))
+          }
+        }
+        for item in analysis.requiredInVain {
+          fact("required", &page) {
+            $0.text("\(item.rule.id) cannot be broken here, and is fulfilled: \(item.reason)")
           }
         }
         for doubt in losses.doubts { fact("silent", &page) { $0.text(doubt) } }

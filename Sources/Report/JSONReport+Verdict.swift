@@ -1,0 +1,48 @@
+import Ptrauth
+import Replay
+
+extension JSONReport {
+  /// The members that say what the recording was judged to be, and what that stands on.
+  static func verdict(_ analysis: Analysis, _ json: inout JSONWriter) {
+    json.field("verdict", analysis.verdict.word)
+    json.field("reason", VerdictSentence(analysis).phrase)
+    json.key("judged")
+    json.object { json in
+      json.field("rules", analysis.judged.count)
+      json.field("of", analysis.breakable.count)
+    }
+    for (name, items) in [
+      ("criticalNotJudged", analysis.criticalNotJudged),
+      ("requiredNotJudged", analysis.requiredNotJudged),
+    ] {
+      json.key(name)
+      json.array { json in for item in items { json.value(item.rule.id) } }
+    }
+    json.key("code")
+    json.object { code(analysis.code, &$0) }
+  }
+
+  private static func code(_ judgement: CodeJudgement, _ json: inout JSONWriter) {
+    json.field("audited", judgement.audit != nil)
+    json.field("reason", judgement.reason)
+    for (name, outcome) in [
+      ("passed", CodeCheck.Outcome.pass), ("failed", .fail), ("notJudged", .cannotJudge),
+    ] {
+      json.field(name, judgement.audit?.checks.count { $0.outcome == outcome })
+    }
+    json.key("rules")
+    json.array { json in for rule in judgement.rules { json.value(rule.id) } }
+    for (name, checks) in [("elsewhere", judgement.failuresElsewhere), ("open", judgement.open)] {
+      json.key(name)
+      json.array { json in
+        for check in checks {
+          json.object { json in
+            json.field("rule", check.rule?.id)
+            json.field("place", check.place)
+            json.field("statement", check.statement)
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import Ptrauth
+import Replay
+
+/// Which rules a verdict has to stand on.
+struct RequirementOptions: ParsableArguments {
+  @Option(
+    name: .customLong("require"),
+    help: ArgumentHelp(
+      """
+      Rules without which nothing is clean, by commas: where one was not judged, the verdict is "cannot judge". \
+      critical: every critical rule that this kernel can break; all: every correctness rule. May be given again.
+      """,
+      valueName: "rule,..."),
+    completion: .list(Self.scopes + Self.rules))
+  var names: [String] = []
+
+  private static let scopes = ["critical", "all"]
+  private static let rules = Analysis.judgedRules.map(\.id)
+
+  private var words: [String] {
+    names.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+  }
+
+  /// What was asked for; valid after `validate`.
+  var requirement: Requirement {
+    let words = words
+    return Requirement(
+      named: words.compactMap { Rule(id: $0) },
+      least: words.contains("all") ? .info : words.contains("critical") ? .critical : nil)
+  }
+
+  func validate() throws {
+    for word in words where !Self.scopes.contains(word) && !Self.rules.contains(word) {
+      if Rule(id: word) != nil {
+        throw ValidationError(
+          "--require \(word): no recording shows this rule; `ptrauth-trace audit` tells it from the code"
+        )
+      }
+      let near = Nearest(to: word.lowercased(), among: Self.scopes + Self.rules)
+      throw ValidationError(
+        "--require: no rule is named \(word.isEmpty ? "\"\"" : word)"
+          + (near.name.map { "; did you mean \($0)?" } ?? "; `ptrauth-trace explain` lists them"))
+    }
+  }
+}
