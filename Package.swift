@@ -54,7 +54,8 @@ let package = Package(
     .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
     .target(
-      name: "Recorder", dependencies: ["Probing", "KernelImage", "Bytes"], swiftSettings: settings),
+      name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
+      swiftSettings: settings),
     .target(
       name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth"],
       resources: [

@@ -1,3 +1,4 @@
+private import CLinux
 import Glibc
 
 /// What the process was started with.
@@ -35,6 +36,9 @@ public enum ProcessState {
 
   /// A reader that goes away ends the process, by SIGPIPE as the shell expects it.
   public static func endAtBrokenPipe() { signal(SIGPIPE, SIG_DFL) }
+
+  /// What this process holds in memory reaches no core file, whatever ends it.
+  public static func leaveNoCore() { leave_no_core() }
 
   /// Writes one line to standard error.
   public static func complain(_ line: String) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -22,3 +23,6 @@ static inline int is_trace_file(const char *path) {
 
 /* pipe2(2), closed on exec. */
 static inline int closed_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, 02000000); }
+
+/* prctl(2), which is variadic: no core file of this process, nor of what it forks without exec. */
+static inline void leave_no_core(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

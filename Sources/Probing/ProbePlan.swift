@@ -15,6 +15,10 @@ public struct ProbePlan: Sendable {
   public private(set) var notes: [String] = []
   /// The probes fetch key values.
   public private(set) var samplesKeys = false
+  /// The fields that are key slots, as far as this kernel's probes can fetch them.
+  let keyFields: Set<String>
+  /// The probes as they are with keys.
+  private(set) var probesOfKeys: [Probe] = []
 
   public struct LeftOut: Sendable, Hashable {
     public var functions: [String]
@@ -27,10 +31,10 @@ public struct ProbePlan: Sendable {
   }
 
   /// - Parameters:
-  ///   - keys: fetch the values of the key slots too.
+  ///   - keys: fetch the values of the key slots too: some rules show in them alone.
   ///   - also: more functions to probe, whose first argument is the struct kvm_vcpu.
   public init(
-    _ kernel: some ProbedKernel, keys: Bool = false, also: [String] = []
+    _ kernel: some ProbedKernel, keys: Bool = true, also: [String] = []
   ) throws(Failure) {
     let fields: VCPUFields
     do throws(KernelImageError) {
@@ -42,9 +46,17 @@ public struct ProbePlan: Sendable {
     guard kernel.has(KernelFunction.vcpuLoad.rawValue) else {
       throw Failure(sentence: "the kernel has no kvm_arch_vcpu_load: it was built without KVM")
     }
-    samplesKeys = keys && !fields.guestKeys.isEmpty
-    let slots = samplesKeys ? fields.guestKeys + fields.hostKeys : []
+    let slots = fields.guestKeys + fields.hostKeys
+    let keyFields = Set(slots.map(\.name))
+    self.keyFields = keyFields
+    samplesKeys = keys && !slots.isEmpty
     choose(kernel, safety, fields, slots)
+    probesOfKeys = probes
+    if !keys {
+      for index in probes.indices {
+        probes[index].arguments.removeAll { keyFields.contains($0.name) }
+      }
+    }
     for function in also where !probes.contains(where: { $0.function == function }) {
       if let reason = safety.obstacle(to: function) {
         throw Failure(sentence: "no probe on \(function): \(reason)")
@@ -163,7 +175,9 @@ public struct ProbePlan: Sendable {
         "Traps are handled at EL2, or not at all: the shadow, sampled before (flush) and after each run "
           + "(sync), shows the bits.")
     }
-    if keys, fields.hostKeys.isEmpty {
+    if fields.guestKeys.isEmpty {
+      notes.append("The key slots are not found in this kernel's structures.")
+    } else if keys, fields.hostKeys.isEmpty {
       notes.append(
         "The host's key slots are per-CPU data (kvm_hyp_ctxt) that no kprobe reaches: only the guest's "
           + "are sampled.")
@@ -177,7 +191,8 @@ public struct ProbePlan: Sendable {
   /// The tracepoints that the replay reads; kvm_arm_setup_debug only names a vCPU, as the probes do.
   private static let tracepoints: [(system: String, name: String)] = [
     ("kvm", "kvm_entry"), ("kvm", "kvm_exit"), ("kvm", "kvm_handle_sys_reg"),
-    ("kvm", "kvm_sys_access"), ("kvm", "kvm_userspace_exit"), ("sched", "sched_switch"),
+    ("kvm", "kvm_sys_access"), ("kvm", "kvm_userspace_exit"), ("kvm", "kvm_nested_eret"),
+    ("kvm", "kvm_inject_nested_exception"), ("sched", "sched_switch"),
     ("sched", "sched_migrate_task"),
   ]
 }

@@ -22,15 +22,17 @@ public struct BufferCounters: Sendable, Equatable {
   }
 
   /// The text of one CPU as it is when nobody takes anything out any more: what waits was dropped.
-  static func closed(_ statistics: String) -> String {
+  ///
+  /// - Parameter refused: events that were taken out and not written.
+  static func closed(_ statistics: String, refused: UInt64 = 0) -> String {
     var own = BufferCounters()
     own.add(statistics)
-    guard own.waiting > 0 else { return statistics }
+    guard own.waiting > 0 || refused > 0 else { return statistics }
     return statistics.split(separator: "\n").map { line in
       guard line.hasPrefix("dropped events:"), let last = line.split(separator: " ").last,
         let dropped = UInt64(last)
       else { return String(line) }
-      return "dropped events: \(dropped &+ own.waiting)"
+      return "dropped events: \(dropped &+ own.waiting &+ refused)"
     }.joined(separator: "\n") + "\n"
   }
 }

@@ -1,8 +1,9 @@
 import Bytes
 public import Probing
+import Trace
 
 /// One recording of the running kernel: sets the probes in an instance of its own, copies the buffers until it is
-/// to end, writes a trace.dat and takes everything away.
+/// to end, writes a trace.dat and takes everything away. Key values reach no file: others stand for them.
 public struct Capture {
   public var tracefs: Tracefs
   public var probes: [Probe]
@@ -14,6 +15,8 @@ public struct Capture {
   /// Ring buffer of each CPU in KiB.
   public var bufferSize = 16384
   public var clock = "mono"
+  /// Pages of the ring buffer in KiB; nil leaves what the kernel takes.
+  public var subBufferSize: Int?
   /// Milliseconds; nil is until something else ends it.
   public var duration: Int64?
   /// A program that is started when recording begins, and whose end ends it.
@@ -26,12 +29,15 @@ public struct Capture {
     /// Of the pages.
     public var bytes: UInt64 = 0
     public var milliseconds: Int64 = 0
+    /// Pages that were not understood and are left out, and why.
+    public var refusal: (pages: UInt64, reason: String)?
 
     public init() {}
 
     init(_ reader: RawBufferReader, milliseconds: Int64) {
       counters = reader.counters()
       bytes = reader.total
+      refusal = reader.refusal
       self.milliseconds = milliseconds
     }
   }
@@ -88,12 +94,12 @@ public struct Capture {
   }
 
   private func record(_ unfinished: String) throws -> Result {
+    ProcessState.leaveNoCore()
     let signals = SignalFile()
     var writer = TraceDatWriter()
     try setUp()
-    try takeFormats(&writer)
-    let reader = try RawBufferReader(
-      instance + "/per_cpu", output: output, pageSize: writer.pageSize)
+    let live = try takeFormats(&writer)
+    let reader = try RawBufferReader(instance + "/per_cpu", output: output, live)
     guard hasRoom(reader) else { throw CaptureError.noSpace(output) }
     let start = ProcessState.monotonicMilliseconds
     try SystemFile.write("1", to: instance + "/tracing_on")
@@ -113,9 +119,10 @@ public struct Capture {
     var status = Status(reader, milliseconds: milliseconds)
     status.counters.lost &+= status.counters.waiting
     writer.statistics = reader.cpus.indices.map {
-      "CPU: \($0)\n\(BufferCounters.closed(reader.statistics($0)))"
+      "CPU: \($0)\n\(BufferCounters.closed(reader.statistics($0), refused: reader.refused($0)))"
     }
     writer.commandLines = (try? SystemFile.read(tracefs.path("saved_cmdlines"))) ?? []
+    reader.finish()
     try writer.write(
       to: unfinished, parts: reader.cpus.map { $0.map { ($0.output, $0.total) } })
     try SystemFile.rename(unfinished, to: output)
@@ -126,6 +133,9 @@ public struct Capture {
     try SystemFile.makeDirectory(instance)
     try SystemFile.write("0", to: instance + "/tracing_on")
     try SystemFile.write(clock, to: instance + "/trace_clock")
+    if let subBufferSize {
+      try SystemFile.write("\(subBufferSize)", to: instance + "/buffer_subbuf_size_kb")
+    }
     try SystemFile.write("\(bufferSize)", to: instance + "/buffer_size_kb")
     for probe in probes {
       try SystemFile.write(
@@ -141,22 +151,36 @@ public struct Capture {
       .map { ($0[0], $0[1]) } + probes.map { (group, $0.event) }
   }
 
-  private func takeFormats(_ writer: inout TraceDatWriter) throws(SystemFileError) {
-    writer.headerPage = try SystemFile.read(tracefs.path("events/header_page"))
+  private func takeFormats(_ writer: inout TraceDatWriter) throws -> LivePages {
+    // Each instance has pages of its own size; kernels up to 6.7 have one header for all.
+    let own = instance + "/events/header_page"
+    writer.headerPage = try SystemFile.read(
+      SystemFile.exists(own) ? own : tracefs.path("events/header_page"))
     writer.headerEvent = try SystemFile.read(tracefs.path("events/header_event"))
-    writer.pageSize = Self.pageSize(String(decoding: writer.headerPage, as: UTF8.self)) ?? 4096
+    var formats: [(system: String, text: [UInt8])] = []
     for name in SystemFile.names(in: tracefs.path("events/ftrace")) {
       let format = try? SystemFile.read(tracefs.path("events/ftrace/\(name)/format"))
-      if let format { writer.ftraceFormats.append(format) }
+      if let format {
+        writer.ftraceFormats.append(format)
+        formats.append(("ftrace", format))
+      }
     }
     for event in events {
       let format = try SystemFile.read(instance + "/events/\(event.system)/\(event.name)/format")
+      formats.append((event.system, format))
       if let known = writer.systems.firstIndex(where: { $0.name == event.system }) {
         writer.systems[known].formats.append(format)
       } else {
         writer.systems.append((event.system, [format]))
       }
     }
+    let live: LivePages
+    do throws(LivePages.Refusal) {
+      live = try LivePages(header: writer.headerPage, formats: formats)
+    } catch {
+      throw CaptureError.keysStay("\(error)")
+    }
+    writer.pageSize = live.pageSize
     writer.symbols = (try? SystemFile.read("/proc/kallsyms")) ?? []
     writer.printFormats = (try? SystemFile.read(tracefs.path("printk_formats"))) ?? []
     writer.clock = try SystemFile.read(instance + "/trace_clock")
@@ -166,17 +190,7 @@ public struct Capture {
     }
     writer.uname = (names + [machine]).joined(separator: " ")
     writer.traceID = UInt64.random(in: 1 ... .max)
-  }
-
-  /// Head and data together: "field: char data;\toffset:16;\tsize:4080;".
-  static func pageSize(_ headerPage: String) -> Int? {
-    for line in headerPage.split(separator: "\n") where line.contains(" data;") {
-      let numbers = line.split(separator: ";").dropFirst().prefix(2).compactMap {
-        $0.split(separator: ":").last.flatMap { Int($0) }
-      }
-      if numbers.count == 2 { return numbers[0] + numbers[1] }
-    }
-    return nil
+    return live
   }
 
   /// The file, its metadata, and whoever else writes to the file system fit.
@@ -198,7 +212,11 @@ public struct Capture {
       isBehind = RawBufferReader.isBehind(try reader.drain())
       let now = ProcessState.monotonicMilliseconds
       if signals.isStopped { return .signal }
-      if let code = child?.ended() { return .command(code) }
+      if let code = child?.ended() {
+        // Ctrl-C goes to both: whose end it was does not hang on who is faster.
+        signals.wait(milliseconds: 0)
+        return signals.isStopped ? .signal : .command(code)
+      }
       if let duration, now - start >= duration { return .duration }
       if now - shownAt >= 1000 {
         shownAt = now

@@ -9,12 +9,17 @@ struct Probes: ParsableCommand {
     discussion: """
       Reads the vmlinux's structures and symbols, chooses the probes that are safe on it and that its \
       generation of the key switch needs, and writes a script that sets them, records, and removes \
-      them. Functions that must not be probed are left out, with the reason.
+      them. Functions that must not be probed are left out, with the reason. The probes fetch the key \
+      slots, in which alone missed saves show: KEY VALUES WILL BE IN THE RECORDING, and the script ends \
+      by saying how to make a copy without them. Up to 5.7 the guest's and the host's slots are fetched; \
+      later kernels keep the host's where no probe reaches them, and the script says which rules are then \
+      not judged. --no-keys leaves the slots out and says what that costs.
 
       Examples:
         ptrauth-trace probes vmlinux --for perf > probes.sh
         sh probes.sh record ./workload           (as root, on the machine to record)
         ptrauth-trace analyze -k vmlinux perf.data
+        ptrauth-trace redact perf.data shareable.data
 
       Exit codes: 0 written; 2 the vmlinux does not tell, or a probe asked for must not be set; 64 usage.
       """)
@@ -25,8 +30,7 @@ struct Probes: ParsableCommand {
   @Option(name: .customLong("for"), help: "tracefs, perf, trace-cmd or bpftrace.")
   var recorder = ScriptKind.perf
 
-  @Flag(help: "Also sample the key slots. KEY VALUES WILL BE IN THE RECORDING: see redact.")
-  var keys = false
+  @OptionGroup var slots: KeyOptions
 
   @Flag(
     help: "Also record what only the function tracer may see (tracefs and trace-cmd).")
@@ -77,7 +81,7 @@ struct Probes: ParsableCommand {
         throw Problem("\(error)")
       }
       do throws(ProbePlan.Failure) {
-        plan = try ProbePlan(image, keys: keys, also: also)
+        plan = try ProbePlan(image, keys: slots.areRecorded, also: also)
       } catch {
         throw Problem("\(vmlinux): \(error.sentence)")
       }
@@ -97,6 +101,8 @@ struct Probes: ParsableCommand {
         ProcessState.complain(
           "ptrauth-trace: warning: key values will be in the recording; ptrauth-trace redact makes a "
             + "copy to share")
+      } else {
+        slots.complain(plan, generation: kernel.generation)
       }
       return .clean
     }

@@ -10,15 +10,23 @@ struct Record: ParsableCommand {
     discussion: """
       As root: sets the probes of `ptrauth-trace probes` for the kernel that runs, in a tracing instance \
       of its own, and writes a trace.dat, which trace-cmd reads too. Ends with COMMAND, after --duration, \
-      or at Ctrl-C. Probes and instance are removed whatever happens. Key values are not recorded.
+      or at Ctrl-C. Probes and instance are removed whatever happens.
+
+      The key slots are recorded, in which alone missed saves show, but no key ever reaches the disk: \
+      before a page is written its key values are replaced by others, equal ones by equal ones, under a \
+      secret of this recording that is kept in memory only. Zero and the value of a vCPU reset stay. A \
+      page of the ring buffer that is not understood is left out and counts as lost. --no-keys leaves \
+      the slots out.
 
       Examples:
         ptrauth-trace record --duration 10
         ptrauth-trace record -o boot.dat -- ./start-guest
         ptrauth-trace analyze -k vmlinux trace.dat
 
-      Exit codes: 0 written; 2 not written, or ended early because the disk was full; 64 usage. What \
-      COMMAND ended with is said, not passed on.
+      Exit codes: that of COMMAND, 128 + n after signal n; without one, or when --duration or Ctrl-C ended \
+      the recording first, 0: written. 2: not written, or ended early because the disk was full, whatever \
+      COMMAND did; 64 usage. Events that were lost do not change the code: a warning says them, even with \
+      -q, and so does the file: analyze then says incomplete, and ends with 2.
       """)
 
   @Option(name: .shortAndLong, help: "Write to this file.", completion: .file())
@@ -38,6 +46,11 @@ struct Record: ParsableCommand {
     help: ArgumentHelp("Ring buffer of each CPU.", valueName: "KiB"))
   var bufferSize = 16384
 
+  @OptionGroup var slots: KeyOptions
+
+  @Flag(name: .shortAndLong, help: "Say nothing but errors and warnings.")
+  var quiet = false
+
   @Argument(parsing: .postTerminator, help: "A program to run while recording.")
   var command: [String] = []
 
@@ -52,28 +65,41 @@ struct Record: ParsableCommand {
   }
 
   func run() throws {
+    var end: Capture.End?
     try ExitDialect.standard.run {
-      let host = HostCheck.running()
-      if let obstacle = host.obstacle { throw Problem(obstacle) }
-      guard let tracefs = host.tracefs else { throw Problem("tracefs is not mounted") }
-      let plan = try plan(host.symbols, tracefs)
-      var capture = Capture(
-        tracefs, probes: plan.probes, tracepoints: plan.tracepoints, output: output,
-        machine: "aarch64")
-      capture.bufferSize = bufferSize
-      capture.duration = duration.map { Int64($0 * 1000) }
-      capture.command = command
-      let progress = RecordProgress()
-      capture.progress = progress.show
-      progress.begin(endsAlone: duration != nil || !command.isEmpty)
-      do {
-        let result = try capture.run()
-        progress.end()
-        return say(result)
-      } catch {
-        progress.end()
-        throw Problem("\(error); nothing was recorded")
-      }
+      let result = try record()
+      end = result.end
+      say(result)
+      return result.end == .lowSpace ? .cannotJudge : .clean
+    }
+    if let code = end.flatMap(Self.code(of:)) { throw code }
+  }
+
+  /// What COMMAND ended with, where it was it that ended the recording; nil is 0.
+  static func code(of end: Capture.End) -> ExitCode? {
+    guard case .command(let code) = end, code != 0 else { return nil }
+    return ExitCode(code)
+  }
+
+  private func record() throws -> Capture.Result {
+    let host = HostCheck.running()
+    if let obstacle = host.obstacle { throw Problem(obstacle) }
+    guard let tracefs = host.tracefs else { throw Problem("tracefs is not mounted") }
+    let plan = try plan(host.symbols, tracefs)
+    var capture = Capture(
+      tracefs, probes: plan.probes, tracepoints: plan.tracepoints, output: output,
+      machine: "aarch64")
+    capture.bufferSize = bufferSize
+    capture.duration = duration.map { Int64($0 * 1000) }
+    capture.command = command
+    let progress = RecordProgress(isWanted: !quiet)
+    capture.progress = progress.show
+    progress.begin(endsAlone: duration != nil || !command.isEmpty)
+    defer { progress.end() }
+    do {
+      return try capture.run()
+    } catch {
+      throw Problem("\(error); nothing was recorded")
     }
   }
 
@@ -85,10 +111,15 @@ struct Record: ParsableCommand {
         let image = try KernelImage(path: vmlinux)
         try image.requireSymbols()
         try check(image)
-        return try ProbePlan(image)
+        let plan = try ProbePlan(image, keys: slots.areRecorded)
+        slots.complain(plan, generation: image.generationEvidence().generation)
+        return plan
       }
       let types = try BTFFile(path: "/sys/kernel/btf/vmlinux")
-      return try ProbePlan(RunningKernel(types, symbols, tracefs))
+      let plan = try ProbePlan(
+        RunningKernel(types, symbols, tracefs), keys: slots.areRecorded)
+      slots.complain(plan, generation: nil)
+      return plan
     } catch let failure as ProbePlan.Failure {
       throw Problem(failure.sentence)
     } catch let problem as Problem {
@@ -111,30 +142,37 @@ struct Record: ParsableCommand {
     }
   }
 
-  private func say(_ result: Capture.Result) -> Outcome {
+  private func say(_ result: Capture.Result) {
     let status = result.status
-    ProcessState.complain(
-      "ptrauth-trace: wrote \(output): \(status.counters.read) events, \(status.bytes >> 10) KiB, in "
-        + "\(status.milliseconds / 1000) s")
+    func warn(_ sentence: String) { ProcessState.complain("ptrauth-trace: \(sentence)") }
+    if !quiet {
+      warn(
+        "wrote \(output): \(status.counters.read) events, \(status.bytes >> 10) KiB, in "
+          + "\(status.milliseconds / 1000) s")
+    }
+    if let refusal = status.refusal {
+      warn(
+        "warning: \(refusal.pages) pages of the ring buffer are left out and count as lost: they were "
+          + "not understood, and might have held keys (\(refusal.reason))")
+    }
     if status.counters.lost > 0 {
-      ProcessState.complain(
-        "ptrauth-trace: warning: \(status.counters.lost) events were lost; a larger --buffer-size "
-          + "than \(bufferSize) may keep them")
+      warn(
+        "warning: \(status.counters.lost) events were lost; a larger --buffer-size than \(bufferSize) "
+          + "may keep them")
     }
     if case .command(let code) = result.end, code != 0 {
-      ProcessState.complain("ptrauth-trace: warning: \(command[0]) ended with code \(code)")
+      warn("warning: \(command[0]) ended with code \(code)")
     }
     if result.end == .lowSpace {
-      ProcessState.complain(
-        "ptrauth-trace: the disk of \(output) is full: the recording ended early; what it has is "
-          + "complete")
+      warn("the disk of \(output) is full: the recording ended early; what it has is complete")
     }
     if !result.isCleanedUp {
-      ProcessState.complain(
-        "ptrauth-trace: warning: probes or the instance are left: something else uses them; the next "
-          + "record removes them")
+      warn(
+        "warning: probes or the instance are left: something else uses them; the next record removes them"
+      )
     }
-    ProcessState.complain("next: ptrauth-trace analyze -k \(vmlinux ?? "vmlinux") \(output)")
-    return result.end == .lowSpace ? .cannotJudge : .clean
+    if !quiet {
+      ProcessState.complain("next: ptrauth-trace analyze -k \(vmlinux ?? "vmlinux") \(output)")
+    }
   }
 }

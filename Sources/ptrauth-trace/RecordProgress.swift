@@ -3,14 +3,22 @@ import Recorder
 
 /// How a recording goes, on a line of standard error if that is a terminal.
 final class RecordProgress {
-  private let isShown =
-    ProcessState.standardErrorIsTerminal && ProcessState.environment["TERM"] != "dumb"
+  private let isWanted: Bool
+  private let isShown: Bool
   private var before = Capture.Status()
   private var hasLine = false
 
+  /// - Parameter isWanted: not `--quiet`.
+  init(isWanted: Bool) {
+    self.isWanted = isWanted
+    isShown =
+      isWanted && ProcessState.standardErrorIsTerminal
+      && ProcessState.environment["TERM"] != "dumb"
+  }
+
   /// - Parameter endsAlone: without Ctrl-C.
   func begin(endsAlone: Bool) {
-    if !endsAlone { ProcessState.complain("ptrauth-trace: recording; Ctrl-C ends it") }
+    if isWanted, !endsAlone { ProcessState.complain("ptrauth-trace: recording; Ctrl-C ends it") }
   }
 
   func show(_ status: Capture.Status) {

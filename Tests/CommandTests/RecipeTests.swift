@@ -63,8 +63,11 @@ struct RecipeTests {
     let written = try run(script + "sh -n probes.sh && cat probes.sh", "v7-good")
     #expect(written.code == 0, "\(written.errors)")
     #expect(written.output.contains("p:ptrauth/flush kvm_vgic_flush_hwstate "))
+    #expect(
+      written.output.contains(" host_apgakeyhi_el1="), "with keys, in which missed saves show")
     let text = String(decoding: Corpus.bytes(Self.directory + recipe), as: UTF8.self)
-    #expect(text.contains("OUTPUT=recordings/perf.data sh probes.sh record "))
+    #expect(text.contains("OUTPUT=perf.data sh probes.sh record "))
+    #expect(text.contains("ptrauth-trace redact perf.data recordings/perf.data"), "no key leaves")
   }
 
   @Test func githubsStepsJudge() throws {

@@ -1,3 +1,4 @@
+import ArgumentParser
 import Glibc
 import Recorder
 import Testing
@@ -144,7 +145,7 @@ struct RecordTests {
       """
     ) { output, _ in
       let words = output.split { $0 == " " || $0 == "\n" }
-      try #require(words.count == 6)
+      try #require(words.count == 6, "\(output)")
       #expect(words[2...3] == ["true", "lowSpace"])
       #expect(words[0] == words[4] && words[5] == "t.dat")
     }
@@ -181,6 +182,14 @@ struct RecordTests {
       #expect(!output.contains("ptrauth-trace-"))
       #expect(!output.contains("\nt.dat.cpu") && !output.contains("\nt.dat.unfinished"))
     }
+  }
+
+  @Test("the exit code is COMMAND's, and that of no other end")
+  func exitCode() {
+    #expect(Record.code(of: .command(0)) == nil)
+    #expect(Record.code(of: .command(7))?.rawValue == 7)
+    #expect(Record.code(of: .command(137))?.rawValue == 137)
+    for end in [Capture.End.signal, .duration, .lowSpace] { #expect(Record.code(of: end) == nil) }
   }
 
   @Test("the line of progress: rate, size, losses")

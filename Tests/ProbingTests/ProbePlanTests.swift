@@ -112,23 +112,26 @@ struct ProbePlanTests {
     #expect(failure(kernel, also: ["unknown"]) == nil)
   }
 
-  @Test func keysAreAskedFor() throws {
+  @Test func keysAreFetchedUnlessRefused() throws {
     var kernel = StubKernel.minimal()
     for (index, name) in keyNames.enumerated() {
       kernel.offsets["kvm_vcpu.arch.ctxt.sys_regs[\(name.uppercased())]"] = 1000 + UInt64(index) * 8
       kernel.offsets["kvm_cpu_context.sys_regs[\(name.uppercased())]"] = 744 + UInt64(index) * 8
     }
     let names = { (plan: ProbePlan) in Set(plan.probes.flatMap(\.arguments).map(\.name)) }
-    #expect(names(try ProbePlan(kernel)).isDisjoint(with: keyNames))
-    let guest = try ProbePlan(kernel, keys: true)
+    #expect(names(try ProbePlan(kernel, keys: false)).isDisjoint(with: keyNames))
+    let guest = try ProbePlan(kernel)
     #expect(guest.samplesKeys && names(guest).isSuperset(of: keyNames))
     #expect(!names(guest).contains("host_apiakeylo_el1"))
     #expect(guest.notes.contains { $0.contains("per-CPU") })
     kernel.offsets["kvm_vcpu.arch.host_cpu_context"] = 2176
-    let both = try ProbePlan(kernel, keys: true)
+    let both = try ProbePlan(kernel)
     #expect(names(both).isSuperset(of: keyNames.map { "host_" + $0 }))
     #expect(names(both).contains("host_ctxt"))
     #expect(!both.notes.contains { $0.contains("per-CPU") })
+    kernel.offsets["kvm_cpu_context.sys_regs[APGAKEYHI_EL1]"] = nil
+    let none = try ProbePlan(kernel)
+    #expect(!none.samplesKeys && none.notes.contains { $0.contains("not found") })
   }
 
   private let keyNames = ["ia", "ib", "da", "db", "ga"].flatMap {

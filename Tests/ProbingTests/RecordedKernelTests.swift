@@ -56,7 +56,7 @@ struct RecordedKernelTests {
   }
 
   private func offsetsAreThoseOfTheRecordings(_ test: Case, _ image: KernelImage) throws {
-    let plan = try ProbePlan(image, keys: true)
+    let plan = try ProbePlan(image)
     let recorded = recorded(test)
     #expect(recorded.count >= 9)
     for probe in plan.probes {
@@ -85,8 +85,46 @@ struct RecordedKernelTests {
     #expect(refused.contains("kvm_hyp_handle_ptrauth") == (test.name == "deb-6.1"))
     let fields = Set(plan.probes.flatMap(\.arguments).map(\.name))
     #expect(fields.contains("host_ctxt") == (test.name == "v7"))
-    #expect(!plan.samplesKeys && !fields.contains("apiakeylo_el1"))
-    #expect(plan.tracepoints.count == 7)
+    #expect(plan.samplesKeys && fields.contains("apiakeylo_el1"))
+    #expect(fields.contains("host_apgakeyhi_el1") == (test.name == "v7"))
+    #expect(plan.tracepoints.count == (test.name == "deb-6.12" ? 9 : 7))
+    try keysLeftOut(test, image, plan)
+  }
+
+  /// Without keys: the same but for them, and the rules that need them are named.
+  private func keysLeftOut(_ test: Case, _ image: KernelImage, _ plan: ProbePlan) throws {
+    let without = try ProbePlan(image, keys: false)
+    #expect(!without.samplesKeys)
+    #expect(!without.probes.contains { $0.arguments.contains { $0.name.contains("key") } })
+    #expect(without.probes.map(\.event) == plan.probes.map(\.event))
+    #expect(without.tracepoints == plan.tracepoints)
+    let generation = image.generationEvidence().generation
+    let rules = [
+      "missed-host-save", "missed-guest-restore", "missed-guest-save", "keys-lost-in-migration",
+    ]
+    // From 5.8 on they would not show with keys either: the head says so.
+    #expect(without.rulesOfKeys(generation: generation) == (test.name == "v7" ? rules : []))
+    #expect(without.rulesOfKeys(generation: nil) == (test.name == "v7" ? rules : []))
+    let kernel = ScriptKernel(path: "vmlinux", buildID: nil, generation: generation)
+    let head = ScriptHead(plan: without, kernel: kernel).lines.joined(separator: "\n")
+    for rule in rules { #expect(head.contains("  \(rule): ")) }
+    let full = ScriptHead(plan: plan, kernel: kernel).lines.joined(separator: "\n")
+    #expect(full.contains("  missed-host-save: ") == (test.name != "v7"))
+    #expect(full.contains("Not judged") == (test.name != "v7"))
+  }
+
+  /// A line has 4093 bytes at most (WRITE_BUFSIZE, trace_parse_run_command()), a probe 128 arguments
+  /// (MAX_TRACE_ARGS), each without its name 63 bytes (MAX_ARGSTR_LEN), a name 63 (MAX_EVENT_NAME_LEN).
+  @Test(arguments: cases)
+  func theKernelsLimitsAreKept(test: Case) throws {
+    let plan = try ProbePlan(KernelImage(path: test.vmlinux))
+    for probe in plan.probes {
+      #expect(probe.definition(group: String(repeating: "g", count: 63)).utf8.count < 4094)
+      #expect(probe.arguments.count <= 128 && probe.event.utf8.count < 64)
+      for argument in probe.arguments {
+        #expect(argument.definition.utf8.count - argument.name.utf8.count - 1 <= 63)
+      }
+    }
   }
 
   /// Functions that kernels refuse, or would panic at; and one that is fine.

@@ -157,15 +157,60 @@ struct ScriptTests {
     #expect(tracefs.contains("echo kvm_hyp_handle_ptrauth > \"$instance/set_ftrace_filter\""))
   }
 
-  @Test func keysComeWithAWarning() throws {
+  /// A kernel whose structures have the key slots.
+  private var keyed: StubKernel {
     var stub = StubKernel.minimal()
     for name in ["IA", "IB", "DA", "DB", "GA"].flatMap({ ["AP\($0)KEYLO_EL1", "AP\($0)KEYHI_EL1"] })
     {
       stub.offsets["kvm_vcpu.arch.ctxt.sys_regs[\(name)]"] = 8
       stub.offsets["kvm_cpu_context.sys_regs[\(name)]"] = 8
     }
+    return stub
+  }
+
+  @Test func keysComeWithAWarning() throws {
     let warning = "KEY VALUES WILL BE IN THE RECORDING"
-    #expect(ShellScript(.perf, try ProbePlan(stub, keys: true), kernel).text.contains(warning))
-    #expect(!ShellScript(.perf, try ProbePlan(stub), kernel).text.contains(warning))
+    let without = try ProbePlan(keyed, keys: false)
+    for recorder in ShellScript.Recorder.allCases {
+      let text = ShellScript(recorder, try ProbePlan(keyed), kernel).text
+      #expect(text.contains(warning))
+      #expect(try shell("sh -n probes.sh", ["probes.sh": text]) == "rc 0\n")
+      let plain = ShellScript(recorder, without, kernel).text
+      #expect(!plain.contains("KEY VALUES") && plain.contains("Key slots are not recorded"))
+    }
+    let text = BpftraceScript(try ProbePlan(keyed), kernel).text
+    #expect(text.contains(warning))
+    #expect(text.contains("\nEND\n{\n  printf(\"# KEY VALUES ARE IN raw.txt AND trace.txt"))
+    #expect(!BpftraceScript(without, kernel).text.contains("KEY VALUES"))
+  }
+
+  /// The last words are how to make a copy to share, whatever the recorder's exit code, which stays.
+  @Test(arguments: [ShellScript.Recorder.perf, .traceCmd])
+  func theScriptEndsByOfferingACopy(recorder: ShellScript.Recorder) throws {
+    let fake = "#!/bin/sh\n: > out; exit 7\n"
+    let text = ShellScript(recorder, try ProbePlan(keyed), kernel, group: "grp").text
+    let files = ["probes.sh": harmless(text), "perf": fake, "trace-cmd": fake]
+    let output = try shell(
+      """
+      chmod +x perf trace-cmd; mkdir -p tracefs/events/grp; : > tracefs/kprobe_events
+      PATH=.:$PATH OUTPUT=out sh probes.sh record work
+      """, files)
+    let offer = """
+      probes.sh: KEY VALUES ARE IN out; before it leaves this machine:
+      probes.sh:   ptrauth-trace redact out SHAREABLE-COPY
+      rc 7
+
+      """
+    #expect(output.hasSuffix(offer))
+    let nothing = try shell(
+      """
+      printf '#!/bin/sh\\nexit 7\\n' > perf; cp perf trace-cmd; chmod +x perf trace-cmd
+      mkdir -p tracefs/events/grp; : > tracefs/kprobe_events
+      PATH=.:$PATH OUTPUT=out sh probes.sh record work
+      """, files)
+    #expect(!nothing.contains("KEY VALUES") && nothing.hasSuffix("rc 7\n"))
+    let added = try shell(
+      "mkdir tracefs; : > tracefs/kprobe_events; sh probes.sh add", files)
+    #expect(added.contains("KEY VALUES WILL BE IN WHAT THESE PROBES RECORD"))
   }
 }

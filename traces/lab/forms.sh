@@ -18,7 +18,7 @@ interrupt() {
     esac
   done
 }
-for form in perf-keys trace-cmd-functions tracefs-functions; do
+for form in perf-no-keys trace-cmd-functions tracefs-functions; do
   echo "== $form"
   OUTPUT=$form.rec sh /out/$form.sh record sh /out/load.sh || exit 1
   left "$form"

@@ -53,7 +53,9 @@ for signal in INT TERM HUP; do
   nothing_left "SIG$signal"
 done
 
-ptrauth-trace record -o t/a.dat -- sh -c 'kill -KILL $$' 2> errors.txt || fail "$(cat errors.txt)"
+ptrauth-trace record -o t/a.dat -- sh -c 'kill -KILL $$' 2> errors.txt
+code=$?
+[ $code = 137 ] || fail "COMMAND killed: exit code $code"
 grep -q 'sh ended with code 137' errors.txt || fail "COMMAND killed: $(cat errors.txt)"
 rm t/a.dat
 nothing_left "SIGKILL of COMMAND"

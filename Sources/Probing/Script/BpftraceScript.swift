@@ -24,15 +24,23 @@ public struct BpftraceScript: Sendable {
       guard let print = Self.prints[event] else { continue }
       lines += ["", "tracepoint:\(event)", Self.action(print.event, print.format, print.values)]
     }
+    if plan.samplesKeys {
+      // Not among the lines of events, which begin with a time.
+      lines += ["", "END", "{", "  printf(\"# \(Self.offer)\\n\");", "}"]
+    }
     return lines.joined(separator: "\n") + "\n"
   }
+
+  private static let offer =
+    "KEY VALUES ARE IN raw.txt AND trace.txt; to share: ptrauth-trace redact trace.txt SHAREABLE-COPY"
 
   private var head: [String] {
     ScriptHead(plan: plan, kernel: kernel).lines + [
       "",
       "As root on the machine to record (without -c until Ctrl-C):",
       "  BPFTRACE_PERF_RB_PAGES=4096 bpftrace -q -c COMMAND FILE > raw.txt",
-      "  grep '^[0-9]' raw.txt | sort -n -s | cut -d' ' -f2- > trace.txt",
+      "  grep '^[0-9]' raw.txt | sort -n -s | cut -d' ' -f2- > trace.txt"
+        + (plan.samplesKeys ? "; grep '^#' raw.txt; rm raw.txt" : ""),
       "Lines that bpftrace says it lost make trace.txt useless: the text does not show where.",
       "Then: ptrauth-trace analyze -k vmlinux trace.txt",
     ]

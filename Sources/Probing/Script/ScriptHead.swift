@@ -1,3 +1,6 @@
+import Ptrauth
+import Replay
+
 /// What every script says first, and what its lines have in common.
 struct ScriptHead {
   let plan: ProbePlan
@@ -15,7 +18,10 @@ struct ScriptHead {
     if plan.samplesKeys {
       lines += ["", "WARNING: KEY VALUES WILL BE IN THE RECORDING. Before it leaves this machine:"]
       lines += ["  ptrauth-trace redact RECORDING SHAREABLE-COPY"]
+    } else if !plan.keyFields.isEmpty {
+      lines += [""] + Self.wrapped(withoutKeys)
     }
+    lines += hidden
     lines += ["", "Probes:"]
     for probe in plan.probes {
       lines += Self.wrapped(
@@ -29,6 +35,26 @@ struct ScriptHead {
       }
     }
     return lines
+  }
+
+  /// What leaving the key slots out costs.
+  private var withoutKeys: String {
+    let rules = plan.rulesOfKeys(generation: kernel.generation)
+    return rules.isEmpty
+      ? "Key slots are not recorded; no rule of this kernel needs them."
+      : "Key slots are not recorded, and these rules are not judged without them: "
+        + rules.joined(separator: ", ") + "."
+  }
+
+  /// The rules that what is recorded does not show.
+  private var hidden: [String] {
+    guard let generation = kernel.generation.flatMap({ Generation(named: $0) }) else { return [] }
+    let rules = plan.notObservable(in: generation)
+    if rules.isEmpty { return [] }
+    return ["", "Not judged from such a recording:"]
+      + rules.flatMap {
+        Self.wrapped("\($0.rule.id): \($0.reason); \($0.remedy)", indent: 2)
+      }
   }
 
   /// `text` in lines of at most 92 columns, those behind the first set in by 2 more.

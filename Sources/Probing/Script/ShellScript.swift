@@ -102,18 +102,19 @@ public struct ShellScript: Sendable {
     # Ctrl-C ends the recorder first, then this script.
     record() {
       add || return 1
-      trap finish EXIT
+      trap \(plan.samplesKeys ? "'finish; offer'" : "finish") EXIT
       trap 'exit 143' HUP TERM
       trap : INT
     \(RecordCommand(self).shell)
     }
 
     \(finish)
-
+    \(offer)
     action=${1:-}
     [ $# -gt 0 ] && shift
     case $action in
-      add | remove) "$action" ;;
+      add) add\(plan.samplesKeys ? " && warn" : "") ;;
+      remove) remove ;;
       record) record "$@" ;;
       *) echo "usage: sh $0 record [COMMAND...] | add | remove" >&2; exit 64 ;;
     esac
@@ -144,6 +145,25 @@ public struct ShellScript: Sendable {
           return 1
         }\(identity)
       }
+      """
+  }
+
+  /// The last words of a script whose recording has keys in it.
+  private var offer: String {
+    guard plan.samplesKeys else { return "" }
+    return """
+
+      warn() {
+        say "KEY VALUES WILL BE IN WHAT THESE PROBES RECORD; before it leaves this machine:"
+        say "  ptrauth-trace redact RECORDING SHAREABLE-COPY"
+      }
+
+      offer() {
+        [ -e "$output" ] || return 0
+        say "KEY VALUES ARE IN $output; before it leaves this machine:"
+        say "  ptrauth-trace redact $output SHAREABLE-COPY"
+      }
+
       """
   }
 

@@ -126,7 +126,7 @@ struct FolderRedaction {
   ) throws(Redaction.Failure) {
     for offset in stride(from: part.lowerBound, to: part.upperBound, by: pageSize) {
       guard var page = bytes.slice(at: offset, count: pageSize)?.copied() else { break }
-      try pages.rewrite(&page, copy)
+      try pages.rewrite(&page, copy.masked)
       try copy.replace(bytes, at: offset, length: pageSize, with: page)
     }
   }

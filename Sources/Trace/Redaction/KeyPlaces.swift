@@ -4,6 +4,10 @@
 struct KeyPlaces {
   /// From the start of the raw record, in bytes; each value has 8.
   private(set) var offsets: [Int] = []
+  /// Bytes between the fields, which nobody writes.
+  private(set) var gaps: [Range<Int>] = []
+  /// Where the fields end, and what is behind is nobody's; nil where more follows them.
+  private(set) var end: Int?
   /// Fields of a key's name that are no 64-bit number: nothing says how to replace them.
   private(set) var unknown: String?
 
@@ -21,6 +25,16 @@ struct KeyPlaces {
       }
     }
     offsets.sort()
+    let fields = (format.commonFields + format.fields).sorted { $0.offset < $1.offset }
+    var covered = 0
+    for field in fields {
+      if field.offset > covered { gaps.append(covered..<field.offset) }
+      covered = max(covered, field.offset + field.size)
+    }
+    // ftrace's own events end with arrays of any length, whatever their formats say (kernel_stack).
+    if format.system != "ftrace", !fields.contains(where: { $0.isDynamic || $0.size == 0 }) {
+      end = covered
+    }
   }
 
   /// By the event's number.

@@ -1,8 +1,11 @@
 import Bytes
 
 /// Puts other keys into the pages of a ring buffer, and clears what the kernel left in them: behind the last
-/// event, and in discarded ones, lie parts of events that were there before.
+/// event, in discarded ones, and between an event's fields, lie parts of events that were there before.
 struct PageRedaction {
+  /// What another key there is for one.
+  typealias Mask = (UInt64) -> UInt64
+
   private let layout: PageLayout
   private let type: NumberField
   private let places: [UInt64: KeyPlaces]
@@ -14,7 +17,7 @@ struct PageRedaction {
   }
 
   /// Rewrites one page in place. The layout of its events is that of ``PageCursor``.
-  func rewrite(_ page: inout [UInt8], _ copy: PatchedCopy) throws(Redaction.Failure) {
+  func rewrite(_ page: inout [UInt8], _ mask: Mask) throws(Redaction.Failure) {
     guard let commit = page.rawBytes.u32(at: layout.commit) else { throw damaged }
     let end = layout.data + Int(commit & 0x3fff_ffff)
     guard end <= page.count else { throw damaged }
@@ -41,36 +44,49 @@ struct PageRedaction {
         guard let length = page.rawBytes.u32(at: body), length >= 4 else { throw damaged }
         let next = body + (Int(length) + 3) & ~3
         guard next <= end else { throw damaged }
-        try rewrite(&page, record: (body + 4)..<(body + Int(length)), copy)
+        try rewrite(&page, record: (body + 4)..<(body + Int(length)), mask)
+        clear(&page, from: body + Int(length), to: next)
         position = next
       case let words:
         let next = body + Int(words) * 4
         guard next <= end else { throw damaged }
-        try rewrite(&page, record: body..<next, copy)
+        try rewrite(&page, record: body..<next, mask)
         position = next
       }
     }
   }
 
   private func rewrite(
-    _ page: inout [UInt8], record: Range<Int>, _ copy: PatchedCopy
+    _ page: inout [UInt8], record: Range<Int>, _ mask: Mask
   ) throws(Redaction.Failure) {
-    for place in try places(of: record, in: page) {
-      copy.mask(&page, at: record.lowerBound + place)
+    let known = try places(of: record, in: page)
+    for gap in known.gaps {
+      clear(
+        &page, from: record.lowerBound + gap.lowerBound,
+        to: min(record.lowerBound + gap.upperBound, record.upperBound))
+    }
+    if let end = known.end {
+      clear(&page, from: min(record.lowerBound + end, record.upperBound), to: record.upperBound)
+    }
+    for offset in known.offsets {
+      let place = record.lowerBound + offset
+      guard let value = page.rawBytes.u64(at: place) else { continue }
+      let other = mask(value)
+      for byte in 0..<8 { page[place + byte] = UInt8(truncatingIfNeeded: other >> (8 * byte)) }
     }
   }
 
   /// Where the keys of a record lie, from its start.
   private func places(
     of record: Range<Int>, in page: [UInt8]
-  ) throws(Redaction.Failure) -> [Int] {
+  ) throws(Redaction.Failure) -> KeyPlaces {
     guard let bytes = page.rawBytes.slice(at: record.lowerBound, count: record.count),
       let number = type.read(bytes), let known = places[number]
     else { throw Redaction.Failure(cannot: "an event has no format in the recording") }
     for place in known.offsets where place + 8 > record.count {
       throw Redaction.Failure(cannot: "an event is shorter than its format")
     }
-    return known.offsets
+    return known
   }
 
   private func clear(_ page: inout [UInt8], from start: Int, to end: Int) {

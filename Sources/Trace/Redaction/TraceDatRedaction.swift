@@ -82,7 +82,7 @@ struct TraceDatRedaction {
       guard offset + region.pageSize <= end,
         var page = file.slice(at: offset, count: region.pageSize)?.copied()
       else { throw Redaction.Failure(cannot: "a page of events is cut off", at: offset) }
-      try pages.rewrite(&page, copy)
+      try pages.rewrite(&page, copy.masked)
       try copy.replace(file, at: offset, length: region.pageSize, with: page)
       offset += region.pageSize
     }
@@ -120,7 +120,7 @@ struct TraceDatRedaction {
         guard var page = slots.slot(0).slice(at: start, count: region.pageSize)?.copied() else {
           throw Redaction.Failure(cannot: "compressed events are cut off", at: place)
         }
-        try pages.rewrite(&page, copy)
+        try pages.rewrite(&page, copy.masked)
         output += page
         start += region.pageSize
       }
