@@ -40,8 +40,10 @@ let package = Package(
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLinux"),
 
+    .target(name: "Printing", swiftSettings: settings),
     .target(
-      name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib", "CLinux"], swiftSettings: settings),
+      name: "Bytes", dependencies: ["Printing", "CZstd", "CLzma", "CZlib", "CLinux"],
+      swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Explorer", dependencies: ["Ptrauth"], swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
@@ -56,7 +58,7 @@ let package = Package(
     .target(
       name: "Recorder", dependencies: ["Probing", "KernelImage", "Bytes"], swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth"],
+      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
@@ -66,7 +68,7 @@ let package = Package(
       name: "ptrauth-trace",
       dependencies: [
         "Report", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
-        "Explorer", "Ptrauth", "Bytes", argumentParser,
+        "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       swiftSettings: settings),
 

@@ -1,4 +1,5 @@
 import Glibc
+import Printing
 
 /// What the process was started with.
 public enum ProcessState {
@@ -29,16 +30,24 @@ public enum ProcessState {
 
   /// Replaces the last line of the terminal that standard error is.
   public static func status(_ line: String) {
-    let bytes = Array("\r\u{1b}[K\(line)".utf8)
+    let bytes = Array("\r\u{1b}[K\(ControlCharacters.escaped(line))".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
   /// A reader that goes away ends the process, by SIGPIPE as the shell expects it.
   public static func endAtBrokenPipe() { signal(SIGPIPE, SIG_DFL) }
 
-  /// Writes one line to standard error.
-  public static func complain(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
+  /// Writes one line to standard error, with its control characters written out.
+  public static func complain(_ line: String) { say(ControlCharacters.escaped(line)) }
+
+  /// Writes lines to standard error, each as ``complain(_:)`` does.
+  public static func complain(lines: String) {
+    let all = lines.split(separator: "\n", omittingEmptySubsequences: false)
+    say(all.map { ControlCharacters.escaped(String($0)) }.joined(separator: "\n"))
+  }
+
+  private static func say(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

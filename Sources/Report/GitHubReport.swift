@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -82,7 +83,7 @@ public enum GitHubReport {
       case "\n": out += "%0A"
       case ":" where property: out += "%3A"
       case "," where property: out += "%2C"
-      default: out.unicodeScalars.append(scalar)
+      default: out += ControlCharacters.escaped(String(scalar))
       }
     }
     return out
@@ -90,6 +91,6 @@ public enum GitHubReport {
 
   /// A line of the log that is no workflow command: neither `::name ::` nor the older `##[name]`.
   private static func plain(_ text: String) -> String {
-    flat(text).replacing("::", with: ": :").replacing("##[", with: "## [")
+    ControlCharacters.escaped(text).replacing("::", with: ": :").replacing("##[", with: "## [")
   }
 }
