@@ -105,7 +105,7 @@ struct Analyze: ParsableCommand {
       if let log { document.passes = try passes(in: log, session.binding) }
       try write(document, to: sink)
       if format == .text, let passes = document.passes { try write(passes, to: sink) }
-      try sink.flush()
+      try sink.finish()
       return outcome(document)
     }
   }

@@ -120,7 +120,7 @@ struct Compare: ParsableCommand {
       case .json: try sink.write(ComparisonJSON.render(report))
       case .html: try sink.write(ComparisonHTML.render(report, pictures: pictures))
       }
-      try sink.flush()
+      try sink.finish()
       switch report.verdict {
       case .regression: return .findings
       case .none: return .clean

@@ -47,7 +47,7 @@ struct Info: ParsableCommand {
         try sink.write(ContentsText.render(contents, style: Style(isColoured: output.isColoured)))
       case .json: try sink.write(ContentsJSON.render(contents))
       }
-      try sink.flush()
+      try sink.finish()
       return contents.sufficiency == .no ? .cannotJudge : .clean
     }
   }

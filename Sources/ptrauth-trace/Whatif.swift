@@ -77,7 +77,7 @@ struct Whatif: ParsableCommand {
         try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
       case .json: try sink.write(WhatIfJSON.render(whatIf))
       }
-      try sink.flush()
+      try sink.finish()
       return .clean
     }
   }

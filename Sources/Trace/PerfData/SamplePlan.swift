@@ -131,7 +131,7 @@ struct SamplePlan {
       ?? features.namesByConfig[attribute.config]
       ?? (isTracepoint
         ? "tracepoint \(attribute.config)"
-        : attribute.hardwareName ?? "event of type \(attribute.type), config \(attribute.config)")
+        : attribute.eventName ?? "event of type \(attribute.type), config \(attribute.config)")
     if isTracepoint, let colon = name.firstIndex(of: ":") {
       return RecordedEvent(
         system: String(name[..<colon]), name: String(name[name.index(after: colon)...]),
