@@ -20,6 +20,7 @@ struct SamplePlan {
   /// The events of the recording, one per name.
   private(set) var recorded: [RecordedEvent] = []
   private(set) var warnings: [String] = []
+  private(set) var complaints: [FormatComplaint] = []
   /// The events whose samples say which instructions ran.
   var instructionSources: [InstructionSource] { sources.compactMap(\.instructions) }
   /// The records are of the other byte order.
@@ -111,7 +112,7 @@ struct SamplePlan {
       }
       if let complaint { complaints.append(complaint) }
     }
-    for complaint in complaints where !warnings.contains(complaint) { warnings.append(complaint) }
+    self.complaints.add(complaints, of: format)
     if sources[number].isDelivered, sources[number].layout.time < 0 {
       throw TraceError(.hasNoTime(event: "\(format.system):\(format.name)"))
     }
