@@ -3,16 +3,21 @@ import Ptrauth
 /// Collects occurrences into findings. Memory grows with rules and vCPUs, not with the trace.
 struct FindingLog {
   private var groups: [Key: Finding] = [:]
+  private let ceiling: Finding.Level
   private struct Key: Hashable {
     var rule: String
     var level: Finding.Level
   }
+
+  /// - Parameter ceiling: the most that a finding can be.
+  init(ceiling: Finding.Level = .proved) { self.ceiling = ceiling }
 
   /// Adds one occurrence; `proof` is asked only for the first of its kind.
   mutating func add(
     _ rule: Rule, _ level: Finding.Level, vcpu: VCPUIdentity?, at moment: Moment,
     cost: Cost? = nil, count: UInt64 = 1, proof: () -> (String, [Evidence])
   ) {
+    let level = min(level, ceiling)
     let key = Key(rule: rule.id, level: level)
     if groups[key] == nil {
       let (statement, evidence) = proof()

@@ -52,8 +52,24 @@ extension Replayer {
         : .notRecorded(
           reason: "the kernel's generation is not known", remedy: "pass -k vmlinux or --generation")
     }
-    if let reason = impossibility(of: rule, in: generation) { return .cannotHappen(reason) }
-    return rule.isCorrectness ? hidden(rule, generation) : hiddenCost(rule, generation)
+    if let reason = impossibility(of: rule, in: generation) {
+      return configuration.generationIsWeak ? isGuess : .cannotHappen(reason)
+    }
+    let obstacle = rule.isCorrectness ? hidden(rule, generation) : hiddenCost(rule, generation)
+    // What is sampled under a name that nobody can read is not "not sampled".
+    if capabilities.hasUnnamedProbes, case .notRecorded(_, let remedy)? = obstacle,
+      remedy.contains("probe")
+    {
+      return .notRecorded(
+        reason: "its probes cannot be named without the kernel's vmlinux",
+        remedy: "pass it with -k vmlinux")
+    }
+    return obstacle
+  }
+
+  private var isGuess: Obstacle {
+    .notRecorded(
+      reason: "the generation is only guessed from the release", remedy: "pass -k vmlinux")
   }
 
   /// Why no kernel of this generation can break the rule.
@@ -93,7 +109,6 @@ extension Replayer {
     func missing(_ reason: String, _ remedy: String) -> Obstacle {
       .notRecorded(reason: reason, remedy: remedy)
     }
-    let isGuess = missing("the generation is only guessed from the release", "pass -k vmlinux")
     switch rule {
     case .staleEnable:
       if configuration.generationIsWeak { return isGuess }
@@ -105,6 +120,7 @@ extension Replayer {
     case .missedHostSave:
       if !samplesEntry { return noShadow }
       guard capabilities.samplesHostKeys else {
+        if configuration.generationIsWeak, !generation.hasHostContextPointer { return isGuess }
         return generation.hasHostContextPointer
           ? missing("the host's key slots are not sampled", slots + " of host_cpu_context")
           : missing(
@@ -114,6 +130,7 @@ extension Replayer {
       return nil
     case .missedGuestSave:
       if generation.trap != .reachesHost {
+        if configuration.generationIsWeak { return isGuess }
         return missing(
           "\(generation.name) shows no trapped key write of a vCPU with the feature",
           "audit the vmlinux: the save is in its code")
@@ -165,6 +182,7 @@ extension Replayer {
           "probe kvm_reset_vcpu with vcpu and features, and kvm_arch_vcpu_load and put")
     case .keysLostInMigration:
       if generation.trap != .reachesHost {
+        if configuration.generationIsWeak { return isGuess }
         return missing(
           "\(generation.name) shows no first use of a vCPU with the feature",
           "compare the VMM's list of registers with KVM_GET_REG_LIST")
@@ -199,6 +217,7 @@ extension Replayer {
     case .undefStorm, .shortLoad, .wastedTrap:
       return capabilities.samplesFeatures ? nil : noFeature
     case .eagerUnused where generation.trap == .never:
+      if configuration.generationIsWeak { return isGuess }
       return .notRecorded(
         reason: "\(generation.name) does not trap: no event tells whether the guest used ptrauth",
         remedy: "ask the guest")

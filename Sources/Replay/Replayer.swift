@@ -10,8 +10,10 @@ public struct Replayer {
   public struct Configuration {
     /// Nil: not known; only what every generation shares is judged.
     public var generation: Generation?
+    /// What the generation rests on.
+    public var schemeBasis = SchemeBasis.code
     /// The generation is only guessed from a release: no claim may rest on it alone.
-    public var generationIsWeak = false
+    var generationIsWeak: Bool { schemeBasis == .release }
     /// CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
     public var kernelUsesPointerAuth: Bool?
     /// The shadow is known not to say what HCR_EL2 in the CPU holds (an earlier replay of the same
@@ -41,7 +43,7 @@ public struct Replayer {
   var vcpus: [VCPURecord] = []
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
-  var log = FindingLog()
+  var log: FindingLog
   var staleEnables = StaleEnables()
   /// Of a stream: entries with a stale enable that was announced, and does not stand.
   var withdrawn: [Moment] = []
@@ -79,7 +81,9 @@ public struct Replayer {
     code = configuration.generation?.code.seen(by: .apiaLo)
     capabilities = Capabilities(
       configuration.recordedEvents, probesHaveNames: configuration.resolve != nil)
-    emit = timeline
+    let ceiling = configuration.schemeBasis.ceiling
+    log = FindingLog(ceiling: ceiling)
+    emit = timeline.map { timeline in { timeline($0.capped(at: ceiling)) } }
   }
 
   /// A stream has an event that it had not shown before.

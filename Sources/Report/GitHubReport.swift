@@ -27,9 +27,9 @@ public enum GitHubReport {
       if let trouble = suite.trouble {
         errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
       }
-      if let analysis = suite.document?.analysis, analysis.verdict == .cannotJudge {
+      if let document = suite.document, document.analysis.verdict == .cannotJudge {
         warnings += command(
-          "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(analysis).rest)
+          "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(document).rest)
       }
       for warning in suite.document?.recording.warnings ?? [] {
         warnings += command("warning", [("title", suite.name)], warning)

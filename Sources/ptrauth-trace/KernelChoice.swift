@@ -20,6 +20,14 @@ struct KernelChoice {
     case mismatch
   }
 
+  /// No kernel, and none is missed.
+  static var none: KernelChoice { KernelChoice() }
+
+  private init() {
+    basis = .none
+    recordedID = nil
+  }
+
   /// - Parameters:
   ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.
   ///   - types: `--btf` and `--all-units`.

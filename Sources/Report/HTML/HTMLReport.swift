@@ -15,7 +15,7 @@ public enum HTMLReport {
     let title =
       switch parts.first {
       case .judged(let document) where parts.count == 1:
-        VerdictSentence(document.analysis).word.lowercased() + ": " + document.recording.path
+        VerdictSentence(document).word.lowercased() + ": " + document.recording.path
       default: counted(UInt64(parts.count), "recording")
       }
     head("\(title) - ptrauth-trace", &page)
@@ -41,7 +41,7 @@ public enum HTMLReport {
 
   /// - Parameter picture: the number of the recording's timeline in the page; nil: it has none.
   private static func document(_ document: Document, _ picture: Int?, _ page: inout Markup) {
-    let sentence = VerdictSentence(document.analysis)
+    let sentence = VerdictSentence(document)
     banner(
       "ptrauth-trace analyze \(document.recording.path)", sentence.word, sentence.rest,
       sentence.tone, &page)
@@ -70,7 +70,7 @@ public enum HTMLReport {
                 case .judged(let document):
                   (
                     document.analysis.verdict.word, document.recording.path,
-                    VerdictSentence(document.analysis).rest
+                    VerdictSentence(document).rest
                   )
                 case .refused(let path, let sentence): ("unusable", path, sentence)
                 }
