@@ -10,7 +10,10 @@ extension PtrauthTrace {
     MappedRanges.endWithSentence(
       exitCode: ExitDialect(askedForIn: arguments).code(.cannotJudge).rawValue)
     do {
-      var command = try parseAsRoot()
+      if let words = Suggestion.words(for: arguments, of: configuration) {
+        throw ValidationError(words)
+      }
+      var command = try parseAsRoot(Compare.separated(arguments))
       try command.run()
     } catch {
       leave(error)
