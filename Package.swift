@@ -94,7 +94,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "ptrauth-trace", "record-events", "Report", "Regression", "Recorder", "Replay", "Trace",
-        "KernelImage", "Explorer", "Ptrauth", "Bytes", argumentParser,
+        "KernelImage", "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       // Read and run where they lie.
       exclude: ["Browser", "Golden", "Validators"],
