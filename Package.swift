@@ -40,8 +40,10 @@ let package = Package(
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLinux"),
 
+    .target(name: "Printing", swiftSettings: settings),
     .target(
-      name: "Bytes", dependencies: ["CZstd", "CLzma", "CZlib", "CLinux"], swiftSettings: settings),
+      name: "Bytes", dependencies: ["Printing", "CZstd", "CLzma", "CZlib", "CLinux"],
+      swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Explorer", dependencies: ["Ptrauth"], swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
@@ -57,7 +59,7 @@ let package = Package(
       name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
       swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth"],
+      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
@@ -67,7 +69,7 @@ let package = Package(
       name: "ptrauth-trace",
       dependencies: [
         "Report", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
-        "Explorer", "Ptrauth", "Bytes", argumentParser,
+        "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       swiftSettings: settings),
 
@@ -93,7 +95,7 @@ let package = Package(
       name: "CommandTests",
       dependencies: [
         "ptrauth-trace", "record-events", "Report", "Regression", "Recorder", "Replay", "Trace",
-        "KernelImage", "Explorer", "Ptrauth", "Bytes", argumentParser,
+        "KernelImage", "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       // Read and run where they lie.
       exclude: ["Browser", "Golden", "Validators"],

@@ -3,8 +3,7 @@ import Glibc
 
 /// A regular file, or several in a row, mapped read-only for as long as the value lives.
 ///
-/// A file that another process shortens while it is mapped raises SIGBUS on access: recordings are
-/// mapped once they are complete.
+/// A file that another process shortens while it is mapped raises SIGBUS on access: see ``MappedRanges``.
 @safe public struct MappedFile: ~Copyable {
   private let base: UnsafeRawPointer?
   /// Size in bytes, as it was when the file was opened.
@@ -63,11 +62,18 @@ import Glibc
       }
       unsafe madvise(mapping, file.byteCount, MADV_SEQUENTIAL)
       unsafe start = UnsafeRawPointer(mapping)
+      unsafe MappedRanges.note(
+        UnsafeRawPointer(mapping), file.byteCount, file.descriptor, file.path)
     }
     unsafe base = start
     byteCount = file.byteCount
     parts = [0..<file.byteCount]
     compression = found
+  }
+
+  /// Bytes of this process.
+  package init(memory bytes: [UInt8]) throws(Failure) {
+    try self.init(try OpenFile(bytes), unpackedLimit: 0)
   }
 
   /// No bytes at all.
@@ -122,12 +128,19 @@ import Glibc
         let mapping = unsafe mmap(
           reserved + place.lowerBound, min(place.count, file.byteCount), PROT_READ,
           MAP_PRIVATE | MAP_FIXED, file.descriptor, 0)
-        if unsafe mapping == MAP_FAILED { number = errno }
+        if unsafe mapping == MAP_FAILED {
+          number = errno
+        } else if let mapping = unsafe mapping {
+          unsafe MappedRanges.note(
+            UnsafeRawPointer(mapping), place.count, file.descriptor, file.path)
+        }
       } catch {
+        unsafe MappedRanges.forget(UnsafeRawPointer(reserved), total)
         unsafe munmap(reserved, total)
         throw error
       }
       guard number == 0 else {
+        unsafe MappedRanges.forget(UnsafeRawPointer(reserved), total)
         unsafe munmap(reserved, total)
         throw .system(number)
       }
@@ -140,6 +153,7 @@ import Glibc
 
   deinit {
     if let base = unsafe base {
+      unsafe MappedRanges.forget(base, byteCount)
       unsafe munmap(UnsafeMutableRawPointer(mutating: base), byteCount)
     }
   }
@@ -159,8 +173,11 @@ import Glibc
 private final class OpenFile {
   let descriptor: CInt
   let byteCount: Int
+  /// nil: it is memory of this process.
+  let path: String?
 
   init(_ path: String) throws(MappedFile.Failure) {
+    self.path = path == "-" ? "standard input" : path
     // O_NONBLOCK: opening a FIFO must not wait for a writer.
     let opened =
       unsafe path == "-"
@@ -176,6 +193,7 @@ private final class OpenFile {
     }
     descriptor = opened
     byteCount = Int(status.st_size)
+    InputFiles.note(opened)
     if let problem { throw problem }
   }
 
@@ -202,8 +220,27 @@ private final class OpenFile {
         if !isHead || error.code != .tooLarge { problem = .unpacking(error) }
       }
     }
+    path = nil
     descriptor = memory
     byteCount = max(0, Int(lseek(memory, 0, SEEK_END)))
+    if let problem { throw problem }
+  }
+
+  /// An unnamed file in memory with these bytes.
+  init(_ bytes: [UInt8]) throws(MappedFile.Failure) {
+    let memory = unsafe unnamed_memory_file("text")
+    var problem: MappedFile.Failure? = memory < 0 ? .system(errno) : nil
+    var total: UInt64 = 0
+    if problem == nil {
+      do throws(DecompressionError) {
+        try Decompressor.write(bytes, to: memory, total: &total, limit: .max)
+      } catch {
+        problem = .unpacking(error)
+      }
+    }
+    path = nil
+    descriptor = memory
+    byteCount = Int(clamping: total)
     if let problem { throw problem }
   }
 
@@ -228,6 +265,7 @@ private final class OpenFile {
         problem = .system(error.number)
       }
     }
+    path = nil
     descriptor = memory
     byteCount = Int(clamping: total)
     if let problem { throw problem }

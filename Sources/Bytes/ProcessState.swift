@@ -1,5 +1,6 @@
 private import CLinux
 import Glibc
+import Printing
 
 /// What the process was started with.
 public enum ProcessState {
@@ -30,7 +31,7 @@ public enum ProcessState {
 
   /// Replaces the last line of the terminal that standard error is.
   public static func status(_ line: String) {
-    let bytes = Array("\r\u{1b}[K\(line)".utf8)
+    let bytes = Array("\r\u{1b}[K\(ControlCharacters.escaped(line))".utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
@@ -40,9 +41,17 @@ public enum ProcessState {
   /// What this process holds in memory reaches no core file, whatever ends it.
   public static func leaveNoCore() { leave_no_core() }
 
-  /// Writes one line to standard error.
-  public static func complain(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
+  /// Writes one line to standard error, with its control characters written out.
+  public static func complain(_ line: String) { say(ControlCharacters.escaped(line)) }
+
+  /// Writes lines to standard error, each as ``complain(_:)`` does.
+  public static func complain(lines: String) {
+    let all = lines.split(separator: "\n", omittingEmptySubsequences: false)
+    say(all.map { ControlCharacters.escaped(String($0)) }.joined(separator: "\n"))
+  }
+
+  private static func say(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 }

@@ -26,3 +26,14 @@ static inline int closed_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends
 
 /* prctl(2), which is variadic: no core file of this process, nor of what it forks without exec. */
 static inline void leave_no_core(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+/* open(2) of a file without a name, on the file system of a directory: O_TMPFILE | O_RDWR | O_CLOEXEC. Of
+ * O_TMPFILE the part that is O_DIRECTORY has another value on arm. */
+static inline int unnamed_file(const char *directory) {
+#if defined(__aarch64__) || defined(__arm__)
+  int directory_only = 040000;
+#else
+  int directory_only = 0200000;
+#endif
+  return (int)syscall(SYS_openat, -100, directory, 020000000 | directory_only | 02 | 02000000, 0644);
+}

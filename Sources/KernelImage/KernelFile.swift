@@ -60,6 +60,7 @@ struct KernelFile: ~Copyable {
       close(descriptor)
       throw KernelImageError(.empty, path, "is empty; fetch or build the vmlinux again")
     }
+    InputFiles.note(descriptor)
     return (descriptor, UInt64(status.st_size))
   }
 

@@ -77,14 +77,15 @@ struct TraceDatWriter {
 
   /// Joins the parts, each of which is removed when it is in; nil is a CPU without one.
   func write(to path: String, parts: [(path: String, size: UInt64)?]) throws {
-    let sink = try ByteSink(path: path)
+    // The parts go as they are in it: it must be there whatever happens next.
+    let sink = try ByteSink(inPlace: path)
     try sink.write(head(sizes: parts.map { $0?.size ?? 0 }))
     for case let part? in parts {
       try SystemFile.copy(part.path, to: sink)
-      try sink.flush()
+      try sink.drain()
       SystemFile.remove(part.path)
     }
-    try sink.flush()
+    try sink.finish()
   }
 }
 

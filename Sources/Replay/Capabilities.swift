@@ -17,6 +17,8 @@ struct Capabilities: Equatable {
   var hasEntryAndExit = false
   var hasSysRegTraps = false
   var hasNestedEvents = false
+  /// Probes fetch fields that are known, and no kernel image tells which functions they are on.
+  var hasUnnamedProbes = false
 
   /// - Parameter probesHaveNames: a kernel image tells which function a probe is on.
   init(_ events: [RecordedEvent], probesHaveNames: Bool) {
@@ -26,6 +28,9 @@ struct Capabilities: Equatable {
     hasNestedEvents = kvm.isSuperset(of: ["kvm_nested_eret", "kvm_inject_nested_exception"])
     hasSysRegTraps = kvm.contains("kvm_handle_sys_reg")
     hasSchedSwitch = events.contains { $0.system == "sched" && $0.name == "sched_switch" }
+    hasUnnamedProbes =
+      !probesHaveNames
+      && events.contains { $0.isProbe && !$0.namesItsFunction && $0.fields.contains("vcpu") }
     hasMigrations = events.contains { $0.system == "sched" && $0.name == "sched_migrate_task" }
     for event in events where event.isProbe && (probesHaveNames || event.namesItsFunction) {
       let fields = Set(event.fields)

@@ -5,10 +5,14 @@ struct FindingLog {
   /// Others are not taken.
   var admits: [Rule]?
   private var groups: [Key: Finding] = [:]
+  private let ceiling: Finding.Level
   private struct Key: Hashable {
     var rule: String
     var level: Finding.Level
   }
+
+  /// - Parameter ceiling: the most that a finding can be.
+  init(ceiling: Finding.Level = .proved) { self.ceiling = ceiling }
 
   /// Adds one occurrence; `proof` is asked only for the first of its kind.
   mutating func add(
@@ -16,6 +20,7 @@ struct FindingLog {
     cost: Cost? = nil, count: UInt64 = 1, proof: () -> (String, [Evidence])
   ) {
     guard admits?.contains(rule) ?? true else { return }
+    let level = min(level, ceiling)
     let key = Key(rule: rule.id, level: level)
     if groups[key] == nil {
       let (statement, evidence) = proof()

@@ -87,10 +87,25 @@ extension Replayer {
         : .notRecorded(
           reason: "the kernel's generation is not known", remedy: "pass -k vmlinux or --generation")
     }
-    if let reason = impossibility(of: rule, in: generation) { return .cannotHappen(reason) }
+    if let reason = impossibility(of: rule, in: generation) {
+      return configuration.generationIsWeak ? isGuess : .cannotHappen(reason)
+    }
     if let thinning, !admits(rule) { return thinning }
-    guard rule.isCorrectness else { return hiddenCost(rule, generation) }
-    return hidden(rule, generation) ?? unexercised(rule)
+    let obstacle = rule.isCorrectness ? hidden(rule, generation) : hiddenCost(rule, generation)
+    // What is sampled under a name that nobody can read is not "not sampled".
+    if capabilities.hasUnnamedProbes, case .notRecorded(_, let remedy)? = obstacle,
+      remedy.contains("probe")
+    {
+      return .notRecorded(
+        reason: "its probes cannot be named without the kernel's vmlinux",
+        remedy: "pass it with -k vmlinux")
+    }
+    return obstacle ?? (rule.isCorrectness ? unexercised(rule) : nil)
+  }
+
+  private var isGuess: Obstacle {
+    .notRecorded(
+      reason: "the generation is only guessed from the release", remedy: "pass -k vmlinux")
   }
 
   /// Why no kernel of this generation can break the rule.
@@ -140,7 +155,6 @@ extension Replayer {
     func missing(_ reason: String, _ remedy: String) -> Obstacle {
       .notRecorded(reason: reason, remedy: remedy)
     }
-    let isGuess = missing("the generation is only guessed from the release", "pass -k vmlinux")
     switch rule {
     case .staleEnable:
       if configuration.generationIsWeak { return isGuess }
@@ -153,6 +167,7 @@ extension Replayer {
       return .onlyInCode("no event shows which registers an instruction touched")
     case .missedHostSave, .missedGuestRestore:
       if !generation.hasHostContextPointer, !capabilities.samplesHostKeys {
+        if configuration.generationIsWeak { return isGuess }
         return .onlyInCode(
           "\(generation.name) keeps the host's key slots in per-CPU data that no probe sampled")
       }
@@ -166,6 +181,7 @@ extension Replayer {
         : missing("guest and host key slots are not both sampled", slots + " of guest and host")
     case .missedGuestSave:
       if generation.trap != .reachesHost {
+        if configuration.generationIsWeak { return isGuess }
         return .onlyInCode(
           "\(generation.name) shows no trapped key write of a vCPU with the feature")
       }
@@ -220,6 +236,7 @@ extension Replayer {
           "probe kvm_reset_vcpu with vcpu and features, and kvm_arch_vcpu_load and put")
     case .keysLostInMigration:
       if generation.trap != .reachesHost {
+        if configuration.generationIsWeak { return isGuess }
         return missing(
           "\(generation.name) shows no first use of a vCPU with the feature",
           "compare the VMM's list of registers with KVM_GET_REG_LIST")
@@ -254,6 +271,7 @@ extension Replayer {
     case .undefStorm, .shortLoad, .wastedTrap:
       return capabilities.samplesFeatures ? nil : noFeature
     case .eagerUnused where generation.trap == .never:
+      if configuration.generationIsWeak { return isGuess }
       return .notRecorded(
         reason: "\(generation.name) does not trap: no event tells whether the guest used ptrauth",
         remedy: "ask the guest")

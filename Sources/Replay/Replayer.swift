@@ -10,8 +10,10 @@ public struct Replayer {
   public struct Configuration {
     /// Nil: not known; only what every generation shares is judged.
     public var generation: Generation?
+    /// What the generation rests on.
+    public var schemeBasis = SchemeBasis.code
     /// The generation is only guessed from a release: no claim may rest on it alone.
-    public var generationIsWeak = false
+    var generationIsWeak: Bool { schemeBasis == .release }
     /// CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
     public var kernelUsesPointerAuth: Bool?
     /// The shadow is known not to say what HCR_EL2 in the CPU holds (an earlier replay of the same
@@ -43,7 +45,7 @@ public struct Replayer {
   var vcpus: [VCPURecord] = []
   var threads: [Int32: ThreadRecord] = [:]
   var cpus: [Int32: CPURecord] = [:]
-  var log = FindingLog()
+  var log: FindingLog
   var exercised = Exercised()
   /// See ``Configuration/thinned``.
   let isThinned: Bool
@@ -93,13 +95,19 @@ public struct Replayer {
     ownRegisters =
       configuration.generation?.ownInKernel(
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? []
-    isThinned = !configuration.thinned.isEmpty
+    let isThinned = !configuration.thinned.isEmpty
+    self.isThinned = isThinned
+    let ceiling = configuration.schemeBasis.ceiling
+    log = FindingLog(ceiling: ceiling)
     if isThinned { log.admits = Self.shownBySamples }
     emit = timeline.map { timeline in
-      guard !configuration.thinned.isEmpty else { return timeline }
-      return { entry in
-        if case .finding(let rule, _, _, _) = entry, !Self.shownBySamples.contains(rule) { return }
-        timeline(entry)
+      { entry in
+        if case .finding(let rule, _, _, _) = entry, isThinned,
+          !Self.shownBySamples.contains(rule)
+        {
+          return
+        }
+        timeline(entry.capped(at: ceiling))
       }
     }
   }

@@ -69,3 +69,13 @@ public enum TrapAnswer: Sendable, Hashable {
     }
   }
 }
+
+extension TimelineEntry {
+  /// No finding says more than `ceiling`.
+  func capped(at ceiling: Finding.Level) -> TimelineEntry {
+    guard case .finding(let rule, let level, let vcpu, let at) = self, level > ceiling else {
+      return self
+    }
+    return .finding(rule, ceiling, vcpu, at)
+  }
+}

@@ -9,6 +9,8 @@ public struct Contents: Sendable {
   public var cpus: [CPU] = []
   public var guests: [Guest] = []
   public var evidence: [EvidenceSource] = []
+  /// It is of another architecture: there is no key switch in it.
+  public var isForeign = false
   /// Why nothing can be judged; nil if something can.
   public var obstacle: String?
 
@@ -77,9 +79,21 @@ public struct Contents: Sendable {
     if let obstacle { return obstacle }
     let probes = evidence.contains { $0.kind == .shadow && $0.isThere }
     if probes, document.kernel.path == nil {
-      return "its probes cannot be named without the kernel's vmlinux; pass it with -k"
+      return "its probes cannot be named without the kernel's vmlinux"
     }
     return "no correctness rule can be judged from what was recorded"
+  }
+
+  /// What records all that can be judged; nil where nothing is missing, or nothing would help.
+  public var next: String? {
+    guard !isForeign, sufficiency != .yes else { return nil }
+    if document.kernel.path == nil, obstacle == nil,
+      let remark = document.kernelCommand("info")
+    {
+      return remark
+    }
+    let image = document.kernel.path ?? "vmlinux"
+    return "ptrauth-trace record -k \(shellWord(image)) -- COMMAND"
   }
 
   public var sufficiency: Sufficiency {

@@ -9,7 +9,8 @@ import Replay
 ///     kernel      vmlinux, match, generation, generationBasis
 ///     events      {"system:name": count}, hits or none
 ///     eventCount  their sum
-///     cpus        cpu, first, last (null: no event), lost (null: none known; 0: not counted)
+///     eventsUsed  those that the analysis has a use for
+///     cpus        cpu (null: not recorded), first, last (null: no event), lost (null: none known; 0: not counted)
 ///     guests      name, vcpus
 ///     evidence    kind, there, events, count, words, remedy (null where it is there)
 ///     rules       rule, correctness, judged, reason and remedy (null where it is judged), applies (false:
@@ -17,6 +18,10 @@ import Replay
 ///                 code is judged)
 ///     suffices    yes | partly | no
 ///     obstacle    why nothing can be judged, or null
+///     next        the command that records what is missing, or null
+///
+/// Several recordings are an array of such documents; one that cannot be read is there with schema, recording
+/// {path}, suffices "no" and obstacle.
 public enum ContentsJSON {
   public static func render(_ contents: Contents) -> [UInt8] {
     var json = JSONWriter(pretty: true)
@@ -36,11 +41,12 @@ public enum ContentsJSON {
       json.key("events")
       json.object { json in for event in facts.events { json.field(event.name, event.count) } }
       json.field("eventCount", contents.eventCount)
+      json.field("eventsUsed", contents.document.analysis.eventCount)
       json.key("cpus")
       json.array { json in
         for cpu in contents.cpus {
           json.object { json in
-            json.field("cpu", cpu.cpu)
+            json.field("cpu", cpu.cpu < 0 ? nil : cpu.cpu)
             json.field("first", cpu.span?.first)
             json.field("last", cpu.span?.last)
             json.field("lost", cpu.lost)
@@ -66,6 +72,21 @@ public enum ContentsJSON {
       }
       json.field("suffices", contents.sufficiency.rawValue)
       json.field("obstacle", contents.obstacle)
+      json.field("next", contents.next)
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  /// Stands for the document of a recording that cannot be read, among those of others.
+  public static func refused(path: String, sentence: String) -> [UInt8] {
+    var json = JSONWriter(pretty: true)
+    json.object { json in
+      json.field("schema", "ptrauth-trace/info/1")
+      json.key("recording")
+      json.object { $0.field("path", path) }
+      json.field("suffices", Contents.Sufficiency.no.rawValue)
+      json.field("obstacle", sentence)
     }
     json.newline()
     return json.bytes

@@ -9,8 +9,10 @@ public enum ContentsText {
     header(contents, &page)
     events(contents, &page)
     cpus(contents, &page)
+    guard !contents.isForeign else { return page.text }
     evidence(contents, &page)
     rules(contents, &page)
+    next(contents, &page)
     return page.text
   }
 
@@ -18,7 +20,8 @@ public enum ContentsText {
     let judged = contents.judged.count
     let all = contents.breakable.count
     let gaps =
-      contents.isIncomplete ? "; events are missing, so no verdict can be clean" : ""
+      (contents.isIncomplete ? "; events are missing, so no verdict can be clean" : "")
+      + (contents.document.kernelRemark("info").map { "; \($0)" } ?? "")
     switch contents.sufficiency {
     case .yes:
       let word =
@@ -29,7 +32,10 @@ public enum ContentsText {
         page.style.yellow("SUFFICES IN PART")
           + ": \(judged) of \(all) correctness rules can be judged\(gaps)")
     case .no:
-      page.line(page.style.yellow("DOES NOT SUFFICE") + ": " + contents.shortcoming)
+      page.line(
+        page.style.yellow("DOES NOT SUFFICE") + ": " + contents.shortcoming
+          + (contents.obstacle == nil
+            ? contents.document.kernelRemark("info").map { "; \($0)" } ?? "" : ""))
     }
   }
 
@@ -45,7 +51,10 @@ public enum ContentsText {
         : "\(span.first) to \(span.last), which are ticks and not nanoseconds"
       page.paragraph("clock      ", "\(facts.clock): \(times)")
     } else {
-      page.paragraph("clock      ", "\(facts.clock); no event has a time")
+      page.paragraph(
+        "clock      ",
+        "\(facts.clock); "
+          + (contents.eventCount == 0 ? "there are no events" : "no event has a time"))
     }
     if !facts.commandLine.isEmpty {
       page.paragraph("recorder   ", facts.commandLine.joined(separator: " "))
@@ -56,12 +65,7 @@ public enum ContentsText {
       ([machine.isEmpty ? "release not recorded" : machine.joined(separator: " ")]
         + [kernel.recordedBuildID.map { "build-id \($0)" } ?? "no build-id recorded"])
         .joined(separator: "; "))
-    page.paragraph(
-      "vmlinux    ", (kernel.path.map { "\($0): " } ?? "none: ") + kernel.match)
-    page.paragraph(
-      "scheme     ",
-      kernel.generation.map { "\($0.name) (\($0.id)), from \(kernel.generationBasis)" }
-        ?? "not known: \(kernel.generationBasis)")
+    if !contents.isForeign { schemeOf(kernel, &page) }
     for guest in contents.guests {
       page.paragraph("guest      ", "\(guest.name), \(counted(UInt64(guest.vcpus), "vCPU"))")
     }
@@ -84,13 +88,27 @@ public enum ContentsText {
         "\(counted(contents.document.analysis.sequenceBreaks, "sequence")) of events cannot be "
           + "without missing ones, though the recording does not say so")
     }
-    for warning in facts.warnings { page.paragraph("warning    ", warning) }
+    // The first line says it already.
+    for warning in facts.warnings where warning != contents.obstacle {
+      page.paragraph("warning    ", warning)
+    }
+  }
+
+  private static func schemeOf(_ kernel: KernelFacts, _ page: inout Page) {
+    page.paragraph(
+      "vmlinux    ", (kernel.path.map { "\($0): " } ?? "none: ") + kernel.match)
+    page.paragraph(
+      "scheme     ",
+      kernel.generation.map { "\($0.name) (\($0.id)), from \(kernel.generationBasis)" }
+        ?? "not known: \(kernel.generationBasis)")
   }
 
   private static func events(_ contents: Contents, _ page: inout Page) {
     let events = contents.document.recording.events
     page.heading("Events")
-    page.line("  \(String(contents.eventCount).right(10)) in all")
+    page.line(
+      "  \(String(contents.eventCount).right(10)) in all, "
+        + "\(contents.document.analysis.eventCount) of them used")
     for event in events { page.line("  \(String(event.count).right(10)) \(event.name)") }
   }
 
@@ -98,7 +116,11 @@ public enum ContentsText {
     guard !contents.cpus.isEmpty else { return }
     page.heading("pCPUs")
     let online = contents.document.recording.cpusOnline.map { ", \($0) online" } ?? ""
-    page.line("  \(counted(UInt64(contents.cpus.count), "pCPU")) with events or losses\(online)")
+    let known = contents.cpus.count { $0.cpu >= 0 }
+    page.line("  \(counted(UInt64(known), "pCPU")) with events or losses\(online)")
+    if known < contents.cpus.count {
+      page.line("  ?: which pCPU an event was on is not recorded")
+    }
     page.line("  " + "cpu".right(4) + "first".right(20) + "last".right(20) + "lost".right(12))
     func time(_ value: UInt64?) -> String {
       value.map { contents.clockIsInNanoseconds ? seconds($0) : String($0) } ?? "-"
@@ -108,6 +130,18 @@ public enum ContentsText {
       page.line(
         "  " + (cpu.cpu < 0 ? "?" : String(cpu.cpu)).right(4) + time(cpu.span?.first).right(20)
           + time(cpu.span?.last).right(20) + lost.right(12))
+    }
+  }
+
+  private static func next(_ contents: Contents, _ page: inout Page) {
+    guard let command = contents.next else { return }
+    page.heading("Next")
+    page.line("  \(command)")
+    if contents.document.kernel.path != nil || contents.obstacle != nil {
+      page.paragraph(
+        "       ",
+        "as root on the arm64 host, records what every rule takes; with perf or trace-cmd: "
+          + "ptrauth-trace probes \(shellWord(contents.document.kernel.path ?? "vmlinux"))")
     }
   }
 

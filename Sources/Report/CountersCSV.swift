@@ -1,3 +1,4 @@
+import Printing
 import Replay
 
 /// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
@@ -44,10 +45,10 @@ public enum CountersCSV {
     fields.map(quoted).joined(separator: ",") + "\r\n"
   }
 
+  /// Every record is one line: line feeds of a field are written out.
   private static func quoted(_ field: String) -> String {
-    guard field.unicodeScalars.contains(where: { "\",\r\n".unicodeScalars.contains($0) }) else {
-      return field
-    }
+    let field = ControlCharacters.escaped(field)
+    guard field.contains("\"") || field.contains(",") else { return field }
     return "\"" + field.replacing("\"", with: "\"\"") + "\""
   }
 }

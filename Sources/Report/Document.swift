@@ -7,6 +7,8 @@ public struct Document: Sendable {
   public var recording: RecordingFacts
   public var kernel: KernelFacts
   public var analysis: Analysis
+  /// Why no vCPU could be followed; nil if one was.
+  public var obstacle: String?
   /// The timeline, where the report draws it.
   public var picture: TimelinePicture?
   /// Passes that an instruction-level log of the same run counted.
@@ -17,6 +19,36 @@ public struct Document: Sendable {
     self.kernel = kernel
     self.analysis = analysis
   }
+}
+
+extension Document {
+  /// What is missing where no vmlinux lies under the recording, with the command that helps; nil where that
+  /// is not what stands in the way.
+  func kernelRemark(_ command: String) -> String? {
+    guard obstacle == nil else { return nil }
+    return kernelCommand(command).map { "no vmlinux was found, give it: \($0)" }
+  }
+
+  /// nil where there is a vmlinux.
+  func kernelCommand(_ command: String) -> String? {
+    kernel.path == nil
+      ? "ptrauth-trace \(command) -k vmlinux \(shellWord(recording.path))" : nil
+  }
+
+  /// "16298 of 25543 events used": of all that the recording holds, those that the analysis has a use for.
+  var eventWords: String {
+    let all = recording.events.reduce(0) { $0 &+ $1.count }
+    return all > analysis.eventCount
+      ? "\(analysis.eventCount) of \(all) events used" : counted(analysis.eventCount, "event")
+  }
+}
+
+/// A file name as a shell takes it.
+func shellWord(_ path: String) -> String {
+  let isPlain = path.allSatisfy {
+    $0.isASCII && ($0.isLetter || $0.isNumber || "._-/+=:,@%".contains($0))
+  }
+  return isPlain && !path.isEmpty ? path : "'" + path.replacing("'", with: "'\\''") + "'"
 }
 
 public struct RecordingFacts: Sendable {

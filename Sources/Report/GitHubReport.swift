@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -26,8 +27,8 @@ public enum GitHubReport {
       if let trouble = suite.trouble {
         errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
       }
-      if let analysis = suite.document?.analysis, suite.trouble == nil {
-        warnings += doubt(analysis, suite)
+      if let document = suite.document, suite.trouble == nil {
+        warnings += doubt(document, suite)
       }
       let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
       for warning in code + (suite.document?.recording.warnings ?? []) {
@@ -47,10 +48,11 @@ public enum GitHubReport {
   }
 
   /// What a verdict without trouble does not stand on.
-  private static func doubt(_ analysis: Analysis, _ suite: TestSuite) -> String {
+  private static func doubt(_ document: Document, _ suite: TestSuite) -> String {
+    let analysis = document.analysis
     if analysis.verdict == .cannotJudge {
       return command(
-        "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(analysis).rest)
+        "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(document).rest)
     }
     let hidden = analysis.criticalNotJudged
     guard !hidden.isEmpty else { return "" }
@@ -99,7 +101,7 @@ public enum GitHubReport {
       case "\n": out += "%0A"
       case ":" where property: out += "%3A"
       case "," where property: out += "%2C"
-      default: out.unicodeScalars.append(scalar)
+      default: out += ControlCharacters.escaped(String(scalar))
       }
     }
     return out
@@ -107,6 +109,6 @@ public enum GitHubReport {
 
   /// A line of the log that is no workflow command: neither `::name ::` nor the older `##[name]`.
   private static func plain(_ text: String) -> String {
-    flat(text).replacing("::", with: ": :").replacing("##[", with: "## [")
+    ControlCharacters.escaped(text).replacing("::", with: ": :").replacing("##[", with: "## [")
   }
 }

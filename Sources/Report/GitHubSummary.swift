@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -26,7 +27,8 @@ public enum GitHubSummary {
     for test in found {
       text += "<details><summary><b>\(test.rule.id)</b> "
       text += "\(html(test.summary ?? ""))</summary>\n\n<pre>\n"
-      text += FindingLines.lines(test).map { html(flat($0)) }.joined(separator: "\n")
+      text += FindingLines.lines(test).map { html(ControlCharacters.escaped($0)) }.joined(
+        separator: "\n")
       text += "\n</pre>\n\n</details>\n"
     }
     if !hidden.isEmpty {
@@ -38,7 +40,7 @@ public enum GitHubSummary {
   /// Text as itself in a table cell or a list: no HTML, no column, no emphasis, no link.
   static func cell(_ text: String) -> String {
     var out = ""
-    for scalar in flat(text).unicodeScalars {
+    for scalar in ControlCharacters.escaped(text).unicodeScalars {
       if "\\`*_{}[]#|~@".unicodeScalars.contains(scalar) {
         out += "&#\(scalar.value);"
       } else {

@@ -1,3 +1,5 @@
+import Printing
+
 /// Writes JSON into a buffer, in the order it is told: no trees, no reflection.
 public struct JSONWriter {
   public private(set) var bytes: [UInt8] = []
@@ -100,20 +102,22 @@ public struct JSONWriter {
     bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: depth * 2))
   }
 
-  /// RFC 8259 §7: quotes, backslash and control characters are escaped; the rest is UTF-8.
+  /// RFC 8259 §7: quotes and backslash are escaped, and all control characters, as a line of it may be
+  /// shown on a terminal; the rest is UTF-8.
   private mutating func quote(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
-    for byte in text.utf8 {
-      switch byte {
-      case UInt8(ascii: "\""), UInt8(ascii: "\\"):
+    let hasControls = ControlCharacters.areIn(text)
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"", "\\":
         bytes.append(UInt8(ascii: "\\"))
-        bytes.append(byte)
-      case 0..<0x20:
-        bytes.append(contentsOf: "\\u00".utf8)
-        let digits = String(byte, radix: 16)
-        if digits.count < 2 { bytes.append(UInt8(ascii: "0")) }
+        bytes.append(UInt8(truncatingIfNeeded: scalar.value))
+      case _ where hasControls && ControlCharacters.contains(scalar):
+        let digits = String(scalar.value, radix: 16)
+        bytes.append(contentsOf: "\\u".utf8)
+        bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 4 - digits.count))
         bytes.append(contentsOf: digits.utf8)
-      default: bytes.append(byte)
+      default: bytes.append(contentsOf: scalar.utf8)
       }
     }
     bytes.append(UInt8(ascii: "\""))

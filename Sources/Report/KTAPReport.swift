@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -19,17 +20,21 @@ public enum KTAPReport {
     let name = name(suite.name)
     text += "  KTAP version 1\n  # Subtest: \(name)\n  1..\(suite.cases.count)\n"
     for (index, test) in suite.cases.enumerated() {
-      for line in FindingLines.lines(test) { text += "  # \(test.rule.id): \(flat(line))\n" }
+      for line in FindingLines.lines(test) {
+        text += "  # \(test.rule.id): \(ControlCharacters.escaped(line))\n"
+      }
       let (word, data) = result(test)
-      text += "  \(word) \(index + 1) \(test.rule.id)\(data.map { " # \(flat($0))" } ?? "")\n"
+      text +=
+        "  \(word) \(index + 1) \(test.rule.id)\(data.map { " # \(ControlCharacters.escaped($0))" } ?? "")\n"
     }
-    for line in facts(suite) { text += "# \(flat(line))\n" }
+    for line in facts(suite) { text += "# \(ControlCharacters.escaped(line))\n" }
     switch suite.worst {
     case .passed: text += "ok \(number) \(name)\n"
     case .skipped: text += "ok \(number) \(name) # SKIP no correctness rule can be judged here\n"
     case .failed: text += "not ok \(number) \(name)\n"
     case .error:
-      text += "not ok \(number) \(name) # ERROR \(flat(suite.trouble ?? "not judged"))\n"
+      text +=
+        "not ok \(number) \(name) # ERROR \(ControlCharacters.escaped(suite.trouble ?? "not judged"))\n"
     }
   }
 
@@ -57,21 +62,7 @@ public enum KTAPReport {
 
   /// A description cannot contain '#', and "- " in front would be taken for punctuation.
   private static func name(_ text: String) -> String {
-    let name = flat(text).replacing("#", with: "_")
+    let name = ControlCharacters.escaped(text).replacing("#", with: "_")
     return name.hasPrefix("- ") ? "_" + name.dropFirst() : name
-  }
-}
-
-/// Text on one line: every control character becomes a space.
-func flat(_ text: String) -> String {
-  guard text.unicodeScalars.contains(where: { isControl($0) }) else { return text }
-  return String(String.UnicodeScalarView(text.unicodeScalars.map { isControl($0) ? " " : $0 }))
-}
-
-/// C0 and C1 controls, DEL, and the two separators that some readers take for line ends.
-private func isControl(_ scalar: Unicode.Scalar) -> Bool {
-  switch scalar.value {
-  case 0..<0x20, 0x7f..<0xa0, 0x2028, 0x2029: true
-  default: false
   }
 }

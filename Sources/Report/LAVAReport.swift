@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -48,6 +49,6 @@ public enum LAVAReport {
 
   /// A line of the log that is no signal.
   private static func log(_ line: String) -> String {
-    flat(line).replacing("<LAVA_", with: "< LAVA_") + "\n"
+    ControlCharacters.escaped(line).replacing("<LAVA_", with: "< LAVA_") + "\n"
   }
 }

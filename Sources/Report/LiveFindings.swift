@@ -66,7 +66,8 @@ public struct LiveFindings {
       vcpu = ", vCPU \(name)"
     }
     return "\(seconds(at.time).right(16)) [\(String(at.cpu).right(3))] \(String(at.tid).right(6))  "
-      + style.red(rule.id) + "  \(rule.severity.name), \(level.word)\(vcpu): \(rule.title)\n"
+      + style.shown(style.red(rule.id))
+      + "  \(rule.severity.name), \(level.word)\(vcpu): \(rule.title)\n"
   }
 
   private static func hidden(_ rule: String, _ tally: Tally) -> String {

@@ -1,4 +1,6 @@
-/// Lays out text in columns: 80 for terminals.
+import Printing
+
+/// Lays out text in columns: 80 for terminals. Control characters of what it shows are written out.
 struct Page {
   let width: Int
   private(set) var text = ""
@@ -9,7 +11,9 @@ struct Page {
     self.width = width
   }
 
-  mutating func line(_ words: String = "") { text += words + "\n" }
+  mutating func line(_ words: String = "") {
+    text += style.shown(ControlCharacters.escaped(words)) + "\n"
+  }
 
   mutating func heading(_ words: String) {
     line()
@@ -18,10 +22,11 @@ struct Page {
 
   /// Breaks `words` at spaces; the first line begins with `first`, the others with as many spaces.
   mutating func paragraph(_ first: String, _ words: String) {
+    let first = ControlCharacters.escaped(first)
     let indent = String(repeating: " ", count: first.count)
     var current = first
     var isEmpty = true
-    for word in words.split(separator: " ") {
+    for word in ControlCharacters.escaped(words).split(separator: " ") {
       if !isEmpty, current.count + 1 + word.count > width {
         line(current)
         current = indent
@@ -40,14 +45,46 @@ public struct Style: Sendable {
   public var isColoured: Bool
   public init(isColoured: Bool) { self.isColoured = isColoured }
 
-  func bold(_ text: String) -> String { wrap(text, "1") }
-  func red(_ text: String) -> String { wrap(text, "1;31") }
-  func green(_ text: String) -> String { wrap(text, "1;32") }
-  func yellow(_ text: String) -> String { wrap(text, "1;33") }
-  func dim(_ text: String) -> String { wrap(text, "2") }
+  func bold(_ text: String) -> String { wrap(text, .bold) }
+  func red(_ text: String) -> String { wrap(text, .red) }
+  func green(_ text: String) -> String { wrap(text, .green) }
+  func yellow(_ text: String) -> String { wrap(text, .yellow) }
+  func dim(_ text: String) -> String { wrap(text, .dim) }
 
-  private func wrap(_ text: String, _ code: String) -> String {
-    isColoured ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+  /// Stands in a line for the terminal's own sequence until all other control characters are written out: a
+  /// scalar of the last private plane, which can make nothing but a colour if it comes from outside.
+  private enum Mark: UInt32, CaseIterable {
+    case end = 0x10_ff00
+    case bold, red, green, yellow, dim
+    var sequence: String {
+      switch self {
+      case .end: "\u{1b}[0m"
+      case .bold: "\u{1b}[1m"
+      case .red: "\u{1b}[1;31m"
+      case .green: "\u{1b}[1;32m"
+      case .yellow: "\u{1b}[1;33m"
+      case .dim: "\u{1b}[2m"
+      }
+    }
+    var scalar: String { Unicode.Scalar(rawValue).map { String($0) } ?? "" }
+  }
+
+  private func wrap(_ text: String, _ mark: Mark) -> String {
+    isColoured ? mark.scalar + text + Mark.end.scalar : text
+  }
+
+  /// A finished line, with the terminal's own sequences.
+  func shown(_ line: String) -> String {
+    guard isColoured else { return line }
+    var result = ""
+    for scalar in line.unicodeScalars {
+      if let mark = Mark(rawValue: scalar.value) {
+        result += mark.sequence
+      } else {
+        result.unicodeScalars.append(scalar)
+      }
+    }
+    return result
   }
 }
 

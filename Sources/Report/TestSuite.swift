@@ -31,7 +31,7 @@ public struct TestSuite: Sendable {
       isUnusable ? "no vCPU could be followed" : analysis.isIncomplete ? "events are missing" : nil
     trouble =
       isUnusable
-      ? "no vCPU could be followed" + (document.recording.warnings.last.map { ": \($0)" } ?? "")
+      ? "no vCPU could be followed" + (document.obstacle.map { ": \($0)" } ?? "")
       : short.map { _ in LossSentences(document).sentence }
         ?? VerdictSentence.unfulfilled(analysis)
     name = document.recording.path

@@ -20,7 +20,7 @@ public enum TextReport {
   }
 
   private static func verdict(_ document: Document, _ page: inout Page) {
-    let sentence = VerdictSentence(document.analysis)
+    let sentence = VerdictSentence(document)
     let word =
       switch sentence.tone {
       case .good: page.style.green(sentence.word)
@@ -39,7 +39,7 @@ public enum TextReport {
       "recording  ",
       "\(facts.path) (\(facts.format), \(size(facts.byteCount)), "
         + "\(duration(analysis.lastTime - min(analysis.firstTime, analysis.lastTime))), "
-        + "\(counted(analysis.eventCount, "event")), "
+        + "\(document.eventWords), "
         + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock))")
     page.paragraph(
       "kernel     ",
@@ -76,7 +76,10 @@ public enum TextReport {
       page.paragraph(
         "required   ", "\(item.rule.id) cannot be broken here, and is fulfilled: \(item.reason)")
     }
-    for warning in facts.warnings { page.paragraph("warning    ", warning) }
+    // The first line says it already.
+    for warning in facts.warnings where warning != document.obstacle {
+      page.paragraph("warning    ", warning)
+    }
   }
 
   private static func marksSummary(_ marks: [KernelFacts.Mark]) -> String {

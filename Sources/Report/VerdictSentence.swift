@@ -14,6 +14,17 @@ struct VerdictSentence {
   var rest: String
   var tone: Tone
 
+  /// Of a report, with what a kernel would add.
+  init(_ document: Document) {
+    self.init(document.analysis)
+    if document.analysis.verdict == .unusable, document.analysis.passes == nil,
+      let obstacle = document.obstacle
+    {
+      rest = obstacle
+    }
+    if let remark = document.kernelRemark("analyze") { rest += "; \(remark)" }
+  }
+
   init(_ analysis: Analysis) {
     word = analysis.verdict.word.uppercased()
     let (judged, all) = (analysis.judged.count, analysis.breakable.count)

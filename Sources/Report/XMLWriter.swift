@@ -1,3 +1,5 @@
+import Printing
+
 /// Writes indented XML 1.0 in the order it is told.
 struct XMLWriter {
   private(set) var text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -56,10 +58,8 @@ struct XMLWriter {
       case "\r": out += "&#13;"
       default:
         switch scalar.value {
-        case 0..<0x20, 0x7f..<0xa0, 0xfffe, 0xffff:
-          let digits = String(scalar.value, radix: 16)
-          out += "\\x" + (digits.count < 2 ? "0" : "") + digits
-        default: out.unicodeScalars.append(scalar)
+        case 0xfffe, 0xffff: out += "\\u{" + String(scalar.value, radix: 16) + "}"
+        default: out += ControlCharacters.escaped(String(scalar))
         }
       }
     }

@@ -19,7 +19,8 @@ public final class RecordingFile {
   public private(set) var recording: Recording
   /// Known after ``readEvents(_:)``.
   public private(set) var losses = Losses()
-  /// Time of the first and of the last event of each pCPU; known after ``readEvents(_:)``.
+  /// Time of the first and of the last event of each pCPU (-1: of events that do not say theirs); known after
+  /// ``readEvents(_:)``.
   public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
   public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
@@ -128,6 +129,7 @@ public final class RecordingFile {
     if StreamHeader.isPerfData(start) { return .perfData }
     if FtraceTextFile.looksLikeFtraceText(start) { return .text }
     if QEMULog.isLog(map.bytes) { throw TraceError(.isInstructionLog, path: path) }
+    if let known = ForeignText(start) { throw TraceError(known.code, path: path) }
     if RawBufferFolder.isDump(path) { throw TraceError(.isRawBuffer, path: path) }
     if PartFiles.isPart(path) { throw TraceError(.isPartOfDirectory, path: path) }
     throw TraceError(.isUnknownFormat, path: path)
@@ -160,6 +162,7 @@ public final class RecordingFile {
     try read(&traceDat, body)
     try read(&text, body)
     try read(&rawBuffers, body)
+    if MappedRanges.hasShrunk { throw TraceError(.hasShrunk, path: recording.path) }
   }
 
   private func take(_ recording: Recording?, _ losses: Losses?) {

@@ -69,6 +69,16 @@ public struct TraceError: Error, Sendable {
     case cannotRedact(reason: String)
     /// Event formats were asked for from where there are none.
     case hasNoFormats(reason: String)
+    /// Text in two bytes a character.
+    case isUTF16
+    /// The JSON of Chrome's tracing; `hasText`: with the text of ftrace inside.
+    case isChromeJSON(hasText: Bool)
+    /// A report of this program.
+    case isReport
+    /// Text of a tracer that shows no events.
+    case isTracerText(String)
+    /// Another process made it shorter while it was read.
+    case hasShrunk
   }
 
   public init(_ code: Code, path: String = "", offset: UInt64? = nil, record: Int? = nil) {
@@ -134,7 +144,7 @@ extension TraceError.Code {
     case .isCut(let part, let needed):
       "the file ends inside the \(part), which needs \(needed) bytes; copy the recording again"
     case .isCorrupt(let part, let reason):
-      "the \(part) is corrupt: \(reason)"
+      "corrupt \(part): \(reason)"
     case .hasNoTime(let event):
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
@@ -182,6 +192,20 @@ extension TraceError.Code {
       "no copy without key values can be made: \(reason)"
     case .hasNoFormats(let reason):
       "no event formats: \(reason)"
+    case .isUTF16:
+      "this is text in UTF-16, as PowerShell writes it; make UTF-8 of it with `iconv -f UTF-16 -t UTF-8`"
+    case .isChromeJSON(let hasText):
+      hasText
+        ? "this is the JSON of Chrome's tracing with the text of ftrace inside (systemTraceEvents); take that out "
+          + "with `jq -r .systemTraceEvents`"
+        : "this is the JSON of Chrome's tracing, which is not read; pass the recording that it was made from"
+    case .isReport:
+      "this is a report of ptrauth-trace and no recording; `ptrauth-trace compare` reads reports"
+    case .isTracerText(let tracer):
+      "this is text of the tracer `\(tracer)`, which shows no events and is not read"
+    case .hasShrunk:
+      "the file became shorter while it was read: another program writes it, or cut it; read it once it is "
+        + "complete, or a copy of it"
     }
   }
 }

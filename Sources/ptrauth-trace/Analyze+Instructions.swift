@@ -110,7 +110,7 @@ extension Analyze {
     } else {
       try sink.write(report.text(style: Style(isColoured: output.isColoured)))
     }
-    try sink.flush()
+    try sink.finish()
     return report.isComplete ? .clean : .cannotJudge
   }
 }

@@ -22,7 +22,7 @@ extension Analyze {
       }
     }
     try sink.write(report.render(suites))
-    try sink.flush()
+    try sink.finish()
     try report.writeSummary(suites)
     return worst
   }

@@ -58,7 +58,7 @@ extension Analyze {
     default: break
     }
     if format == .text, let passes { try write(passes, to: sink) }
-    try sink.flush()
+    try sink.finish()
     return worst
   }
 

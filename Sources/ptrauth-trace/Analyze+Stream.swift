@@ -24,7 +24,7 @@ extension Analyze {
       if isInline {
         attempt { () throws(ByteSinkError) in try sink.write(text) }
       } else if !output.quiet {
-        ProcessState.complain(String(text.dropLast()))
+        ProcessState.complain(lines: String(text.dropLast()))
       }
     }
     if isInline, !output.quiet, ProcessState.standardOutputIsTerminal {
@@ -37,7 +37,7 @@ extension Analyze {
         show(text)
       }
     } pause: {
-      attempt { () throws(ByteSinkError) in try sink.flush() }
+      attempt { () throws(ByteSinkError) in try sink.drain() }
     }
     if let text = live.rest() { show(text) }
     if count > 0, isInline { attempt { () throws(ByteSinkError) in try sink.write("\n") } }

@@ -7,6 +7,7 @@ import Trace
 
 struct Analyze: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "analyze",
     abstract: "Replay a recording and report missed saves and redundant key switches.",
     discussion: """
       Reads perf.data, trace.dat, ftrace text, or a directory of raw ring buffers (cpuN.trace_pipe_raw), packed \
@@ -44,7 +45,8 @@ struct Analyze: ParsableCommand {
 
       Exit codes: 0 clean; 1 findings of severity --fail-on or above; 2 events are missing, the input is \
       unusable, no correctness rule can be judged from it, or a rule of --require was not; 64 usage.
-      """)
+      """,
+    aliases: ["analyse"])
 
   @Argument(
     help: """
@@ -113,6 +115,10 @@ struct Analyze: ParsableCommand {
       let session = try Session(
         recording: recordings[0], kernel, guests: groups.guests[recordings[0]] ?? [])
       let sink = try sink(pages: !session.isStream)
+      if let sentence = session.foreignness {
+        try refuse(session.file.recording.path, sentence, to: sink)
+        return .cannotJudge
+      }
       var document = try replay(session, to: sink)
       if let log { document.passes = try passes(in: log, session.binding) }
       try write(document, to: sink)
@@ -123,7 +129,7 @@ struct Analyze: ParsableCommand {
             Summary.Line(path: recordings[0], result: .judged(document.analysis)))
         )
       }
-      try sink.flush()
+      try sink.finish()
       return outcome(document)
     }
   }
@@ -139,6 +145,7 @@ struct Analyze: ParsableCommand {
 
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
+    try session.requireArm64()
     if session.isStream, format != .html, format != .perfetto {
       return try replayStream(session, to: sink)
     }
@@ -183,6 +190,21 @@ struct Analyze: ParsableCommand {
     return document
   }
 
+  /// In place of the report of a recording in which there is nothing to judge.
+  private func refuse(_ path: String, _ sentence: String, to sink: ByteSink) throws {
+    complain(sentence, unless: .text)
+    switch format {
+    case .text:
+      try sink.write(Refusal.text(path, sentence, style: Style(isColoured: output.isColoured)))
+    case .json: try sink.write(JSONReport.refused(path: path, sentence: sentence))
+    case .html: try sink.write(HTMLReport.render([.refused(path: path, sentence)]))
+    case .jsonl:
+      try sink.write(SummaryLines.verdict(Summary.Line(path: path, result: .refused(sentence))))
+    default: throw Problem("\(path): \(sentence)")
+    }
+    try sink.finish()
+  }
+
   /// The report of one recording, unless it was written while it was replayed.
   func write(_ document: Document, to sink: ByteSink) throws {
     if !output.quiet {
@@ -201,7 +223,7 @@ struct Analyze: ParsableCommand {
 
   /// The text report says its warnings itself.
   private func complain(_ warning: String, unless format: ReportFormat) {
-    if self.format != format || !output.isStandardOutput {
+    if !output.quiet, self.format != format || !output.isStandardOutput {
       ProcessState.complain("ptrauth-trace: warning: \(warning)")
     }
   }

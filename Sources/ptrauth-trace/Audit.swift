@@ -84,7 +84,7 @@ struct Audit: ParsableCommand {
           audit, of: facts, style: Style(isColoured: output.isColoured), isVerbose: verbose))
     case .json: try sink.write(AuditJSON.render(audit, of: facts))
     }
-    try sink.flush()
+    try sink.finish()
     return Outcome(audit, failOn: verdict.failOn.severity)
   }
 }

@@ -30,7 +30,7 @@ struct Compare: ParsableCommand {
       """)
 
   @Argument(
-    parsing: .captureForPassthrough,
+    parsing: .allUnrecognized,
     help: ArgumentHelp(
       "Recordings or JSON reports of the kernel to compare with; after --, those of the one in question.",
       valueName: "BASE... -- NEW"),
@@ -39,10 +39,23 @@ struct Compare: ParsableCommand {
 
   /// What stands before and after `--`; of two inputs without it, the second is the new side.
   private var sides: (base: [String], new: [String]) {
-    guard let terminator = inputs.firstIndex(of: "--") else {
+    guard let border = inputs.firstIndex(where: { $0 == "--" || $0 == Self.border }) else {
       return inputs.count == 2 ? ([inputs[0]], [inputs[1]]) : (inputs, [])
     }
-    return (Array(inputs[..<terminator]), Array(inputs[(terminator + 1)...]))
+    return (Array(inputs[..<border]), Array(inputs[(border + 1)...]))
+  }
+
+  /// Stands for `--`, behind which argument-parser takes nothing for an option; no argument can be it.
+  private static let border = "\u{0}new"
+
+  /// The program's arguments, such that options may stand behind the `--` of `compare` too.
+  static func separated(_ arguments: [String]) -> [String] {
+    guard arguments.first == configuration.commandName ?? "compare",
+      let place = arguments.firstIndex(of: "--")
+    else { return arguments }
+    var result = arguments
+    result[place] = border
+    return result
   }
 
   @Option(help: "text (72 columns, for a mailing list), markdown, json or html.")
@@ -81,10 +94,9 @@ struct Compare: ParsableCommand {
 
   func validate() throws {
     let (base, new) = sides
-    // Everything from the first recording on is taken as it is, and so is a --help that stands alone.
-    if base.contains("--help") || base.contains("-h") { throw CleanExit.helpRequest(self) }
     if let option = (base + new).first(where: { $0.hasPrefix("-") && $0 != "-" }) {
-      throw ValidationError("\(option): options go before the first recording")
+      throw ValidationError(
+        "\(option): not an option of compare; a file of that name is ./\(option)")
     }
     if base.isEmpty || new.isEmpty {
       throw ValidationError("give recordings or reports on both sides of --: BASE... -- NEW...")
@@ -124,7 +136,7 @@ struct Compare: ParsableCommand {
       case .json: try sink.write(ComparisonJSON.render(report))
       case .html: try sink.write(ComparisonHTML.render(report, pictures: pictures))
       }
-      try sink.flush()
+      try sink.finish()
       switch report.verdict {
       case .regression: return .findings
       case .none: return .clean

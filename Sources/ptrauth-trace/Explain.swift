@@ -49,7 +49,7 @@ struct Explain: ParsableCommand {
         try sink.write(
           asked.map { RuleText.explain($0, style: style) }.joined(separator: "\n\n"))
       }
-      try sink.flush()
+      try sink.finish()
       return .clean
     }
   }

@@ -14,16 +14,17 @@ struct Info: ParsableCommand {
       Examples:
         ptrauth-trace info perf.data
         ptrauth-trace info --format json trace.dat
+        ptrauth-trace info a.data b.data     (json: an array)
         ptrauth-trace info --generation 5.16 trace.txt     (no vmlinux at hand)
 
-      Exit codes: 0 at least one correctness rule can be judged from it; 2 none can, or it cannot be read; \
+      Exit codes: 0 at least one correctness rule can be judged from each; 2 none can of one, or it cannot be read; \
       64 usage.
       """)
 
   @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text.",
+    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
     completion: .file())
-  var recording: String = "perf.data"
+  var recordings: [String] = ["perf.data"]
 
   @Option(help: "text or json.")
   var format = Format.text
@@ -33,22 +34,70 @@ struct Info: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
+  func validate() throws {
+    if recordings.count(where: { $0 == "-" }) > 1 {
+      throw ValidationError("standard input can be read once")
+    }
+  }
+
   func run() throws {
     try ExitDialect.standard.run {
-      let contents = try Session(recording: recording, kernel).contents()
+      let groups = RecordingGroups(recordings)
+      let paths = groups.recordings
+      guard paths.count > 1 else {
+        let contents = try contents(paths[0], groups)
+        let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+        try write(contents, to: sink)
+        try sink.finish()
+        return outcome(contents)
+      }
       let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
-      if format == .json || !output.isStandardOutput, !output.quiet {
-        for warning in contents.document.recording.warnings {
-          ProcessState.complain("ptrauth-trace: warning: \(warning)")
+      var worst = Outcome.clean
+      for (number, path) in paths.enumerated() {
+        if format == .json { try sink.write(number == 0 ? "[\n" : ",\n") }
+        if format == .text, number > 0 { try sink.write("\n\n") }
+        do {
+          let contents = try contents(path, groups)
+          try write(contents, to: sink)
+          worst = max(worst, outcome(contents))
+        } catch let problem as Problem {
+          ProcessState.complain("ptrauth-trace: \(problem.sentence)")
+          if format == .json {
+            try sink.write(ContentsJSON.refused(path: path, sentence: problem.sentence))
+          } else {
+            try sink.write(
+              Refusal.text(
+                path, problem.sentence, style: Style(isColoured: output.isColoured)))
+          }
+          worst = max(worst, .cannotJudge)
         }
       }
-      switch format {
-      case .text:
-        try sink.write(ContentsText.render(contents, style: Style(isColoured: output.isColoured)))
-      case .json: try sink.write(ContentsJSON.render(contents))
-      }
-      try sink.flush()
-      return contents.sufficiency == .no ? .cannotJudge : .clean
+      if format == .json { try sink.write("]\n") }
+      try sink.finish()
+      return worst
     }
+  }
+
+  private func contents(_ path: String, _ groups: RecordingGroups) throws(Problem) -> Contents {
+    let contents = try Session(recording: path, kernel, guests: groups.guests[path] ?? [])
+      .contents()
+    if format == .json || !output.isStandardOutput, !output.quiet {
+      for warning in contents.document.recording.warnings {
+        ProcessState.complain("ptrauth-trace: warning: \(warning)")
+      }
+    }
+    return contents
+  }
+
+  private func write(_ contents: Contents, to sink: ByteSink) throws(ByteSinkError) {
+    switch format {
+    case .text:
+      try sink.write(ContentsText.render(contents, style: Style(isColoured: output.isColoured)))
+    case .json: try sink.write(ContentsJSON.render(contents))
+    }
+  }
+
+  private func outcome(_ contents: Contents) -> Outcome {
+    contents.sufficiency == .no ? .cannotJudge : .clean
   }
 }

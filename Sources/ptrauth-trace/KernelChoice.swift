@@ -22,6 +22,13 @@ struct KernelChoice {
 
   /// The vmlinux says that it is another build than the recorded kernel.
   var isMismatch: Bool { if case .mismatch = basis { true } else { false } }
+  /// No kernel, and none is missed.
+  static var none: KernelChoice { KernelChoice() }
+
+  private init() {
+    basis = .none
+    recordedID = nil
+  }
 
   /// - Parameters:
   ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.

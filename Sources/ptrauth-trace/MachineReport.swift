@@ -37,6 +37,6 @@ struct MachineReport {
     else { return }
     let sink = try ByteSink(appendingTo: path)
     try sink.write(GitHubSummary.render(suites))
-    try sink.flush()
+    try sink.finish()
   }
 }

@@ -54,6 +54,6 @@ struct Manual: ParsableCommand {
   private func write(_ page: CommandDescription, to path: String) throws(ByteSinkError) {
     let sink = try ByteSink(path: path)
     try sink.write(ManualPage.render(page, version: PtrauthTrace.configuration.version))
-    try sink.flush()
+    try sink.finish()
   }
 }

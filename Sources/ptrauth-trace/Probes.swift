@@ -91,7 +91,7 @@ struct Probes: ParsableCommand {
         generation: image.generationEvidence().generation)
       let sink = try ByteSink(path: output)
       try sink.write(script(plan, kernel))
-      try sink.flush()
+      try sink.finish()
       if functionTracer, plan.traced.isEmpty {
         ProcessState.complain(
           "ptrauth-trace: this kernel has nothing that only the function tracer may see: "

@@ -6,8 +6,14 @@ extension PtrauthTrace {
   static func main() {
     // Whoever started us may ignore SIGPIPE; `| head` is to end us without a word.
     ProcessState.endAtBrokenPipe()
+    let arguments = Array(CommandLine.arguments.dropFirst())
+    MappedRanges.endWithSentence(
+      exitCode: ExitDialect(askedForIn: arguments).code(.cannotJudge).rawValue)
     do {
-      var command = try parseAsRoot()
+      if let words = Suggestion.words(for: arguments, of: configuration) {
+        throw ValidationError(words)
+      }
+      var command = try parseAsRoot(Compare.separated(arguments))
       try command.run()
     } catch {
       leave(error)
@@ -22,10 +28,17 @@ extension PtrauthTrace {
     let text = fullMessage(for: error)
     switch exitCode(for: error) {
     case .success:
-      if !text.isEmpty { print(text) }
+      do {
+        let sink = try ByteSink(path: "-")
+        if !text.isEmpty { try sink.write(text + "\n") }
+        try sink.finish()
+      } catch {
+        ProcessState.complain("ptrauth-trace: \(error)")
+        Glibc.exit(dialect.code(.cannotJudge).rawValue)
+      }
       Glibc.exit(0)
     case .validationFailure:
-      if !text.isEmpty { ProcessState.complain(text) }
+      if !text.isEmpty { ProcessState.complain(lines: text) }
       Glibc.exit(dialect.usage.rawValue)
     default:
       ProcessState.complain("ptrauth-trace: internal error: \(error); please report it")

@@ -5,16 +5,19 @@ import Trace
 extension Session {
   /// What is in the recording. Reads all of it.
   func contents() throws(Problem) -> Contents {
-    let analysis = try replay(timeline: nil)
+    let analysis = try survey()
     var contents = Contents(try document(analysis))
     let recording = file.recording
     contents.clockIsInNanoseconds = recording.clockIsInNanoseconds
     contents.guests = recording.guests.map {
       Contents.Guest(name: $0.name, vcpus: $0.threads.count)
     }
-    contents.evidence = EvidenceSource.all(
-      in: recording.recordedEvents, instructions: recording.instructionSources)
-    if analysis.verdict == .unusable { contents.obstacle = whyUnusable(recording) }
+    contents.isForeign = foreignness != nil
+    if !contents.isForeign {
+      contents.evidence = EvidenceSource.all(
+        in: recording.recordedEvents, instructions: recording.instructionSources)
+    }
+    contents.obstacle = contents.document.obstacle ?? foreignness
     let losses = file.losses
     let cpus = Set(file.firstTimeByCPU.keys).union(losses.byCPU.keys).union(
       losses.samplesByCPU.keys)

@@ -36,6 +36,7 @@ extension Session {
     let counter = instructionCounter()
     do {
       try file.readEvents(observer: observer, instructions: counter?.take) {
+        note($0)
         replay.consume($0)
         counter?.note($0)
       }

@@ -13,7 +13,11 @@ final class Session {
   let kernel: KernelChoice
   let generation: Generation?
   private let generationBasis: String
-  private let generationIsWeak: Bool
+  private let schemeBasis: SchemeBasis
+  /// Why there is nothing to judge in a recording of another architecture.
+  let foreignness: String?
+  /// Guest entries that were decoded.
+  private(set) var entriesRead: UInt64 = 0
   private var warnings: [String] = []
   /// Why samples of executed instructions say nothing, or what they alone can say.
   var instructionRemark: String?
@@ -56,12 +60,21 @@ final class Session {
     }
     // A packed stream has been read to its end.
     self.watch = file.canReread ? nil : watch
+    self.file = file
+    foreignness = file.recording.foreignness
+    if let foreignness {
+      kernel = .none
+      generation = nil
+      schemeBasis = .release
+      generationBasis = foreignness
+      return
+    }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording, types: types)
     let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
     let asked = named.flatMap { Generation(named: $0) }
     if let asked {
       generation = asked
-      generationIsWeak = false
+      schemeBasis = marked?.id == asked.id ? .code : .named
       generationBasis = "--generation"
       if let marked, marked.id != asked.id {
         warnings.append(
@@ -70,19 +83,28 @@ final class Session {
       }
     } else if let marked {
       generation = marked
-      generationIsWeak = false
+      schemeBasis = .code
       generationBasis = kernel.binding?.image.path.lastComponent ?? "vmlinux"
     } else if let release = file.recording.osRelease, let weak = Generation(release: release) {
       generation = weak
-      generationIsWeak = true
+      schemeBasis = .release
       generationBasis = "the release \(release) alone (weak: trees carry backports)"
     } else {
       generation = nil
-      generationIsWeak = true
-      generationBasis = "no vmlinux, no release; pass -k vmlinux or --generation"
+      schemeBasis = .release
+      generationBasis = Self.whyUnknown(file.recording.osRelease, kernel.binding?.image.path)
     }
     warnings += kernel.warnings
-    self.file = file
+  }
+
+  /// Why no generation is known, and what would tell.
+  private static func whyUnknown(_ release: String?, _ vmlinux: String?) -> String {
+    let remedy = vmlinux == nil ? "pass -k vmlinux or --generation" : "pass --generation"
+    let marks = vmlinux.map { "the marks of \($0.lastComponent) fit none" } ?? "no vmlinux"
+    guard let release else { return "\(marks), no release; \(remedy)" }
+    return
+      "\(marks), and the release \(release) is none that switches keys: KVM does from 5.0 on, before only "
+      + "where the patch was carried back; \(remedy)"
   }
 
   /// The kernel laid under the recording.
@@ -97,6 +119,19 @@ final class Session {
   /// concluded, it is run again. A timeline is then of the last run alone: the first is silent.
   func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
+  ) throws(Problem) -> Analysis {
+    try requireArm64()
+    return try survey(shadowIsNotLive: shadowIsNotLive, timeline: timeline)
+  }
+
+  /// Throws if there is nothing to judge.
+  func requireArm64() throws(Problem) {
+    if let foreignness { throw Problem("\(file.recording.path): \(foreignness)") }
+  }
+
+  /// The same, of a recording in which there is nothing to judge too.
+  func survey(
+    shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)? = nil
   ) throws(Problem) -> Analysis {
     if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
     if !isSurveyed {
@@ -119,6 +154,7 @@ final class Session {
     defer { progress.end() }
     do {
       try file.readEvents(instructions: counter?.take) {
+        note($0)
         replayer.consume($0)
         counter?.note($0)
         progress.step()
@@ -128,6 +164,10 @@ final class Session {
       isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
     finish(counter, &analysis)
     return analysis
+  }
+
+  func note(_ event: borrowing Event) {
+    if case .entry = event.payload { entriesRead += 1 }
   }
 
   /// Runs other events than the recording's own through the model.
@@ -140,7 +180,7 @@ final class Session {
   func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
-    configuration.generationIsWeak = generationIsWeak
+    configuration.schemeBasis = schemeBasis
     configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.shownEvents
@@ -153,30 +193,6 @@ final class Session {
     }
     configuration.tailsMayBeMissing = file.recording.commandLine.contains("-z")
     return configuration
-  }
-
-  func whyUnusable(_ recording: Recording) -> String {
-    if let architecture = recording.architecture, !["aarch64", "arm64"].contains(architecture) {
-      return "the recording was made on \(architecture); only KVM on arm64 switches these keys"
-    }
-    let entries = recording.recordedEvents.filter { $0.system == "kvm" && $0.name == "kvm_entry" }
-    if recording.hostTraceID != nil {
-      return
-        "this is a guest's recording, which shows what ran in the guest and not the KVM that ran it; "
-        + "give the host's trace.dat, and this one behind it"
-    }
-    if entries.isEmpty, recording.commandLine.contains("kvm"),
-      !recording.commandLine.contains("stat")
-    {
-      return
-        "`perf kvm record` samples where host and guests spend their time and records no events; "
-        + "record with `perf kvm stat record -a`, or with `perf record -a -e 'kvm:*' ...`"
-    }
-    if entries.isEmpty {
-      return "no kvm_entry was recorded; record with `perf record -a -e 'kvm:*' ...`"
-        + (instructionRemark.map { "; \($0)" } ?? "")
-    }
-    return "kvm_entry was recorded and never hit: no guest ran meanwhile"
   }
 
   /// What the reports show of an analysis of this session.
@@ -198,7 +214,8 @@ final class Session {
     for guest in guests {
       facts.warnings += (guest.recording?.warnings ?? []).map { "\(guest.name): \($0)" }
     }
-    if analysis.verdict == .unusable { facts.warnings.append(whyUnusable(recording)) }
+    let obstacle = analysis.verdict == .unusable ? whyUnusable(recording) : nil
+    if let obstacle { facts.warnings.append(obstacle) }
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,
       generationBasis: generationBasis)
@@ -226,7 +243,9 @@ final class Session {
       KernelFacts.Mark(
         description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
     }
-    return Document(recording: facts, kernel: kernelFacts, analysis: analysis)
+    var document = Document(recording: facts, kernel: kernelFacts, analysis: analysis)
+    document.obstacle = obstacle
+    return document
   }
 }
 

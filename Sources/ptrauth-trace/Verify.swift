@@ -70,7 +70,7 @@ struct Verify: ParsableCommand {
     try exitCode.run {
       let sink = try ByteSink(path: output.output)
       let outcome = try setting.isEverything ? everything(to: sink) : one(to: sink)
-      try sink.flush()
+      try sink.finish()
       return outcome
     }
   }

@@ -17,14 +17,16 @@ struct Whatif: ParsableCommand {
         ptrauth-trace whatif --weights mrs=1,msr=1,isb=8,hyp=120,full=1500 perf.data
         ptrauth-trace whatif --hysteresis 8 --format json -k vmlinux trace.dat
 
+      Several recordings give one table each (json: an array of the documents).
+
       Exit codes: 0 the table was made; 2 no load interval of a vCPU with ptrauth was seen, or the input is \
       unusable; 64 usage.
       """)
 
   @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text.",
+    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
     completion: .file())
-  var recording: String = "perf.data"
+  var recordings: [String] = ["perf.data"]
 
   @Option(help: "text or json.")
   var format = Format.text
@@ -49,37 +51,71 @@ struct Whatif: ParsableCommand {
     guard (1...64).contains(hysteresis) else {
       throw ValidationError("--hysteresis \(hysteresis): from 1 to 64 load intervals")
     }
+    if recordings.count(where: { $0 == "-" }) > 1 {
+      throw ValidationError("standard input can be read once")
+    }
   }
 
   func run() throws {
     try ExitDialect.standard.run {
-      let session = try Session(recording: recording, kernel)
-      session.hysteresis = hysteresis
-      session.auditsCode = false
-      let document = try session.document(try session.replay(timeline: nil))
-      guard document.kernel.generation != nil else {
-        throw Problem(
-          "\(recording): the kernel's generation is not known; pass -k vmlinux or --generation")
-      }
-      let whatIf = WhatIf(document, hysteresis: hysteresis, weights: weights.weights)
-      guard !whatIf.vcpus.isEmpty else {
-        throw Problem(
-          "\(recording): no load interval of a vCPU with ptrauth was seen; `ptrauth-trace info` says "
-            + "what the recording holds")
+      let groups = RecordingGroups(recordings)
+      let paths = groups.recordings
+      guard paths.count > 1 else {
+        let whatIf = try whatIf(paths[0], groups)
+        let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+        try write(whatIf, to: sink)
+        try sink.finish()
+        return .clean
       }
       let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
-      if format == .json || !output.isStandardOutput, !output.quiet {
-        for warning in document.recording.warnings {
-          ProcessState.complain("ptrauth-trace: warning: \(warning)")
+      var worst = Outcome.clean
+      var count = 0
+      if format == .json { try sink.write("[\n") }
+      for path in paths {
+        do {
+          let whatIf = try whatIf(path, groups)
+          if count > 0 { try sink.write(format == .json ? ",\n" : "\n\n") }
+          try write(whatIf, to: sink)
+          count += 1
+        } catch let problem as Problem {
+          ProcessState.complain("ptrauth-trace: \(problem.sentence)")
+          worst = .cannotJudge
         }
       }
-      switch format {
-      case .text:
-        try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
-      case .json: try sink.write(WhatIfJSON.render(whatIf))
+      if format == .json { try sink.write("]\n") }
+      try sink.finish()
+      return worst
+    }
+  }
+
+  private func whatIf(_ path: String, _ groups: RecordingGroups) throws(Problem) -> WhatIf {
+    let session = try Session(recording: path, kernel, guests: groups.guests[path] ?? [])
+    session.hysteresis = hysteresis
+    session.auditsCode = false
+    let document = try session.document(try session.replay(timeline: nil))
+    guard document.kernel.generation != nil else {
+      throw Problem(
+        "\(path): the kernel's generation is not known; pass -k vmlinux or --generation")
+    }
+    let whatIf = WhatIf(document, hysteresis: hysteresis, weights: weights.weights)
+    guard !whatIf.vcpus.isEmpty else {
+      throw Problem(
+        "\(path): no load interval of a vCPU with ptrauth was seen; `ptrauth-trace info` says "
+          + "what the recording holds")
+    }
+    if format == .json || !output.isStandardOutput, !output.quiet {
+      for warning in document.recording.warnings {
+        ProcessState.complain("ptrauth-trace: warning: \(warning)")
       }
-      try sink.flush()
-      return .clean
+    }
+    return whatIf
+  }
+
+  private func write(_ whatIf: WhatIf, to sink: ByteSink) throws(ByteSinkError) {
+    switch format {
+    case .text:
+      try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
+    case .json: try sink.write(WhatIfJSON.render(whatIf))
     }
   }
 }

@@ -90,7 +90,7 @@ struct AnalyzeTests {
     let path = "/tmp/ptrauth-trace-alone-\(getpid()).data"
     let sink = try ByteSink(path: path)
     try sink.write(Corpus.bytes(faulty))
-    try sink.flush()
+    try sink.finish()
     defer { unsafe unlink(path) }
     let (code, output) = try run([path, "--format", "json", "--generation", "v7"])
     #expect(code == 2, "no correctness rule was judged: that is no pass")

@@ -42,7 +42,7 @@ struct InfoTests {
     let path = "/tmp/ptrauth-trace-info-alone-\(getpid()).data"
     let sink = try ByteSink(path: path)
     try sink.write(Corpus.bytes(good + "/perf.data"))
-    try sink.flush()
+    try sink.finish()
     defer { unsafe unlink(path) }
     let (code, text) = try run([path])
     #expect(code == 2)

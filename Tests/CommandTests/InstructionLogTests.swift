@@ -162,7 +162,7 @@ struct InstructionLogTests {
       Trace 1: 0x7f01 [0000000000003301/ffff800008087498/00000251/ff080200] __guest_enter
       Trace 1: 0x7f02 [0000000000003301/ffff8000080874d8/00000251/ff080200] __guest_enter
       """)
-    try sink.flush()
+    try sink.finish()
     var blocks: [(Int, UInt64, UInt64?)] = []
     try QEMULog(path: path).readBlocks { blocks.append(($0.cpu, $0.address, $0.next)) }
     #expect(blocks.map(\.0) == [1, 0, 1])

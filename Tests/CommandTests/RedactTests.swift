@@ -177,7 +177,7 @@ struct RedactTests {
         vm-1 [000] ..... 1.000002: put: (kvm_arch_vcpu_put+0x0/0x10) apibkeylo_el1=0x1de7ec7edbadc0de apibkeyhi_el1=0xff (255) xapiakeylo_el1=0xdeadbeef00000001
 
       """)
-    try sink.flush()
+    try sink.finish()
     let copy = try copy(path)
     defer { unsafe unlink(copy) }
     let text = String(decoding: Corpus.bytes(copy), as: UTF8.self)
@@ -203,7 +203,7 @@ struct RedactTests {
     func refusal(_ bytes: [UInt8]) throws -> String? {
       let sink = try ByteSink(path: directory + "/in")
       try sink.write(bytes)
-      try sink.flush()
+      try sink.finish()
       do throws(Redaction.Failure) {
         _ = try Redaction.copy(directory + "/in", to: directory + "/out")
         return nil

@@ -16,7 +16,7 @@ struct TracepointTests {
     for weak in [false, true] {
       var configuration = Replayer.Configuration()
       configuration.generation = weak ? Generation(release: "6.1.0") : session.generation
-      configuration.generationIsWeak = weak
+      configuration.schemeBasis = weak ? .release : .code
       configuration.recordedEvents = file.recording.recordedEvents.filter { !$0.isProbe }
       var runs: [Run] = []
       var replayer = Replayer(configuration) { if case .run(let run) = $0 { runs.append(run) } }

@@ -25,7 +25,7 @@ struct ScriptTests {
     for (name, text) in files {
       let sink = try ByteSink(path: "\(directory)/\(name)")
       try sink.write(text)
-      try sink.flush()
+      try sink.finish()
     }
     let line = "cd \(directory) && { \(command); } 2>&1; echo rc $?; rm -rf \(directory)"
     guard let stream = unsafe popen(line, "r") else { return "" }

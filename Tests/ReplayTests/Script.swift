@@ -7,6 +7,7 @@ import Trace
 /// probe the analysis understands.
 struct Script {
   var generation: Generation? = .g2
+  var schemeBasis = SchemeBasis.code
   var probed = true
   var samplesKeys = true
   var samplesShadow = true
@@ -136,6 +137,7 @@ struct Script {
   var configuration: Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
+    configuration.schemeBasis = schemeBasis
     configuration.kernelUsesPointerAuth = kernelUsesPointerAuth
     configuration.recordedEvents = recordedEvents
     configuration.resolve = { address in

@@ -30,6 +30,7 @@ public final class BTFFile {
       throw KernelImageError(.unreadable, path, "cannot be opened: \(SystemMessage.text(errno))")
     }
     defer { close(descriptor) }
+    InputFiles.note(descriptor)
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw KernelImageError(.notARegularFile, path, "is no regular file; give a file of BTF")

@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Regression
 import Replay
@@ -44,10 +45,9 @@ public enum ComparisonMarkdown {
   /// Text of a recording is no markup, and stays in its cell.
   private static func escaped(_ text: String) -> String {
     var result = ""
-    for character in text {
+    for character in ControlCharacters.escaped(text) {
       switch character {
       case "\\", "`", "*", "_", "[", "]", "<", ">", "|", "~", "#", "&": result += "\\\(character)"
-      case "\n", "\r", "\r\n": result += " "
       default: result.append(character)
       }
     }

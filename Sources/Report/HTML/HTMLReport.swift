@@ -15,7 +15,7 @@ public enum HTMLReport {
     let title =
       switch parts.first {
       case .judged(let document) where parts.count == 1:
-        document.analysis.verdict.word + VerdictSentence(document.analysis).caveat + ": "
+        VerdictSentence(document).word.lowercased() + VerdictSentence(document).caveat + ": "
           + document.recording.path
       default: counted(UInt64(parts.count), "recording")
       }
@@ -42,7 +42,7 @@ public enum HTMLReport {
 
   /// - Parameter picture: the number of the recording's timeline in the page; nil: it has none.
   private static func document(_ document: Document, _ picture: Int?, _ page: inout Markup) {
-    let sentence = VerdictSentence(document.analysis)
+    let sentence = VerdictSentence(document)
     banner(
       "ptrauth-trace analyze \(document.recording.path)", sentence.word + sentence.caveat,
       sentence.rest, sentence.tone, &page)
@@ -70,8 +70,8 @@ public enum HTMLReport {
                 switch part {
                 case .judged(let document):
                   (
-                    document.analysis.verdict.word + VerdictSentence(document.analysis).caveat,
-                    document.recording.path, VerdictSentence(document.analysis).rest
+                    document.analysis.verdict.word + VerdictSentence(document).caveat,
+                    document.recording.path, VerdictSentence(document).rest
                   )
                 case .refused(let path, let sentence): ("unusable", path, sentence)
                 }

@@ -14,7 +14,7 @@ enum HTMLSections {
           let span = analysis.lastTime - min(analysis.firstTime, analysis.lastTime)
           page.text(
             " \(facts.format), \(size(facts.byteCount)), \(duration(span)), "
-              + "\(counted(analysis.eventCount, "event")), "
+              + "\(document.eventWords), "
               + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock)")
         }
         fact("kernel", &page) { page in

@@ -33,13 +33,27 @@ public struct FtraceTextFile: ~Copyable {
 
   /// A file that is mapped already.
   init(_ map: consuming MappedFile, path: String) throws(TraceError) {
-    let scan = try Self.scan(map, path)
+    let byteCount = map.byteCount
+    let compression = map.compression
+    let text = try Self.withoutMarkup(map, path)
+    let scan = try Self.scan(text, path)
     self.scan = scan
-    var opened = Self.recording(scan, path, map.byteCount)
-    opened.note(map.compression)
+    var opened = Self.recording(scan, path, byteCount)
+    opened.note(compression)
     self.opened = opened
     recording = opened
-    file = map
+    file = text
+  }
+
+  private static func withoutMarkup(
+    _ map: consuming MappedFile, _ path: String
+  ) throws(TraceError) -> MappedFile {
+    guard EscapedMarkup.isIn(map.bytes) else { return map }
+    do throws(MappedFile.Failure) {
+      return try MappedFile(memory: EscapedMarkup.removed(from: map.bytes))
+    } catch {
+      throw TraceError(TraceError.Code(error), path: path)
+    }
   }
 
   private static func scan(

@@ -8,8 +8,15 @@ struct TextEvent {
   let name: String
   let kind: TextEventKind?
   let probe: ProbeTextLayout?
+  /// Fields that KVM of another architecture prints under the same name; none on arm64.
+  let foreignFields: [String]
   /// Lines with this name.
   var count: UInt64 = 0
+
+  /// arch/x86/kvm/trace.h, arch/riscv/kvm/trace.h.
+  private static let foreignLabels: [(pattern: TextPattern, field: String)] = [
+    (" rip 0x", "guest_rip"), ("reason ", "exit_reason"), ("EXIT_REASON", "exit_reason"),
+  ]
 
   /// System of events of which the text has only the name.
   static let unknownSystem = "unknown"
@@ -23,6 +30,10 @@ struct TextEvent {
     name = parts.last ?? text
     probe = ProbeTextLayout(line, from: head.values)
     kind = probe == nil ? TextEventKind(name: name, system: said) : nil
+    foreignFields =
+      kind == .entry || kind == .exit
+      ? Self.foreignLabels.filter { line.position(behind: $0.pattern, from: head.values) != nil }
+        .map(\.field) : []
     if let said {
       system = said
     } else if let kind {
@@ -36,7 +47,7 @@ struct TextEvent {
 
   var recorded: RecordedEvent {
     var event = RecordedEvent(
-      system: system, name: name, isProbe: probe != nil, fields: probe?.fields ?? [])
+      system: system, name: name, isProbe: probe != nil, fields: probe?.fields ?? foreignFields)
     event.count = count
     event.namesItsFunction = probe?.namesItsFunction ?? false
     return event

@@ -20,8 +20,10 @@ struct TextForm {
   /// Of "entries-in-buffer/entries-written": events that were overwritten before anyone read them.
   private(set) var overwritten: UInt64 = 0
   private(set) var hasHeader = false
+  /// "# tracer: function_graph"; `nop` is none.
+  private(set) var tracer: String?
 
-  private static let tracer: TextPattern = "# tracer:"
+  private static let tracerHead: TextPattern = "# tracer:"
   private static let entries: TextPattern = "# entries-in-buffer/entries-written: "
   private static let latencyHead: TextPattern = "latency trace v"
   private static let on: TextPattern = " on "
@@ -35,8 +37,11 @@ struct TextForm {
 
   /// Looks at a line that starts with '#', or that is no event.
   mutating func takeIdle(_ line: RawSpan, number: Int) {
-    if line.starts(with: Self.tracer, at: 0) {
+    if line.starts(with: Self.tracerHead, at: 0) {
       hasHeader = true
+      var position = Self.tracerHead.bytes.count
+      line.skipBlanks(&position)
+      tracer = line.string(position, line.wordEnd(from: position))
       if kind == nil { kind = .trace }
     } else if line.starts(with: Self.entries, at: 0) {
       var position = Self.entries.bytes.count

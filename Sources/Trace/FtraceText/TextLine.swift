@@ -26,6 +26,7 @@ enum TextLine {
   private static let droppedUncounted: TextPattern = " [EVENTS DROPPED]"
   private static let headers: [TextPattern] = ["cpus=", "version = ", "CPU "]
   private static let frame: TextPattern = "=> "
+  private static let clockSync: TextPattern = "trace_event_clock_sync: "
 
   init(_ line: RawSpan) {
     guard let first = line.u8(at: 0) else {
@@ -37,6 +38,11 @@ enum TextLine {
       return
     }
     if let head = LineHead(line) {
+      // systrace writes "dummy-0000 [000] 0.0: 0: trace_event_clock_sync: ..." itself: nothing happened at 0.
+      if head.time == 0, line.position(behind: Self.clockSync, from: head.nameStart) != nil {
+        self = .idle
+        return
+      }
       if head.nameEnd > head.nameStart || line.starts(with: Self.recordPrefix, at: head.nameStart) {
         self =
           line.starts(with: Self.recordPrefix, at: head.nameStart) ? .record(head) : .event(head)

@@ -96,6 +96,9 @@ struct TextScan {
     if let option = options.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
       if option.key != .bin || form.hasHeader { return .textOption(option.key.rawValue) }
     }
+    if let tracer = form.tracer, tracer != "nop", doubts.hasUnreadLines {
+      return .isTracerText(tracer)
+    }
     return form.kind == nil || form.kind == .page ? .isNotFtraceText : nil
   }
 }
@@ -127,6 +130,9 @@ struct TextDoubts {
   var unreadValues = Tally()
   /// kvm_arm_setup_debug with "(____ptrval____)".
   var maskedPointers = Tally()
+
+  /// There are lines that say something, and it was not read.
+  var hasUnreadLines: Bool { unreadLines.count > 0 || tracerLines.count > 0 }
 
   /// Sentences for the user.
   var warnings: [String] {

@@ -38,13 +38,25 @@ struct Doubts: Equatable {
   }
 }
 
-/// First and last time of each pCPU's samples, in nanoseconds of the recording's clock.
+/// First and last time of each pCPU's samples, in nanoseconds of the recording's clock; -1 stands for samples
+/// that do not say their pCPU.
 struct TimeSpans {
   /// No kernel has that many CPUs (NR_CPUS is 8192 at most).
   static let cpuLimit: UInt32 = 1 << 16
 
   private var first: [UInt64] = []
   private var last: [UInt64] = []
+  private var unplaced: (first: UInt64, last: UInt64)?
+
+  /// A sample without a pCPU.
+  @inline(__always)
+  mutating func noteUnplaced(_ time: UInt64) {
+    guard let known = unplaced else {
+      unplaced = (time, time)
+      return
+    }
+    unplaced = (min(known.first, time), max(known.last, time))
+  }
 
   /// false when there can be no such CPU.
   @inline(__always)
@@ -61,11 +73,14 @@ struct TimeSpans {
     return true
   }
 
-  var firstByCPU: [Int32: UInt64] { Self.byCPU(first, where: first) }
-  var lastByCPU: [Int32: UInt64] { Self.byCPU(last, where: first) }
+  var firstByCPU: [Int32: UInt64] { Self.byCPU(first, where: first, unplaced?.first) }
+  var lastByCPU: [Int32: UInt64] { Self.byCPU(last, where: first, unplaced?.last) }
 
-  private static func byCPU(_ values: [UInt64], where first: [UInt64]) -> [Int32: UInt64] {
+  private static func byCPU(
+    _ values: [UInt64], where first: [UInt64], _ unplaced: UInt64?
+  ) -> [Int32: UInt64] {
     var byCPU: [Int32: UInt64] = [:]
+    byCPU[-1] = unplaced
     for (cpu, value) in values.enumerated() where first[cpu] != .max {
       byCPU[Int32(truncatingIfNeeded: cpu)] = value
     }

@@ -31,15 +31,29 @@ extension PerfAttribute {
     return source
   }
 
-  /// What perf calls a hardware event (PERF_COUNT_HW_*); nil for others.
-  var hardwareName: String? {
-    let names = [
-      "cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
-      "bus-cycles", "stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles",
-    ]
-    guard type == Kind.hardware, config < UInt64(names.count) else { return nil }
+  /// What perf calls an event of the hardware or of the kernel's software; nil for others.
+  var eventName: String? {
+    let names: [String]
+    switch type {
+    case Kind.hardware: names = Self.hardwareNames
+    case Kind.software: names = Self.softwareNames
+    default: return nil
+    }
+    guard config < UInt64(names.count) else { return nil }
     return names[Int(config)]
   }
+
+  /// In the order of PERF_COUNT_HW_*.
+  private static let hardwareNames = [
+    "cycles", "instructions", "cache-references", "cache-misses", "branches", "branch-misses",
+    "bus-cycles", "stalled-cycles-frontend", "stalled-cycles-backend", "ref-cycles",
+  ]
+  /// In the order of PERF_COUNT_SW_*.
+  private static let softwareNames = [
+    "cpu-clock", "task-clock", "page-faults", "context-switches", "cpu-migrations", "minor-faults",
+    "major-faults", "alignment-faults", "emulation-faults", "dummy", "bpf-output",
+    "cgroup-switches",
+  ]
 
   /// PERF_TYPE_*.
   private enum Kind {

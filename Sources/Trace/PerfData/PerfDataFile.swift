@@ -130,6 +130,7 @@ public struct PerfDataFile: ~Copyable {
     for (number, source) in parts.plan.sources.enumerated() where source.recorded >= 0 {
       result.recordedEvents[source.recorded].count += pass.counts[number]
     }
+    result.warnings += parts.plan.complaints.sentences(result.recordedEvents)
     if result.kernelText == nil { result.kernelText = pass.sideBand.kernelText }
     if result.kernelBuildID == nil { result.kernelBuildID = pass.sideBand.kernelBuildID }
     result.instructionGaps = pass.sideBand.instructionGaps

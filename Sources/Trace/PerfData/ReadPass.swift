@@ -84,6 +84,8 @@ struct ReadPass {
           doubts.impossibleCPUs += 1
           return
         }
+      } else {
+        span.noteUnplaced(time)
       }
     }
     if source.instructions != nil {

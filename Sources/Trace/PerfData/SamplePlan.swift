@@ -20,6 +20,7 @@ struct SamplePlan {
   /// The events of the recording, one per name.
   private(set) var recorded: [RecordedEvent] = []
   private(set) var warnings: [String] = []
+  private(set) var complaints: [FormatComplaint] = []
   /// "system:name" by attribute.
   var names: [String] {
     sources.map { $0.recorded >= 0 ? recorded[$0.recorded].label : "" }
@@ -115,7 +116,7 @@ struct SamplePlan {
       }
       if let complaint { complaints.append(complaint) }
     }
-    for complaint in complaints where !warnings.contains(complaint) { warnings.append(complaint) }
+    self.complaints.add(complaints, of: format)
     if sources[number].isDelivered, sources[number].layout.time < 0 {
       throw TraceError(.hasNoTime(event: "\(format.system):\(format.name)"))
     }
@@ -135,7 +136,7 @@ struct SamplePlan {
       ?? features.namesByConfig[attribute.config]
       ?? (isTracepoint
         ? "tracepoint \(attribute.config)"
-        : attribute.hardwareName ?? "event of type \(attribute.type), config \(attribute.config)")
+        : attribute.eventName ?? "event of type \(attribute.type), config \(attribute.config)")
     if isTracepoint, let colon = name.firstIndex(of: ":") {
       return RecordedEvent(
         system: String(name[..<colon]), name: String(name[name.index(after: colon)...]),

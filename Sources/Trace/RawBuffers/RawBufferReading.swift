@@ -33,7 +33,6 @@ extension BufferReading {
     }
     let pageSize = layout.data + (layout.dataSize ?? 4096 - layout.data)
     let plan = RecordPlan(supplied.all)
-    warnings += plan.warnings
 
     var buffer = TraceBuffer()
     var counters = RingBufferCounters()

@@ -168,14 +168,14 @@ struct FolderRedaction {
     let sink = try sink(name)
     do throws(ByteSinkError) {
       try sink.write(bytes)
-      try sink.flush()
+      try sink.finish()
     } catch {
       throw .output(error)
     }
   }
 
   private mutating func finish(_ copy: PatchedCopy) throws(Redaction.Failure) {
-    try copy.flush()
+    try copy.finish()
     replaced += copy.replaced
   }
 }

@@ -70,8 +70,8 @@ final class PatchedCopy {
     return masking.masked(value)
   }
 
-  func flush() throws(Redaction.Failure) {
-    do throws(ByteSinkError) { try sink?.flush() } catch { throw .output(error) }
+  func finish() throws(Redaction.Failure) {
+    do throws(ByteSinkError) { try sink?.finish() } catch { throw .output(error) }
   }
 
   static func bytes(_ number: UInt64) -> [UInt8] {

@@ -90,7 +90,8 @@ public enum Redaction {
   }
 
   private static func finish(_ copy: PatchedCopy) throws(Failure) -> UInt64 {
-    try copy.flush()
+    if MappedRanges.hasShrunk { throw .recording(TraceError(.hasShrunk)) }
+    try copy.finish()
     return copy.replaced
   }
 }

@@ -29,6 +29,7 @@ struct BufferReading {
     pass.run(file, &streams, &slots, body)
     var result = recording
     result.recordedEvents = pass.recordedEvents
+    result.warnings += plan.complaints.sentences(result.recordedEvents)
     for stream in streams {
       guard let damage = stream.damage else { continue }
       if damage.isEnd { result.isIncomplete = true }

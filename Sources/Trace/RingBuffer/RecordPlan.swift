@@ -20,7 +20,7 @@ struct RecordPlan {
   private(set) var isTold: [Bool] = []
   private(set) var events: [EventDecoder] = []
   private(set) var probes: [ProbeDecoder] = []
-  private(set) var warnings: [String] = []
+  private(set) var complaints: [FormatComplaint] = []
   /// Source by `common_type`, ``none`` without a format.
   private var byType: [Int] = []
   /// Where `common_type` lies in a record; the same in all.
@@ -68,7 +68,7 @@ struct RecordPlan {
       }
       if let complaint { complaints.append(complaint) }
     }
-    for complaint in complaints where !warnings.contains(complaint) { warnings.append(complaint) }
+    self.complaints.add(complaints, of: format)
   }
 
   /// The source of a record of that `common_type`, ``none`` if no format describes it.

@@ -6,7 +6,7 @@ extension BufferReading {
     let parts = try TraceDatParts(bytes)
     let fileSize = UInt64(bytes.byteCount)
     let plan = RecordPlan(parts.formats.formats)
-    var warnings = parts.warnings + plan.warnings
+    var warnings = parts.warnings
     let choice = try InstanceChoice(parts, plan, bytes, &warnings)
     let buffers = choice.buffers
     let set = try StreamSet(buffers, parts, fileSize: fileSize)

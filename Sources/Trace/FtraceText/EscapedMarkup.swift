@@ -1,0 +1,59 @@
+import Bytes
+
+/// Text that was taken out of an HTML page as it stood there, with `&lt;` for `<`.
+enum EscapedMarkup {
+  private static let entities: [(TextPattern, UInt8)] = [
+    ("&lt;", UInt8(ascii: "<")), ("&gt;", UInt8(ascii: ">")), ("&amp;", UInt8(ascii: "&")),
+    ("&quot;", UInt8(ascii: "\"")), ("&#39;", UInt8(ascii: "'")), ("&apos;", UInt8(ascii: "'")),
+  ]
+  private static let left: TextPattern = "&lt;-"
+  private static let right: TextPattern = "==&gt;"
+
+  /// An arrow of ftrace (`<-`, `==>`) stands in it that way.
+  static func isIn(_ bytes: RawSpan) -> Bool {
+    var position = 0
+    while let place = bytes.ampersand(from: position) {
+      if bytes.starts(with: left, at: place) || bytes.starts(with: right, at: place - 2) {
+        return true
+      }
+      position = place + 1
+    }
+    return false
+  }
+
+  static func removed(from bytes: RawSpan) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.byteCount)
+    var position = 0
+    while let place = bytes.ampersand(from: position) {
+      result += bytes.slice(at: position, count: place - position)?.copied() ?? []
+      if let (entity, byte) = entities.first(where: { bytes.starts(with: $0.0, at: place) }) {
+        result.append(byte)
+        position = place + entity.bytes.count
+      } else {
+        result.append(UInt8(ascii: "&"))
+        position = place + 1
+      }
+    }
+    return result + (bytes.slice(at: position, count: bytes.byteCount - position)?.copied() ?? [])
+  }
+}
+
+extension RawSpan {
+  /// Position of the next '&' at or after `start`.
+  fileprivate func ampersand(from start: Int) -> Int? {
+    var position = start
+    while let word = u64(at: position) {
+      // As in lineEnd(from:).
+      let other = word ^ 0x2626_2626_2626_2626
+      let found = (other &- 0x0101_0101_0101_0101) & ~other & 0x8080_8080_8080_8080
+      if found != 0 { return position &+ found.trailingZeroBitCount / 8 }
+      position &+= 8
+    }
+    while let byte = u8(at: position) {
+      if byte == UInt8(ascii: "&") { return position }
+      position &+= 1
+    }
+    return nil
+  }
+}
