@@ -39,6 +39,7 @@ struct Audit: ParsableCommand {
   var verbose = false
 
   @OptionGroup(title: "Kernel") var types: TypeOptions
+  @OptionGroup(title: "Kernel") var scheme: GenerationOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
 
@@ -50,10 +51,13 @@ struct Audit: ParsableCommand {
 
   private func audit() throws -> Outcome {
     let image: KernelImage
+    do throws(KernelImageError) { image = try types.open(vmlinux) } catch {
+      throw Problem("\(error)")
+    }
+    let generation = try scheme.generation(of: image)
     var audit: CodeAudit
     do throws(KernelImageError) {
-      image = try types.open(vmlinux)
-      audit = try image.audit()
+      audit = try image.audit(as: generation)
       if types.allUnits { audit.add(try image.unitAgreement()) }
     } catch {
       throw Problem("\(error)")
@@ -71,7 +75,7 @@ struct Audit: ParsableCommand {
     let evidence = image.generationEvidence()
     let facts = AuditSubjectFacts(
       path: vmlinux, buildID: image.buildID.map(hexadecimal),
-      generation: evidence.generation.flatMap { Generation(named: $0) },
+      generation: generation,
       marks: evidence.marks.map {
         KernelFacts.Mark(
           description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)

@@ -2,6 +2,7 @@ import ArgumentParser
 import Bytes
 import KernelImage
 import Probing
+import Ptrauth
 
 struct Probes: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -46,6 +47,7 @@ struct Probes: ParsableCommand {
   var also: [String] = []
 
   @OptionGroup(title: "Kernel") var types: TypeOptions
+  @OptionGroup(title: "Kernel") var scheme: GenerationOptions
 
   @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
   var output = "-"
@@ -80,6 +82,7 @@ struct Probes: ParsableCommand {
       } catch {
         throw Problem("\(error)")
       }
+      let generation = try scheme.generation(of: image)
       do throws(ProbePlan.Failure) {
         plan = try ProbePlan(image, keys: slots.areRecorded, also: also)
       } catch {
@@ -88,7 +91,7 @@ struct Probes: ParsableCommand {
       try types.requireAgreement(of: image)
       let kernel = ScriptKernel(
         path: vmlinux, buildID: image.buildID.map(hexadecimal),
-        generation: image.generationEvidence().generation)
+        generation: generation?.name)
       let sink = try ByteSink(path: output)
       try sink.write(script(plan, kernel))
       try sink.finish()

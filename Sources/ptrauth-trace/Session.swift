@@ -70,17 +70,15 @@ final class Session {
       return
     }
     kernel = try KernelChoice(explicit: vmlinux, recording: file.recording, types: types)
-    let marked = kernel.evidence?.generation.flatMap { Generation(named: $0) }
+    let marked = kernel.evidence?.marked
     let asked = named.flatMap { Generation(named: $0) }
     if let asked {
+      if let evidence = kernel.evidence, let image = kernel.binding?.image {
+        _ = try GenerationOptions.agreed(named, evidence, image.path)
+      }
       generation = asked
       schemeBasis = marked?.id == asked.id ? .code : .named
       generationBasis = "--generation"
-      if let marked, marked.id != asked.id {
-        warnings.append(
-          "--generation \(asked.name), but the marks of \(kernel.binding?.image.path ?? "vmlinux") "
-            + "say \(marked.name)")
-      }
     } else if let marked {
       generation = marked
       schemeBasis = .code

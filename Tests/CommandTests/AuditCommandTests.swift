@@ -110,6 +110,25 @@ struct AuditCommandTests {
     #expect(try audit([image, "--fail-on", "none"]).code == 0)
   }
 
+  @Test(
+    "a generation against the marks is an error everywhere, a name that does not exist is usage")
+  func generation() throws {
+    let image = "traces/deb-6.1-good/vmlinux.slim.xz"
+    for command in [
+      ["audit", image], ["probes", image], ["analyze", "traces/deb-6.1-good/perf.data"],
+    ] {
+      let wrong = try Program.run(Program.command, command + ["--generation", "5.8"])
+      #expect(
+        wrong.code == 2 && wrong.errors.contains("the marks of \(image) say 5.16"), "\(command)")
+      #expect(wrong.output.isEmpty)
+      let none = try Program.run(Program.command, command + ["--generation", "G9"])
+      #expect(none.code == 64 && none.errors.contains("5.8, 5.9, 5.16"), "\(command)")
+    }
+    // What the marks cannot tell apart may be named.
+    let own = try audit([image, "--generation", "6.6"])
+    #expect(own.code == 0 && own.output.contains("6.5 (G5)"))
+  }
+
   @Test("without struct offsets it cannot judge; --btf brings them; another kernel's is refused")
   func types() throws {
     defer { remove() }

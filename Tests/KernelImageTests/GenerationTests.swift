@@ -1,4 +1,5 @@
 import KernelImage
+import Ptrauth
 import Testing
 
 @Suite("Generations of recorded kernels")
@@ -11,6 +12,16 @@ struct GenerationTests {
     #expect(evidence.generation == kernel.generation, "\(evidence.marks)")
     #expect(evidence.marks.count > 10)
     #expect(evidence.marks.allSatisfy { $0.consistent && $0.outcome != .undecidable })
+  }
+
+  @Test("a named generation is held against the marks; what they cannot tell apart is allowed")
+  func allowed() throws {
+    let evidence = try RecordedKernel.debian61.open().generationEvidence()
+    #expect(evidence.marked == .g5)
+    let allowed = Generation.all.filter(evidence.allows).map(\.name)
+    #expect(allowed == ["5.16", "6.5"])
+    let v7 = try RecordedKernel.v7.open().generationEvidence()
+    #expect(Generation.all.filter(v7.allows).map(\.name) == ["v7"])
   }
 
   @Test(

@@ -40,8 +40,9 @@ struct SyntheticKernel {
     ("5.4", "5.2", Marks(trapHandler: true, hostContextPointer: true, saveInTrap: true)),
     ("5.7.3", "5.6.19", Marks(trapHandler: true, hostContextPointer: true, saveAtLoad: true)),
     ("5.8", "5.8", Marks(saveInExitPath: true)),
+    ("5.9", "5.9", Marks(saveInExitPath: true, nvheCopy: true, liveGuard: true)),
     (
-      "5.10", "5.8", Marks(saveInExitPath: true, nvheCopy: true, hypContext: true, liveGuard: true)
+      "5.10", "5.9", Marks(saveInExitPath: true, nvheCopy: true, hypContext: true, liveGuard: true)
     ),
     ("6.1", "5.16", Marks(hypHandler: true, nvheCopy: true, hypContext: true, liveGuard: true)),
     (

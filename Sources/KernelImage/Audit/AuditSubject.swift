@@ -24,9 +24,9 @@ struct AuditSubject {
   let offsets: Offsets?
   let copies: [Copy]
 
-  init(_ image: KernelImage) {
+  init(_ image: KernelImage, _ generation: Generation?) {
     self.image = image
-    generation = image.generationEvidence().generation.flatMap { Generation(named: $0) }
+    self.generation = generation
     let alternatives = Alternatives(image)
     let walk = PathWalk(
       image: image, alternatives: alternatives, statics: StaticBranches(image))

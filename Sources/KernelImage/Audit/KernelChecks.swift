@@ -46,7 +46,7 @@ struct KernelChecks {
       return CodeCheck(.copies, .pass, at: names, "both copies switch keys, and both are audited")
     }
     // Up to 5.8 guest ptrauth needs VHE.
-    let isVHEOnly = subject.generation.map { $0.guardReads == .shadow } ?? false
+    let isVHEOnly = subject.generation.map { !$0.supportsNVHE } ?? false
     if isVHEOnly, silent.count == 1, first.name == "nVHE" {
       return CodeCheck(
         .copies, .notApplicable, at: names, "guest ptrauth needs VHE in this generation")

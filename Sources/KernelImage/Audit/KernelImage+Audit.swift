@@ -5,7 +5,8 @@ extension KernelImage {
   ///
   /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
   /// there are no symbols: no function can be named then.
-  public func audit() throws(KernelImageError) -> CodeAudit {
+  /// - Parameter generation: whose design the code is held against; nil: the one that the marks name.
+  public func audit(as generation: Generation? = nil) throws(KernelImageError) -> CodeAudit {
     try requireSymbols()
     guard !addresses(of: "__guest_enter").isEmpty else {
       throw KernelImageError(
@@ -13,7 +14,7 @@ extension KernelImage {
         "has no __guest_enter: the kernel was built without KVM, so there is no key switch to check"
       )
     }
-    let subject = AuditSubject(self)
+    let subject = AuditSubject(self, generation ?? generationEvidence().marked)
     let kernel = KernelChecks(subject: subject)
     let sites = kernel.sites()
     var checks = [kernel.inventory(sites)]

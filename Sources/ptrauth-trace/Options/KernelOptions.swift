@@ -1,5 +1,4 @@
 import ArgumentParser
-import Ptrauth
 
 /// What the user says of the recorded kernel.
 struct KernelOptions: ParsableArguments {
@@ -10,11 +9,7 @@ struct KernelOptions: ParsableArguments {
 
   @OptionGroup var types: TypeOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "The key switch's generation, where no vmlinux tells: v7, 5.2, 5.8 ... or a release.",
-      valueName: "name"))
-  var generation: String?
+  @OptionGroup var scheme: GenerationOptions
 
   @Option(
     help: ArgumentHelp(
@@ -23,11 +18,5 @@ struct KernelOptions: ParsableArguments {
     completion: .directory)
   var formats: String?
 
-  func validate() throws {
-    if let generation, Generation(named: generation) == nil {
-      let names = Generation.all.map(\.name).joined(separator: ", ")
-      throw ValidationError(
-        "--generation \(generation): not a generation (\(names)) and not a kernel release")
-    }
-  }
+  var generation: String? { scheme.generation }
 }

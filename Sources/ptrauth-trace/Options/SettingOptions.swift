@@ -4,7 +4,7 @@ import Ptrauth
 
 /// What `verify` explores.
 struct SettingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("v7, 5.2, 5.8 ... or a kernel release.", valueName: "name"))
+  @Option(help: ArgumentHelp("v7, 5.2, 5.8, 5.9 ... or a kernel release.", valueName: "name"))
   var generation: String?
 
   @Option(
