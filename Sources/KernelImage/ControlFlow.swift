@@ -30,7 +30,7 @@ public struct ControlFlow {
         $0..<$0 + table.count * 0x800
       }
     }
-    for entry in Alternatives(image).entries.values.joined() {
+    for entry in image.alternatives.entries.values.joined() {
       for address in stride(from: entry.original.lowerBound, to: entry.original.upperBound, by: 4) {
         patched.insert(address)
       }

@@ -33,7 +33,7 @@ public struct GuestSwitchCode: Sendable {
     self.address = address
     self.words = words
     exitIndex = Int((exit - address) / 4)
-    takeAlternatives(Alternatives(image), image)
+    takeAlternatives(image.alternatives, image)
   }
 
   private mutating func takeAlternatives(_ alternatives: Alternatives, _ image: KernelImage) {

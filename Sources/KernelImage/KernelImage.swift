@@ -22,6 +22,11 @@ public final class KernelImage {
   /// Every question about types so far, whether or not there was an answer.
   public private(set) var typeQuestions: Set<TypeQuestion> = []
   private lazy var evidence: GenerationEvidence = GenerationEvidence(of: self)
+  lazy var alternatives = Alternatives(self)
+  lazy var staticBranches = StaticBranches(self)
+  private lazy var keyAccessesOfFile = findKeyAccesses()
+  /// Instructions in place of the file's, by address: what the audit says of a kernel that has them.
+  var replacedInstructions: [UInt64: UInt32] = [:]
   private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
 
   /// Opens a vmlinux, plain or packed with xz or zstd (told by its first bytes).
@@ -128,7 +133,12 @@ public final class KernelImage {
   /// `count` instruction words from `address`; nil unless all of them are code of this file.
   /// AArch64 instructions are little-endian in every kernel.
   public func code(at address: UInt64, count: Int) -> [UInt32]? {
-    elf.code(at: address, count: count)
+    guard var words = elf.code(at: address, count: count) else { return nil }
+    for (place, word) in replacedInstructions where place >= address {
+      let index = (place - address) / 4
+      if index < UInt64(words.count) { words[Int(index)] = word }
+    }
+    return words
   }
 
   /// A section by name: its link-time address and its bytes (`.altinstructions`).
@@ -195,6 +205,30 @@ extension KernelImage {
 
   /// All MRS and MSR of key registers in the code, ascending.
   func keyAccesses() -> [(address: UInt64, word: UInt32)] {
+    guard !replacedInstructions.isEmpty else { return keyAccessesOfFile }
+    let kept = keyAccessesOfFile.filter { replacedInstructions[$0.address] == nil }
+    let new = replacedInstructions.filter { KeyInstruction.isKeyAccess($0.value) }
+      .map { (address: $0.key, word: $0.value) }
+    return (kept + new).sorted { $0.address < $1.address }
+  }
+
+  private func findKeyAccesses() -> [(address: UInt64, word: UInt32)] {
+    instructions { word, _ in
+      word & 0xffdf_f000 == 0xd518_2000 && KeyInstruction.isKeyAccess(word)
+    }
+  }
+
+  /// Where a function is called or jumped to, ascending.
+  func calls(of callee: UInt64) -> [UInt64] {
+    instructions { word, address in
+      word & 0x7c00_0000 == 0x1400_0000 && ControlFlow.target(word, address) == callee
+    }
+    .map(\.address)
+  }
+
+  private func instructions(
+    where matches: (_ word: UInt32, _ address: UInt64) -> Bool
+  ) -> [(address: UInt64, word: UInt32)] {
     var found: [(address: UInt64, word: UInt32)] = []
     for section in elf.sections where section.isLoaded && section.isExecutable && section.hasBytes {
       let inSection = elf.withBytes(of: section) { bytes -> [(address: UInt64, word: UInt32)] in
@@ -203,11 +237,8 @@ extension KernelImage {
         while offset + 4 <= bytes.count {
           let word = unsafe UInt32(
             littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
-          if word & 0xffdf_f000 == 0xd518_2000,
-            KeyInstruction.isKeyRead(word) || KeyInstruction.isKeyWrite(word)
-          {
-            found.append((section.address &+ UInt64(offset), word))
-          }
+          let address = section.address &+ UInt64(offset)
+          if matches(word, address) { found.append((address, word)) }
           offset += 4
         }
         return found

@@ -13,6 +13,8 @@ enum KeyInstruction {
     return (crm == 1 || crm == 2) && op2 < 4 || crm == 3 && op2 < 2
   }
 
+  static func isKeyAccess(_ word: UInt32) -> Bool { isKeyRead(word) || isKeyWrite(word) }
+
   /// MRS Xt, HCR_EL2.
   static func isHcrRead(_ word: UInt32) -> Bool { word & 0xffff_ffe0 == 0xd53c_1100 }
 

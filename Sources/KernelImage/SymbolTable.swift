@@ -129,6 +129,13 @@ import Glibc
     return nil
   }
 
+  /// The FUNC that begins at an address, of whatever size: what compilers make for themselves may have none.
+  func functionName(beginningAt address: UInt64) -> String? {
+    guard let index = last(in: functions, atOrBelow: address), functions[index].address == address
+    else { return nil }
+    return name(of: functions[index])
+  }
+
   /// The nearest NOTYPE symbol at or below `address` that lies strictly inside the same FUNC.
   func label(at address: UInt64) -> String? {
     guard let function = function(at: address), let index = last(in: labels, atOrBelow: address),

@@ -9,10 +9,12 @@ final class PatchedKernel {
   private let sections: [(address: UInt64, offset: UInt64, size: UInt64)]
   private let original: KernelImage
 
-  init(_ kernel: RecordedKernel) throws {
+  convenience init(_ kernel: RecordedKernel) throws { try self.init(plain: kernel.plainPath()) }
+
+  /// - Parameter plain: an unpacked vmlinux.
+  init(plain: String) throws {
     scratch = try Scratch()
     path = scratch.path + "/vmlinux"
-    let plain = try kernel.plainPath()
     try run("cp", [plain, path])
     original = try KernelImage(path: plain)
     sections = try KernelImageTests.run("readelf", ["-SW", plain]).split(separator: "\n")

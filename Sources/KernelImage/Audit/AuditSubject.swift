@@ -27,9 +27,11 @@ struct AuditSubject {
   init(_ image: KernelImage, _ generation: Generation?) {
     self.image = image
     self.generation = generation
-    let alternatives = Alternatives(image)
+    let alternatives = image.alternatives
+    let statics = image.staticBranches
     let walk = PathWalk(
-      image: image, alternatives: alternatives, statics: StaticBranches(image))
+      image: image, alternatives: alternatives, statics: statics,
+      convention: CallConvention(image, alternatives, statics))
     self.walk = walk
     inventory = KeyInventory(image, alternatives)
     offsets = Offsets(image)

@@ -29,7 +29,9 @@ struct EnableChecks {
   /// Where the trap handler at EL2 saves and enables, one without the other; whether that way is ever taken,
   /// the code alone does not say.
   private func skips(_ saver: HostSaveChecks.Saver) -> CodeCheck? {
-    let enabled = saver.walk.ends.filter { $0.kind != .traps }.inOrder.first { end in
+    let walk =
+      saver.walk ?? subject.codeWalk.walk(from: saver.function.address, in: saver.function)
+    let enabled = walk.ends.filter { $0.kind != .traps }.inOrder.first { end in
       end.state.reads.isEmpty
         && end.state.events.contains {
           guard case .hcrBits(_, let set) = $0.kind else { return false }
@@ -44,35 +46,51 @@ struct EnableChecks {
   }
 
   private func sets(_ function: KernelFunctionSymbol, _ walked: PathWalk.Result?) -> CodeCheck {
-    let walk = walked ?? subject.codeWalk.walk(from: function.address, in: function)
-    let events = Set(walk.ends.filter { $0.kind != .traps }.flatMap(\.state.events))
-      .sorted { $0.pc < $1.pc }
-    let shadow = events.first {
+    let constants = orrs(in: function)
+    // Every path of the function only where it takes that.
+    var whole = walked
+    func walk() -> PathWalk.Result {
+      let result = whole ?? subject.codeWalk.walk(from: function.address, in: function)
+      whole = result
+      return result
+    }
+    func found(_ matches: (WalkEvent) -> Bool) -> WalkEvent? {
+      if let whole, let event = events(of: whole).first(where: matches) { return event }
+      return near(constants, in: function, matches) ?? events(of: walk()).first(where: matches)
+    }
+    let shadow = found {
       isShadow($0) { _, set in set & GuardChecks.both == GuardChecks.both }
     }
-    let live = events.first {
-      if case .hcrBits(_, let set) = $0.kind {
-        set & GuardChecks.both == GuardChecks.both
-      } else {
-        false
-      }
-    }
     let needsLive = generation.hostSave == .hypTrap
+    let live =
+      needsLive
+      ? found {
+        if case .hcrBits(_, let set) = $0.kind {
+          set & GuardChecks.both == GuardChecks.both
+        } else {
+          false
+        }
+      } : nil
     let lines = subject.lines(
       [shadow?.pc, live?.pc].compactMap(\.self).flatMap { [$0 - 8, $0 - 4, $0] })
     guard shadow != nil, live != nil || !needsLive else {
-      guard walk.isComplete, subject.offsets?.shadow != nil,
+      guard walk().isComplete, subject.offsets?.shadow != nil,
         !subject.walk.alternatives.isEmpty
       else {
         return CodeCheck(
           .enable, .cannotJudge, at: function.name, "not every path could be followed")
       }
       // An image whose data was left out does not say which static keys open a way.
-      let constants = orrs(in: function)
       if !constants.isEmpty, shadow == nil {
         return CodeCheck(
           .enable, .cannotJudge, at: function.name,
           "the bits are set, but where could not be followed", lines: subject.lines(constants))
+      }
+      let writes = shadow == nil ? [] : liveWrites(in: function, walk())
+      guard writes.isEmpty else {
+        return CodeCheck(
+          .enable, .cannotJudge, at: function.name,
+          "what is written to HCR_EL2 could not be followed", lines: subject.lines(writes))
       }
       return CodeCheck(
         .enable, .fail, at: function.name,
@@ -85,6 +103,45 @@ struct EnableChecks {
       .enable, .pass, at: function.name,
       "sets API and APK together in the shadow" + (needsLive ? " and in HCR_EL2" : ""), lines: lines
     )
+  }
+
+  private func events(of walk: PathWalk.Result) -> [WalkEvent] {
+    Set(walk.ends.filter { $0.kind != .traps }.flatMap(\.state.events)).sorted { $0.pc < $1.pc }
+  }
+
+  /// MSR HCR_EL2 in what was walked, or in the function.
+  private func liveWrites(
+    in function: KernelFunctionSymbol, _ walk: PathWalk.Result
+  ) -> [UInt64] {
+    let own = stride(from: function.address, to: function.address + function.size, by: 4)
+    return walk.visited.union(own).sorted().filter { place in
+      guard let word = subject.image.code(at: place, count: 1)?.first,
+        case .writeSystem(A64.SystemRegister.hcrEL2, _) = A64Instruction(word, at: place)
+      else { return false }
+      return true
+    }
+  }
+
+  /// What happens behind one of some places, walked from the blocks in front of it.
+  private func near(
+    _ places: [UInt64], in function: KernelFunctionSymbol, _ matches: (WalkEvent) -> Bool
+  ) -> WalkEvent? {
+    guard !places.isEmpty else { return nil }
+    let order = BlockOrder(function, in: subject)
+    for place in places {
+      for start in order.blocks(before: place, atMost: 12) {
+        let found = events(of: local.walk(from: start, in: function)).first(where: matches)
+        if let found { return found }
+      }
+    }
+    return nil
+  }
+
+  /// From the middle of a function on, no further than needed.
+  private var local: PathWalk {
+    var walk = subject.codeWalk
+    walk.stepLimit = 8_000
+    return walk
   }
 
   private func isShadow(
@@ -105,28 +162,53 @@ struct EnableChecks {
       })
     else { return CodeCheck(.enable, .cannotJudge, at: place, "no such function") }
     // The clear is a few instructions in a function with many branches that concern other things: each
-    // place that masks both bits out is walked from a little before it, on its own.
+    // place that masks both bits out is walked from the blocks in front of it, on its own.
+    let clearing = { (mask: UInt64, set: UInt64) in (mask | set) & GuardChecks.both == 0 }
+    var walk = local
+    walk.stopsAt = { kind in
+      if case .wordBits(_, let mask, let set) = kind { clearing(mask, set) } else { false }
+    }
     let parts = callees(of: function)
     var candidates: [UInt64] = []
+    var isFollowed = true
     for part in parts {
+      let order = BlockOrder(part, in: subject)
       for mask in masks(in: part) {
         candidates.append(mask)
-        let start = max(part.address, mask - 16)
-        let ends = subject.codeWalk.walk(from: start, in: part).ends
-        let clear = ends.flatMap(\.state.events).filter {
-          isShadow($0) { mask, set in (mask | set) & GuardChecks.both == 0 }
-        }.map(\.pc).min()
-        if let clear {
-          return CodeCheck(
-            .enable, .pass, at: place, "clears API and APK, so that the first use traps",
-            lines: subject.lines([mask - 4, mask, clear]))
+        for (distance, start) in order.blocks(before: mask, atMost: 12).enumerated() {
+          let result = walk.walk(from: start, in: part)
+          let stores = events(of: result).filter { event in
+            if case .wordBits(_, let kept, let set) = event.kind {
+              clearing(kept, set)
+            } else {
+              false
+            }
+          }
+          if let clear = stores.first(where: { isShadow($0, clearing) }) {
+            return CodeCheck(
+              .enable, .pass, at: place, "clears API and APK, so that the first use traps",
+              lines: subject.lines([mask - 4, mask, clear.pc]))
+          }
+          // From its own block on, all that can become of the mask was seen.
+          if distance == 0 {
+            isFollowed =
+              isFollowed && result.isComplete && stores.isEmpty
+              && shadowStores(in: part).isDisjoint(with: result.visited)
+          }
         }
       }
+      isFollowed = isFollowed && !hasOtherMasks(part)
     }
     guard !subject.walk.alternatives.isEmpty else {
       return CodeCheck(
         .enable, .cannotJudge, at: place,
         "the file has no .altinstructions: not every path is known",
+        lines: subject.lines(candidates))
+    }
+    guard isFollowed else {
+      return CodeCheck(
+        .enable, .cannotJudge, at: place,
+        "whether the shadow gets a value without API and APK could not be followed",
         lines: subject.lines(candidates))
     }
     return CodeCheck(
@@ -135,6 +217,38 @@ struct EnableChecks {
         ? "nothing clears API and APK: they stay set from the last load"
         : "API and APK are masked out, but the shadow does not get the result",
       rule: .staleEnable, lines: subject.lines(candidates))
+  }
+
+  /// Stores of 64 bits as far from a base as the shadow is from struct kvm_vcpu.
+  private func shadowStores(in function: KernelFunctionSymbol) -> Set<UInt64> {
+    Set(
+      places(in: function) { instruction in
+        guard case .store(let access) = instruction else { return false }
+        return access.size == 8 && access.offset == subject.offsets?.shadow
+      })
+  }
+
+  /// Ways to clear or set both bits that are no AND with a constant: the constant in a register, a bit field
+  /// move over them.
+  private func hasOtherMasks(_ function: KernelFunctionSymbol) -> Bool {
+    let words = subject.image.words(of: function) ?? []
+    return words.contains { word in
+      switch A64Instruction(word, at: function.address) {
+      case .moveConstant(_, let value), .moveKeep(_, let value, _, _),
+        .logicalImmediate(.or, _, A64.stackOrZero, let value, true):
+        // A small negative number is no mask.
+        let sets = value & GuardChecks.both == GuardChecks.both && value >> 42 != 0x3f_ffff
+        let clears = value & GuardChecks.both == 0 && value.nonzeroBitCount > 32
+        return sets || clears
+      default:
+        // BFM Xd, Xn, #immr, #imms as BFI or BFC: imms + 1 bits from 64 - immr on.
+        guard word & 0xffc0_0000 == 0xb340_0000 else { return false }
+        let (rotation, last) = (UInt64(word >> 16 & 0x3f), UInt64(word >> 10 & 0x3f))
+        guard rotation > last else { return false }
+        let low = 64 - rotation
+        return low <= 40 && low + last >= 41
+      }
+    }
   }
 
   /// The function, what was split from it, and the functions for pointer authentication that it calls.
@@ -162,7 +276,7 @@ struct EnableChecks {
 
   /// Where both bits are masked out: AND with the inverse, or BIC.
   private func masks(in function: KernelFunctionSymbol) -> [UInt64] {
-    constants(in: function) { instruction in
+    places(in: function) { instruction in
       switch instruction {
       case .logicalImmediate(.and, _, _, let mask, true):
         mask & GuardChecks.both == 0 && mask & ~GuardChecks.both != 0 && mask.nonzeroBitCount > 32
@@ -172,7 +286,7 @@ struct EnableChecks {
   }
 
   private func orrs(in function: KernelFunctionSymbol) -> [UInt64] {
-    constants(in: function) { instruction in
+    places(in: function) { instruction in
       if case .logicalImmediate(.or, _, _, GuardChecks.both, _) = instruction {
         true
       } else {
@@ -181,7 +295,7 @@ struct EnableChecks {
     }
   }
 
-  private func constants(
+  private func places(
     in function: KernelFunctionSymbol, where matches: (A64Instruction) -> Bool
   ) -> [UInt64] {
     let words = subject.image.words(of: function) ?? []

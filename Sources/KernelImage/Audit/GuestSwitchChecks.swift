@@ -239,6 +239,11 @@ struct GuestSwitchChecks {
       }
       let mistakes = map.mistakes
       guard !mistakes.isEmpty else { continue }
+      if state.hasLostSight(of: mistakes) {
+        return CodeCheck(
+          .keySet, .cannotJudge, at: place, "what is stored could not be followed",
+          lines: subject.block(state.reads))
+      }
       let names = Set(mistakes.map(\.register))
       let marked = state.keyEvents.filter { event in
         switch event.kind {
@@ -360,6 +365,11 @@ extension WalkState {
       }
     }
   }
+  /// Each register that is missing is one whose content the walk lost sight of.
+  func hasLostSight(of mistakes: [SlotMap.Mistake]) -> Bool {
+    mistakes.allSatisfy { $0.instead == nil && lostKeys.contains($0.register) }
+  }
+
   var touchesKeys: Bool { !keyEvents.isEmpty }
 
   func wrote(_ key: KeyRegister) -> Bool {

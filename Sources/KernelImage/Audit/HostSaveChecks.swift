@@ -8,7 +8,8 @@ struct HostSaveChecks {
   struct Saver {
     var group: KeyInventory.Group
     var function: KernelFunctionSymbol
-    var walk: PathWalk.Result
+    /// Nil: not walked yet. Every path of a large function is seldom followed to its end.
+    var walk: PathWalk.Result?
     /// Walked from the save on, not from the function's entry.
     var isLocal = false
     /// Where it was walked from, if not from the entry.
@@ -16,12 +17,14 @@ struct HostSaveChecks {
     var isNVHE: Bool { function.name.hasPrefix("__kvm_nvhe_") }
   }
 
-  func checks() -> [CodeCheck] {
-    let savers = subject.inventory.savers.compactMap { group -> Saver? in
-      guard let function = group.function else { return nil }
-      return Saver(
-        group: group, function: function,
-        walk: subject.codeWalk.walk(from: function.address, in: function))
+  func checks(asking questions: Set<CodeCheck.Question>) -> [CodeCheck] {
+    guard !questions.isDisjoint(with: [.hostSave, .preemption, .enable]) else { return [] }
+    let savers = subject.inventory.savers.flatMap { group -> [Saver] in
+      guard let function = group.function else { return [] }
+      let saver = Saver(group: group, function: function)
+      guard function.size <= Self.walkedWhole else { return [saver] }
+      let walked = whole(saver)
+      return savesForItsCallers(walked) ? callers(of: walked) ?? [walked] : [walked]
     }
     guard let generation = subject.generation else {
       return [
@@ -49,15 +52,7 @@ struct HostSaveChecks {
           rule: .missedHostSave))
     }
     for saver in savers {
-      var check = saves(saver)
-      if check.outcome == .cannotJudge, let part = nearby(saver) ?? local(saver) {
-        check = saves(part)
-        if check.outcome == .pass {
-          check.statement +=
-            part.start.map { " (followed from 0x\(hex($0)) on)" }
-            ?? " (the way there was not followed)"
-        }
-      }
+      var check = save(saver)
       if !belongs(saver, generation, among: savers) { check.part = .elsewhere }
       checks.append(check)
     }
@@ -73,7 +68,9 @@ struct HostSaveChecks {
       }
     }
     checks.append(preemption(generation, savers))
-    checks += EnableChecks(subject: subject, generation: generation).checks(savers)
+    if questions.contains(.enable) {
+      checks += EnableChecks(subject: subject, generation: generation).checks(savers)
+    }
     return checks
   }
 
@@ -93,6 +90,61 @@ struct HostSaveChecks {
       return names.contains { plain == $0 || plain == "__kvm_nvhe_" + $0 }
     }
     return isNamed(saver) || !savers.contains { isNamed($0) && $0.isNVHE == saver.isNVHE }
+  }
+
+  /// Bytes; larger functions are walked from near the save first.
+  private static let walkedWhole: UInt64 = 1024
+
+  private func whole(_ saver: Saver) -> Saver {
+    var saver = saver
+    saver.walk = subject.codeWalk.walk(from: saver.function.address, in: saver.function)
+    return saver
+  }
+
+  private func save(_ saver: Saver) -> CodeCheck {
+    let ways: [() -> Saver?] =
+      saver.walk == nil
+      ? [{ nearby(saver) }, { whole(saver) }, { local(saver) }]
+      : [{ saver }, { nearby(saver) }, { local(saver) }]
+    var check = CodeCheck(
+      .hostSave, .cannotJudge, at: saver.function.name, "its code could not be followed",
+      lines: subject.lines(saver.group.addresses))
+    for way in ways {
+      guard let part = way() else { continue }
+      check = saves(part)
+      guard check.outcome != .cannotJudge else { continue }
+      if check.outcome == .pass, part.isLocal || part.start != nil {
+        check.statement +=
+          part.start.map { " (followed from 0x\(hex($0)) on)" }
+          ?? " (the way there was not followed)"
+      }
+      break
+    }
+    return check
+  }
+
+  /// The context is an argument: ptrauth_save_keys, where the compiler made a function of it.
+  private func savesForItsCallers(_ saver: Saver) -> Bool {
+    let bases = (saver.walk?.ends ?? []).filter { $0.kind != .traps && !$0.state.reads.isEmpty }
+      .map { storeMap($0.state).base }
+    return !bases.isEmpty
+      && bases.allSatisfy { base in
+        guard let base, case .argument = base.symbol else { return false }
+        return base.offset == subject.offsets?.slots[0]
+      }
+  }
+
+  /// The functions that call it, with the save as part of their paths; nil if there are none.
+  private func callers(of saver: Saver) -> [Saver]? {
+    var found: [Saver] = []
+    for place in subject.image.calls(of: saver.function.address) {
+      guard let function = subject.image.function(at: place) else { continue }
+      let whole = KernelFunctionSymbol(
+        name: function.name, address: function.address, size: function.size, offset: 0)
+      guard !found.contains(where: { $0.function.address == whole.address }) else { continue }
+      found.append(self.whole(Saver(group: saver.group, function: whole)))
+    }
+    return found.isEmpty ? nil : found
   }
 
   /// The save and the computation of its base in front of it: from the furthest of a few places from which
@@ -149,6 +201,8 @@ struct HostSaveChecks {
           end.state.events.count { if case .keyRead = $0.kind { true } else { false } }
         }.max() ?? 0
       if reads > best?.reads ?? 0 { best = (result, reads) }
+      // No other start comes to more.
+      if reads >= min(saver.group.addresses.count, KeyRegister.allCases.count) { break }
     }
     guard let best else { return nil }
     var local = saver
@@ -159,11 +213,12 @@ struct HostSaveChecks {
 
   private func saves(_ saver: Saver) -> CodeCheck {
     let place = saver.function.name
-    let ends = saver.walk.ends.filter { $0.kind != .traps && !$0.state.reads.isEmpty }.inOrder
+    let walk = saver.walk ?? PathWalk.Result()
+    let ends = walk.ends.filter { $0.kind != .traps && !$0.state.reads.isEmpty }.inOrder
     guard !ends.isEmpty else {
       return CodeCheck(
         .hostSave, .cannotJudge, at: place,
-        saver.walk.isComplete
+        walk.isComplete
           ? "its code is not reached in this file; a static key may open the way at run time"
           : "too many paths to follow", lines: subject.lines(saver.group.addresses))
     }
@@ -176,10 +231,12 @@ struct HostSaveChecks {
         if let base = map.base, !bases.contains(base) { bases.append(base) }
         continue
       }
-      let isUnknown = state.events.contains(where: \.isLostStore)
-      if isUnknown || !saver.walk.isComplete && !saver.isLocal {
+      let isUnknown =
+        state.events.contains(where: \.isLostStore) || state.hasLostSight(of: mistakes)
+      if isUnknown || !walk.isComplete && !saver.isLocal {
         return CodeCheck(
-          .hostSave, .cannotJudge, at: place, "the address of its stores could not be followed",
+          .hostSave, .cannotJudge, at: place,
+          "where its stores go, or what they store, could not be followed",
           lines: subject.lines(saver.group.addresses))
       }
       let names = Set(mistakes.map(\.register))
@@ -195,6 +252,12 @@ struct HostSaveChecks {
         lines: subject.lines(state.reads.map(\.pc), marked: Set(marked.map(\.pc))))
     }
     if !saver.isLocal, let wrong = bases.first(where: { !isHostContext($0, saver) }) {
+      if case .argument = wrong.symbol, wrong.offset == subject.offsets?.slots[0] {
+        return CodeCheck(
+          .hostSave, .cannotJudge, at: place,
+          "ten registers, each stored to its own slot, in a context that its callers choose",
+          lines: subject.lines(ends[0].state.reads.map(\.pc)))
+      }
       return CodeCheck(
         .hostSave, .fail, at: place,
         "the slots are \(subject.words(wrong)), not where __guest_exit restores them from",

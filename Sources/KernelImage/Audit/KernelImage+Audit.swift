@@ -7,6 +7,13 @@ extension KernelImage {
   /// there are no symbols: no function can be named then.
   /// - Parameter generation: whose design the code is held against; nil: the one that the marks name.
   public func audit(as generation: Generation? = nil) throws(KernelImageError) -> CodeAudit {
+    try audit(as: generation, asking: Set(CodeCheck.Question.allCases))
+  }
+
+  /// - Parameter questions: the others may be left out: walking C code takes its time.
+  func audit(
+    as generation: Generation? = nil, asking questions: Set<CodeCheck.Question>
+  ) throws(KernelImageError) -> CodeAudit {
     try requireSymbols()
     guard !addresses(of: "__guest_enter").isEmpty else {
       throw KernelImageError(
@@ -33,7 +40,7 @@ extension KernelImage {
       if let cost = GuardChecks(subject: subject, copy: copy).cost() { checks.append(cost) }
     }
     checks += HypervisorKeyChecks(subject: subject).checks()
-    checks += HostSaveChecks(subject: subject).checks()
+    checks += HostSaveChecks(subject: subject).checks(asking: questions)
     checks += [kernel.copies(), kernel.era()]
     checks += notes(subject)
     let order = CodeCheck.Question.allCases

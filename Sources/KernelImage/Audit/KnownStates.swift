@@ -94,11 +94,18 @@ extension WalkState {
   func joined(with other: WalkState) -> WalkState {
     var joined = self
     for index in registers.indices where registers[index] != other.registers[index] {
+      for case .key(let key) in [registers[index], other.registers[index]] {
+        joined.lostKeys.insert(key)
+      }
       joined.registers[index] = .unknown
     }
     if stack != other.stack { joined.stack = .unknown }
     if flags != other.flags { joined.flags = nil }
     joined.memory = memory.filter { other.memory[$0.key] == $0.value }
+    for case .key(let key) in memory.filter({ other.memory[$0.key] != $0.value }).values {
+      joined.lostKeys.insert(key)
+    }
+    joined.lostKeys.formUnion(other.lostKeys)
     joined.conditions.formIntersection(other.conditions)
     return joined
   }

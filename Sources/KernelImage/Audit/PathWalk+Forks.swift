@@ -130,8 +130,7 @@ extension PathWalk {
       state[30] = .constant(next)
       state.pc = target
     } else {
-      state.useKeys(isAuthentication: false)
-      state.forgetAfterCall(at: state.pc)
+      leaveSight(&state, convention.effect(of: target))
       state.pc = next
     }
     work.append(state)

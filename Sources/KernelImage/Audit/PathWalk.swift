@@ -14,6 +14,7 @@ struct PathWalk {
   let image: KernelImage
   let alternatives: Alternatives
   let statics: StaticBranches
+  let convention: CallConvention
   /// Tests of bits and capabilities become part of a path. Off for C code, where most concern other things.
   var keepsConditions = true
   /// Followed into functions of up to so many bytes.
@@ -24,6 +25,8 @@ struct PathWalk {
   /// Storing the last of the ten registers ends the path, and so does coming back to a read of one: what
   /// comes behind a save, or around a loop, is another matter.
   var stopsAfterSave = false
+  /// Something that ends a path as it happens.
+  var stopsAt: ((WalkEvent.Kind) -> Bool)?
 
   var stepLimit = 400_000
   private static let callDepth = 3
@@ -110,8 +113,7 @@ struct PathWalk {
       work.append(state)
     } else if let resume = state.frames.last?.resume {
       state.frames.removeLast()
-      state.useKeys(isAuthentication: false)
-      state.forgetAfterCall(at: state.pc)
+      leaveSight(&state, convention.effect(of: state.pc))
       state.pc = resume
       work.append(state)
     } else {
@@ -187,8 +189,7 @@ struct PathWalk {
         call(state, target, function, next, &work)
       }
     case .indirectCall:
-      state.useKeys(isAuthentication: false)
-      state.forgetAfterCall(at: state.pc)
+      leaveSight(&state, .standard)
       go(state, to: next, &work)
     case .return, .authenticates(.returns):
       if case .authenticates = instruction { state.useKeys(isAuthentication: true) }
@@ -214,6 +215,10 @@ struct PathWalk {
         result.ends.append(WalkEnd(kind: .leaves(next), state: state))
         return
       }
+      if let stopsAt, let event = state.events.last, event.pc == state.pc, stopsAt(event.kind) {
+        result.ends.append(WalkEnd(kind: .leaves(next), state: state))
+        return
+      }
       go(state, to: next, &work)
     }
   }
@@ -227,6 +232,12 @@ struct PathWalk {
       if start.map({ !$0.contains(target) }) ?? true { state.replacement = nil }
     }
     work.append(state)
+  }
+
+  /// What happens in a function that is not followed.
+  func leaveSight(_ state: inout WalkState, _ effect: CallConvention.Effect) {
+    state.useKeys(isAuthentication: false)
+    state.forgetAfterCall(at: state.pc, effect)
   }
 
   private func leave(_ state: WalkState, _ kind: WalkEnd.Kind) -> WalkEnd {

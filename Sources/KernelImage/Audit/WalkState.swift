@@ -21,6 +21,10 @@ struct WalkState: Hashable {
   /// A key register was written, and no isb came since.
   var isUnsynchronized = false
 
+  /// Key registers whose content the walk lost sight of: over a call whose effect is not known, or where
+  /// ways were taken together.
+  var lostKeys: Set<KeyRegister> = []
+
   /// It stored through a null pointer: what the code takes for impossible.
   var isImpossible = false
 
@@ -91,11 +95,21 @@ struct WalkState: Hashable {
   }
 
   /// A function was called that is not followed.
-  mutating func forgetAfterCall(at pc: UInt64) {
-    for register in 0...17 as ClosedRange<UInt8> { self[register] = .unknown }
-    self[30] = .unknown
-    self[0] = .symbol(.result(of: pc))
+  mutating func forgetAfterCall(at pc: UInt64, _ effect: CallConvention.Effect = .standard) {
+    // X18 is the shadow call stack's or reserved; X19 to X29 come back.
+    for register in [30] + Array(0...17) as [UInt8] {
+      let isWritten = effect.written >> UInt32(register) & 1 == 1
+      if case .key(let key) = self[register] {
+        guard isWritten else { continue }
+        if !effect.isCertain { lostKeys.insert(key) }
+      }
+      // What is left of other values is worth no walk of its own, but where the call is the compiler's check.
+      if isWritten || !effect.isTagCheck {
+        self[register] = register == 0 ? .symbol(.result(of: pc)) : .unknown
+      }
+    }
     flags = nil
+    if effect.keepsMemory { return }
     memory = memory.filter { entry in
       if case .key = entry.value { return true }
       return entry.key.symbol == .stack
