@@ -37,7 +37,8 @@ public final class KernelImage {
 
   /// Takes struct offsets from another file, in front of the image's own BTF; before anything is asked.
   ///
-  /// Throws `.wrongMachine` if that is not the BTF of an arm64 kernel with KVM.
+  /// Throws `.wrongMachine` if that is not the BTF of an arm64 kernel with KVM, `.otherKernel` if the image's own
+  /// types, or its code, say otherwise.
   public func adopt(_ file: BTFFile) throws(KernelImageError) {
     // struct kvm_cpu_context is arm64's alone.
     guard file.types.definition(of: "struct kvm_cpu_context") != nil else {
@@ -46,8 +47,15 @@ public final class KernelImage {
         "has no struct kvm_cpu_context: it is not the BTF of an arm64 kernel with KVM; copy "
           + "/sys/kernel/btf/vmlinux of the machine that runs it")
     }
+    let asked = typeQuestions
+    hasForeignTypes = try agreements(with: file) == 0
+    typeQuestions = asked
     btf = file.types
+    if hasForeignTypes { try requireCode(toAgreeWith: file) }
   }
+
+  /// Types come from a file that nothing in the image confirms.
+  public private(set) var hasForeignTypes = false
 
   public var hasSymbols: Bool { symbols != nil }
   public var hasDWARF: Bool { information != nil }

@@ -9,6 +9,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case empty
     /// Not BTF where BTF was asked for, or damaged BTF.
     case notBTF
+    /// BTF of another kernel.
+    case otherKernel
     /// Compressed, and unpacking failed.
     case notUnpacked
     /// Not an ELF file; the text says what it looks like.

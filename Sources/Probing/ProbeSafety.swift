@@ -9,11 +9,16 @@ public struct ProbeSafety<Kernel: ProbedKernel> {
   /// Looked up once: each costs a pass over all symbols.
   private let hypervisor: [Section]
   private let blacklist: [Section]
+  /// Tables of exception vectors, and the code of VHE's hypervisor around them.
+  private let vectors: [Range<UInt64>]
+  private let worldSwitch: Range<UInt64>?
 
   public init(_ kernel: Kernel) {
     self.kernel = kernel
     hypervisor = Section.hypervisor.compactMap { $0.found(in: kernel) }
     blacklist = Section.blacklisted.compactMap { $0.found(in: kernel) }
+    vectors = HypervisorCode.vectors(of: kernel)
+    worldSwitch = HypervisorCode.worldSwitch(of: kernel)
   }
 
   /// Why no kprobe may be put on `function`; nil if one may.
@@ -49,10 +54,17 @@ public struct ProbeSafety<Kernel: ProbedKernel> {
     {
       return "it is code of the hypervisor at EL2 (hyp text), out of reach for kprobes"
     }
-    let file = kernel.sourceFile(ofFunctionAt: address) ?? ""
-    guard file.contains("arch/arm64/kvm/hyp/") || Self.isHypervisorName(function) else {
-      return nil
+    if vectors.contains(where: { $0.contains(address) }) {
+      return "it is an exception vector of the hypervisor: a breakpoint there has nowhere to go"
     }
+    let isHypervisor: Bool
+    if let file = kernel.sourceFile(ofFunctionAt: address) {
+      isHypervisor = file.contains("arch/arm64/kvm/hyp/") || Self.isHypervisorName(function)
+    } else {
+      isHypervisor =
+        Self.isHypervisorName(function) || worldSwitch.map { $0.contains(address) } ?? false
+    }
+    guard isHypervisor else { return nil }
     return
       "with KVM's exception vectors in force, a breakpoint there panics the host at its first hit"
   }

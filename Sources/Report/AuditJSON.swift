@@ -8,7 +8,7 @@ public import Ptrauth
 ///                     "lines": [ { "address", "word", "symbol", "source", "text", "marked" } ] } ],
 ///       "sites": [ { "address", "place", "user", "reads": [], "writes": [] } ] }
 ///
-/// `outcome` is "pass", "fail", "note", "not applicable" or "cannot judge"; addresses and words are
+/// Where there is no audit, "error" says why and the lists are empty. `outcome` is "pass", "fail", "note", "not applicable" or "cannot judge"; addresses and words are
 /// hexadecimal strings; `rule` and `severity` are null unless a rule is concerned.
 public enum AuditJSON {
   public static func render(_ audit: CodeAudit, of kernel: AuditSubjectFacts) -> [UInt8] {
@@ -43,6 +43,25 @@ public enum AuditJSON {
           }
         }
       }
+    }
+    json.newline()
+    return json.bytes
+  }
+
+  /// The document where there is no audit: `error` says why, `checks` and `sites` are empty.
+  public static func render(unusable path: String, _ sentence: String) -> [UInt8] {
+    var json = JSONWriter(pretty: true)
+    json.object { json in
+      json.field("format", "ptrauth-trace audit")
+      json.field("version", 1)
+      json.field("verdict", CodeCheck.Outcome.cannotJudge.rawValue)
+      json.field("error", sentence)
+      json.key("kernel")
+      json.object { json in json.field("path", path) }
+      json.key("checks")
+      json.array { _ in }
+      json.key("sites")
+      json.array { _ in }
     }
     json.newline()
     return json.bytes

@@ -46,7 +46,17 @@ struct Audit: ParsableCommand {
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
   func run() throws {
-    try verdict.exitCode.run { try audit() }
+    try verdict.exitCode.run {
+      do { return try audit() } catch let problem as Problem {
+        // Who reads the document reads it whatever the exit code.
+        if format == .json {
+          let sink = try ByteSink(path: output.output)
+          try sink.write(AuditJSON.render(unusable: vmlinux, problem.sentence))
+          try sink.finish()
+        }
+        throw problem
+      }
+    }
   }
 
   private func audit() throws -> Outcome {

@@ -110,6 +110,41 @@ struct AuditCommandTests {
     #expect(try audit([image, "--fail-on", "none"]).code == 0)
   }
 
+  @Test("BTF of another kernel is refused: by the vmlinux's own types, else by its code")
+  func foreignTypes() throws {
+    defer { remove() }
+    let v7 = try kernel("v7-good")
+    let debian = folder + "/deb-6.12"
+    try #require(
+      try Program.run("sh", ["-c", "xz -dc traces/kernel-code/deb-6.12.xz > \(debian)"]).code == 0)
+    let (bare, btf) = (folder + "/bare", folder + "/btf")
+    for arguments in [
+      ["--dump-section=.BTF=\(btf)", debian, folder + "/other"],
+      ["--strip-debug", "--remove-section=.BTF", v7, bare],
+    ] {
+      try #require(try Program.run("llvm-objcopy", arguments).code == 0)
+    }
+    for command in [
+      ["audit", v7], ["probes", v7], ["analyze", "traces/v7-good/perf.data", "-k", v7],
+    ] {
+      let run = try Program.run(Program.command, command + ["--btf", btf])
+      #expect(run.code == 2 && run.output.isEmpty, "\(command)")
+      #expect(run.errors.contains("\(btf) is not the BTF of \(v7): kvm_vcpu."), "\(run.errors)")
+    }
+    for command in ["audit", "probes"] {
+      let run = try Program.run(Program.command, [command, bare, "--btf", btf])
+      #expect(run.code == 2 && run.output.isEmpty)
+      #expect(
+        run.errors.contains("its key switch has the guest's slots at vcpu+0x"), "\(run.errors)")
+    }
+    // The document is written whatever the exit code.
+    let run = try audit([v7, "--btf", btf, "--format", "json"])
+    #expect(run.code == 2)
+    let document = try JSON(run.output)
+    #expect(document["verdict"].text == "cannot judge")
+    #expect(document["error"].text?.hasPrefix(btf) == true && document["checks"].list.isEmpty)
+  }
+
   @Test(
     "a generation against the marks is an error everywhere, a name that does not exist is usage")
   func generation() throws {
@@ -162,6 +197,12 @@ struct AuditCommandTests {
     let analysis = try Program.run(Program.command, recording + ["-k", bare, "--btf", btf])
     #expect(analysis.code == 0)
     #expect(try JSON(analysis.output)["kernel"]["generation"].text == "v7")
+
+    // As distributions keep it.
+    for (tool, end) in [("xz", "xz"), ("gzip", "gz"), ("zstd -q", "zst")] {
+      try #require(try Program.run("sh", ["-c", "\(tool) -k \(btf)"]).code == 0)
+      #expect(try audit([bare, "--btf", btf + "." + end]).code == 0, "\(end)")
+    }
 
     let wrong = folder + "/wrong"
     Corpus.write(Array("no BTF at all, but long enough for a header".utf8), to: wrong)

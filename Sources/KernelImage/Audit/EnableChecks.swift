@@ -74,7 +74,7 @@ struct EnableChecks {
     let lines = subject.lines(
       [shadow?.pc, live?.pc].compactMap(\.self).flatMap { [$0 - 8, $0 - 4, $0] })
     guard shadow != nil, live != nil || !needsLive else {
-      guard walk().isComplete, subject.offsets?.shadow != nil,
+      guard walk().isComplete, subject.offsets?.shadow != nil, !subject.image.hasForeignTypes,
         !subject.walk.alternatives.isEmpty
       else {
         return CodeCheck(
@@ -205,7 +205,7 @@ struct EnableChecks {
         "the file has no .altinstructions: not every path is known",
         lines: subject.lines(candidates))
     }
-    guard isFollowed else {
+    guard isFollowed, !subject.image.hasForeignTypes || candidates.isEmpty else {
       return CodeCheck(
         .enable, .cannotJudge, at: place,
         "whether the shadow gets a value without API and APK could not be followed",

@@ -70,7 +70,7 @@ struct GuestSwitchChecks {
   /// Which word each key register was last written from.
   func restoreMapBase(_ state: WalkState) -> Address? { restoreMap(state).base }
 
-  private func restoreMap(_ state: WalkState) -> SlotMap {
+  func restoreMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
     for key in KeyRegister.allCases {
       if case .address(let address) = state.keys[key.rawValue], address.offset == 0,
@@ -219,7 +219,7 @@ struct GuestSwitchChecks {
     return checks
   }
 
-  private func saveMap(_ state: WalkState) -> SlotMap {
+  func saveMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
     for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
       if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }

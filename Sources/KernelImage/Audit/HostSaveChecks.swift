@@ -22,7 +22,10 @@ struct HostSaveChecks {
     let savers = subject.inventory.savers.flatMap { group -> [Saver] in
       guard let function = group.function else { return [] }
       let saver = Saver(group: group, function: function)
-      guard function.size <= Self.walkedWhole else { return [saver] }
+      // The trap handler at EL2 is asked for every way through it anyhow.
+      guard function.size <= Self.walkedWhole || subject.generation?.hostSave == .hypTrap else {
+        return [saver]
+      }
       let walked = whole(saver)
       return savesForItsCallers(walked) ? callers(of: walked) ?? [walked] : [walked]
     }

@@ -1,5 +1,6 @@
 import Bytes
 import CBpf
+import CElfutils
 import Glibc
 
 /// A file of BTF alone, as the kernel shows its own in /sys/kernel/btf/vmlinux: struct layouts without
@@ -13,7 +14,7 @@ public final class BTFFile {
   private static let sizeLimit = 256 << 20
 
   public init(path: String) throws(KernelImageError) {
-    let bytes = try Self.read(path)
+    let bytes = try Self.contents(of: path)
     guard let types = unsafe bytes.withUnsafeBytes({ unsafe BTFTypes($0) }) else {
       throw KernelImageError(
         .notBTF, path, "is not BTF, or damaged; give /sys/kernel/btf/vmlinux of the arm64 host")
@@ -23,8 +24,8 @@ public final class BTFFile {
     layout = StructLayout(source: types, image: path)
   }
 
-  /// The whole file, read: sysfs does not map it before 6.16.
-  private static func read(_ path: String) throws(KernelImageError) -> [UInt8] {
+  /// The file's bytes, unpacked if it is packed.
+  private static func contents(of path: String) throws(KernelImageError) -> [UInt8] {
     let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
     guard descriptor >= 0 else {
       throw KernelImageError(.unreadable, path, "cannot be opened: \(SystemMessage.text(errno))")
@@ -35,6 +36,28 @@ public final class BTFFile {
     guard unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
       throw KernelImageError(.notARegularFile, path, "is no regular file; give a file of BTF")
     }
+    let bytes = try read(descriptor, path)
+    guard let format = CompressionFormat(head: Array(bytes.prefix(64))) else { return bytes }
+    let memory = unsafe anonymous_file("btf")
+    guard memory >= 0 else {
+      throw KernelImageError(.notUnpacked, path, "cannot be unpacked: \(SystemMessage.text(errno))")
+    }
+    defer { close(memory) }
+    lseek(descriptor, 0, SEEK_SET)
+    do throws(DecompressionError) {
+      try Decompressor.decompress(format, from: descriptor, to: memory, limit: UInt64(sizeLimit))
+    } catch {
+      throw KernelImageError(
+        .notUnpacked, path, "is \(format.rawValue) data that cannot be unpacked: \(error)")
+    }
+    lseek(memory, 0, SEEK_SET)
+    return try read(memory, path)
+  }
+
+  /// All that is left of a file, read: sysfs does not map it before 6.16.
+  private static func read(
+    _ descriptor: CInt, _ path: String
+  ) throws(KernelImageError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 20)
     while bytes.count <= sizeLimit {
