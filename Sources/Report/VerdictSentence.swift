@@ -41,6 +41,8 @@ struct VerdictSentence {
     case .incomplete:
       rest =
         "events are missing"
+        + (analysis.missingParts.isEmpty
+          ? "" : " (\(analysis.missingParts.joined(separator: "; ")))")
         + (judged == inCode
           ? ", and \(none)"
           : "; \(judged) of \(all) correctness rules judged, none broken outside the gaps")
