@@ -16,8 +16,15 @@ public struct Finding: Sendable {
   public var statement: String
   /// Occurrences by vCPU, in the order first seen; empty where the rule is about a pCPU.
   public var vcpus: [(identity: VCPUIdentity, count: UInt64)]
+  /// Rules that were broken at the same entries before, of which this follows, and how often.
+  public var causes: [Cause] = []
   /// What all occurrences cost, for the cost rules.
   public var cost: Cost?
+
+  public struct Cause: Sendable, Hashable {
+    public var rule: Rule
+    public var count: UInt64
+  }
 
   public enum Level: Int, Sendable, Hashable, Comparable {
     case suspected

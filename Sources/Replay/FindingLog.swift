@@ -15,9 +15,11 @@ struct FindingLog {
   init(ceiling: Finding.Level = .proved) { self.ceiling = ceiling }
 
   /// Adds one occurrence; `proof` is asked only for the first of its kind.
+  ///
+  /// - Parameter cause: what was broken at the same entry, and has this as its consequence.
   mutating func add(
     _ rule: Rule, _ level: Finding.Level, vcpu: VCPUIdentity?, at moment: Moment,
-    cost: Cost? = nil, count: UInt64 = 1, proof: () -> (String, [Evidence])
+    cost: Cost? = nil, count: UInt64 = 1, cause: Rule? = nil, proof: () -> (String, [Evidence])
   ) {
     guard admits?.contains(rule) ?? true else { return }
     let level = min(level, ceiling)
@@ -31,6 +33,13 @@ struct FindingLog {
     guard var finding = groups.removeValue(forKey: key) else { return }
     finding.count += count
     finding.last = moment
+    if let cause {
+      if let i = finding.causes.firstIndex(where: { $0.rule == cause }) {
+        finding.causes[i].count += count
+      } else {
+        finding.causes.append(Finding.Cause(rule: cause, count: count))
+      }
+    }
     if let cost { finding.cost = (finding.cost ?? Cost()) + cost }
     if let vcpu {
       if let i = finding.vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
@@ -56,8 +65,27 @@ extension Sequence<Finding> {
         Rule.all.firstIndex(of: f.rule) ?? Rule.all.count
       )
     }
-    return sorted { rank($0) < rank($1) }
+    return causesFirst(sorted { rank($0) < rank($1) })
   }
+
+  /// What follows from another finding, mostly, stands behind it.
+  private func causesFirst(_ sorted: [Finding]) -> [Finding] {
+    var ordered = sorted.filter { $0.mainCause == nil }
+    for finding in sorted {
+      guard let cause = finding.mainCause else { continue }
+      if let place = ordered.lastIndex(where: { $0.rule == cause || $0.mainCause == cause }) {
+        ordered.insert(finding, at: place + 1)
+      } else {
+        ordered.append(finding)
+      }
+    }
+    return ordered
+  }
+}
+
+extension Finding {
+  /// The rule that at least half of the occurrences follow from.
+  var mainCause: Rule? { causes.first { $0.count * 2 >= count }?.rule }
 }
 
 extension VCPUIdentity {

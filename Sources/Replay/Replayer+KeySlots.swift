@@ -84,7 +84,11 @@ extension Replayer {
     {
       let unwritten = KeyRegister.allCases.filter { host.isZero($0.rawValue) }
       if provesNoSave(unwritten) {
-        log.add(.missedHostSave, .proved, vcpu: identity, at: run.enter) {
+        let isStale = run.expected == .clear && run.clearedBy != nil
+        log.add(
+          .missedHostSave, .proved, vcpu: identity, at: run.enter,
+          cause: isStale ? .staleEnable : cause(vcpu: index)
+        ) {
           (
             "the guest ran with ptrauth enabled; the host slots that guest exit restored were "
               + "never written (\(words(unwritten)))",

@@ -182,7 +182,10 @@ extension Replayer {
     }
     if !found.isAnnounced { say(found) }
     guard let foreign = found.foreign else { return }
-    log.add(.missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count) {
+    log.add(
+      .missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count,
+      cause: found.load == nil ? cause(vcpu: found.vcpu) : .staleEnable
+    ) {
       switch foreign {
       case .process(let saver):
         (
@@ -203,6 +206,14 @@ extension Replayer {
             + evidence()
         )
       }
+    }
+  }
+
+  /// What brings a vCPU to an enabled entry without a host save, if it is not a stale enable.
+  func cause(vcpu index: Int) -> Rule? {
+    switch vcpus[index].state.feature {
+    case .none, .partial: .switchWithoutFeature
+    case .both, .unknown: nil
     }
   }
 

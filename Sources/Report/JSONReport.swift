@@ -204,6 +204,17 @@ public enum JSONReport {
     json.field("statement", finding.statement)
     json.field("consequence", finding.rule.consequence)
     json.field("lookAt", finding.rule.lookAt)
+    if !finding.causes.isEmpty {
+      json.key("causes")
+      json.array { json in
+        for cause in finding.causes {
+          json.object { json in
+            json.field("rule", cause.rule.id)
+            json.field("count", cause.count)
+          }
+        }
+      }
+    }
     json.field("source", kernel.sources[finding.rule.id]?.description)
     json.key("vcpus")
     json.array { json in

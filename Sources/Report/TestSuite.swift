@@ -150,6 +150,13 @@ func costWords(_ finding: Finding) -> String {
   var words = counted(finding.count, "time")
   if let cost = finding.cost, cost.accesses > 0 {
     words += ", \(counted(cost.accesses, "register access", "register accesses"))"
+    // A gap of which the host consumed APIA costs less: 4 of 5 keys.
+    if finding.rule == .redundantSwitch, finding.count > 0 {
+      words += " (\(cost.accesses / finding.count) each"
+      words +=
+        cost.accesses / finding.count < Cost.switchedPass.accesses
+        ? ": APIA is the kernel's, and needed)" : ")"
+    }
   }
   if let cost = finding.cost, cost.trips > 0 { words += ", \(counted(cost.trips, "trip"))" }
   return words

@@ -82,12 +82,11 @@ public enum TextReport {
     }
   }
 
+  /// Which marks they are is for -v; those that do not fit are said.
   private static func marksSummary(_ marks: [KernelFacts.Mark]) -> String {
-    guard !marks.isEmpty else { return "" }
-    let found = marks.filter { $0.outcome == "found" && $0.isConsistent }
     let odd = marks.filter { !$0.isConsistent }
-    return ": " + found.map(\.description).joined(separator: ", ")
-      + (odd.isEmpty ? "" : "; against it: " + odd.map(\.description).joined(separator: ", "))
+    guard !odd.isEmpty else { return "" }
+    return "; against it: " + odd.map(\.description).joined(separator: ", ")
   }
 
   private static func losses(_ document: Document, _ page: inout Page) {
@@ -106,6 +105,11 @@ public enum TextReport {
       page.line(
         page.style.red(rule.id) + "  \(mark), \(occurrences(finding))")
       page.paragraph("  ", finding.statement + ".")
+      for cause in finding.causes {
+        page.paragraph(
+          "  ",
+          "Follows from \(cause.rule.id), \(cause.count) of \(finding.count): look there first.")
+      }
       page.paragraph("  => ", rule.consequence + ".")
       for evidence in finding.evidence { event(evidence, &page) }
       for line in finding.code { page.paragraph("    ", line.words) }
@@ -148,7 +152,7 @@ public enum TextReport {
         case .partial: "partial"
         case .unknown: "?"
         }
-      let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs) %"
+      let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
       let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
       page.line(
         "  " + (vcpu.identity.pointer.map(hexadecimal) ?? "by thread").padded(18)
@@ -158,6 +162,10 @@ public enum TextReport {
           + String(c.instructionTraps + c.registerTraps + c.hiddenTraps).right(6)
           + String(c.hostSaves).right(6))
     }
+    page.paragraph(
+      "  ",
+      "known: of the runs, those whose API and APK the shadow of HCR_EL2 tells at both ends (the register itself is in "
+        + "no event); enabled: those entered with a bit set; saves: of the host's keys.")
     if vcpus.contains(where: { $0.identity.kind == .thread }) {
       page.paragraph(
         "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")

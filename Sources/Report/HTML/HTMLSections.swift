@@ -102,7 +102,7 @@ enum HTMLSections {
               numbers([c.runs], &page)
               page.element(
                 "td", [("class", "n")],
-                c.runs == 0 ? "\u{2013}" : "\(c.knownRuns * 100 / c.runs) %")
+                c.runs == 0 ? "\u{2013}" : "\(c.knownRuns * 100 / c.runs)%")
               numbers(
                 [
                   c.enabledRuns, c.instructionTraps, c.registerTraps, c.hiddenTraps, c.undefs,
