@@ -133,6 +133,10 @@ extension Replayer {
         : "no ptrauth trap of \(name) is answered while preemption is enabled"
     case .nestedBitsDiffer where generation.nestedBits != .fromGuest:
       return "\(name) runs no nested guests"
+    case .switchWithoutFeature
+    where !vcpus.isEmpty && vcpus.allSatisfy { $0.state.feature == .both }
+      && !log.contains(.switchWithoutFeature):
+      return "every vCPU that was seen has both ptrauth features"
     case .nestedBitsDiffer where !vcpus.contains(where: \.isNested):
       return "no vCPU was seen that can run nested guests"
     case .lazyThrash where generation.trap == .never,

@@ -182,7 +182,9 @@ struct AnalyzeTests {
     let tail = report.split(separator: "\n", omittingEmptySubsequences: false)
       .drop { !$0.hasPrefix("missed-host-save") }.joined(separator: "\n")
     #expect(!tail.isEmpty && readme.contains(tail))
-    #expect(report.split(separator: "\n").allSatisfy { $0.count <= 80 })
+    // The verdict is one line, however long, for who reads one.
+    let lines: [Substring] = report.split(separator: "\n")
+    #expect(lines.dropFirst().allSatisfy { $0.count <= 80 })
   }
 }
 

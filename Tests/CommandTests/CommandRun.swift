@@ -8,10 +8,12 @@ struct CommandRun {
   var code: Int32
   var output: [UInt8]
 
-  init(_ arguments: [String]) throws {
+  init(_ arguments: [String]) throws { try self.init(Analyze.self, arguments) }
+
+  init<Command: ParsableCommand>(_ command: Command.Type, _ arguments: [String]) throws {
     let path = "/tmp/ptrauth-trace-run-\(getpid())-\(UInt64.random(in: 0 ... .max))"
     defer { unsafe unlink(path) }
-    let command = try Analyze.parse(arguments + ["-q", "-o", path])
+    var command = try Command.parse(arguments + ["-q", "-o", path])
     do {
       try command.run()
       code = 0
