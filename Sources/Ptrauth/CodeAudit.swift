@@ -25,6 +25,8 @@ public struct CodeCheck: Sendable, Equatable {
     case enable = "S10"
     case copies = "S11"
     case era = "S12"
+    case confinement = "S13"
+    case panic = "S14"
 
     public var title: String {
       switch self {
@@ -40,6 +42,8 @@ public struct CodeCheck: Sendable, Equatable {
       case .enable: "API and APK are set and cleared together"
       case .copies: "VHE and nVHE copies both switch"
       case .era: "who uses the host's keys"
+      case .confinement: "EL2 stays in the text that it maps"
+      case .panic: "a panic at EL2 gives the guest's keys back first"
       }
     }
   }

@@ -167,6 +167,7 @@ extension Replayer {
       return probesHit.contains(.vcpuLoad)
         ? nil
         : missing("kvm_arch_vcpu_load is not probed", "probe kvm_arch_vcpu_load with vcpu and cpu")
+    case .callOutOfHyp: return .onlyInCode("no event shows where EL2's code branches")
     case .partialKeySet, .missingISB, .el2KeysMixed:
       return .onlyInCode("no event shows which registers an instruction touched")
     case .missedHostSave, .missedGuestRestore:

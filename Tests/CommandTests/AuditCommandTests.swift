@@ -40,12 +40,12 @@ struct AuditCommandTests {
     let run = try audit([image])
     #expect(run.code == 0 && run.errors.isEmpty)
     #expect(run.output.hasPrefix("PASS: "))
-    for number in 1...12 { #expect(run.output.contains("\nS\(number) "), "S\(number)") }
+    for number in 1...14 { #expect(run.output.contains("\nS\(number) "), "S\(number)") }
     #expect(!run.output.contains("FAIL") && !run.output.contains("  ?  "))
     let document = try json([image])
     #expect(document["verdict"].text == "pass")
     #expect(document["kernel"]["generation"].text == generation)
-    #expect(Set(document["checks"].list.map { $0["id"].text ?? "" }).count == 12)
+    #expect(Set(document["checks"].list.map { $0["id"].text ?? "" }).count == 14)
     // The guard and the switch, in somebody else's words.
     let texts = document["checks"].list.flatMap { $0["lines"].list.map { $0["text"].text ?? "" } }
     #expect(texts.contains { $0.hasPrefix("msr APGAKeyHi_EL1") })

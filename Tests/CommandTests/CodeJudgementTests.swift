@@ -100,7 +100,7 @@ struct CodeJudgementTests {
     #expect(
       Set(stock.code.rules.map(\.id)) == [
         "missed-host-save", "missed-guest-restore", "missed-guest-save", "partial-key-set",
-        "missing-isb",
+        "missing-isb", "call-out-of-hyp",
       ])
     #expect(stock.criticalNotJudged.isEmpty && stock.verdict == .clean)
     #expect(stock.notObservable.contains { $0.rule == .el2KeysMixed && !$0.applies })
@@ -180,7 +180,7 @@ struct CodeJudgementTests {
     let hidden = try #require(analysis.notObservable.first { $0.rule == .partialKeySet })
     #expect(hidden.applies && hidden.reason.contains("cannot judge __guest_enter: too many paths"))
     #expect(CodeSentence(analysis.code).text.contains("; 1 cannot be judged: __guest_enter"))
-    #expect(analysis.code.rules == [.missingISB])
+    #expect(analysis.code.rules == [.callOutOfHyp, .missingISB])
     analysis.require(Requirement(named: [.partialKeySet]))
     #expect(analysis.verdict == .cannotJudge)
   }

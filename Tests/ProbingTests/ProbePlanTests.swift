@@ -46,6 +46,24 @@ struct ProbePlanTests {
     #expect(try ProbePlan(twice).leftOut.map(\.functions) == [["kvm_arm_vcpu_ptrauth_trap"]])
   }
 
+  /// Symbols alone tell: vectors have no function, and the hypervisor's code is linked in one piece.
+  @Test func vectorsAndTheCodeAroundThemAreRefused() {
+    var kernel = StubKernel.minimal()
+    for (name, address) in [
+      ("__guest_enter", 0x20000), ("helper_of_vhe", 0x20100), ("hyp_panic", 0x20200),
+      ("el1_sync_vector", 0x20c80), ("__kvm_hyp_vector", 0x20c00), ("far", 0x30000),
+      ("__bp_harden_hyp_vecs", 0x22000), ("el2_bp_vector", 0x23f80),
+    ] as [(String, UInt64)] { kernel.symbols[name] = [address] }
+    for name in ["el1_sync_vector", "__kvm_hyp_vector", "el2_bp_vector"] {
+      #expect(failure(kernel, also: [name])?.contains("exception vector") == true, "\(name)")
+    }
+    #expect(failure(kernel, also: ["helper_of_vhe"])?.contains("panics the host") == true)
+    #expect(failure(kernel, also: ["far"]) == nil)
+    // Where the source file is known, it tells.
+    kernel.files[0x20100] = "arch/arm64/kvm/arm.c"
+    #expect(failure(kernel, also: ["helper_of_vhe"]) == nil)
+  }
+
   @Test func theSmallestKernelHasAPlan() throws {
     let plan = try ProbePlan(StubKernel.minimal())
     #expect(plan.probes.map(\.function).contains("kvm_vgic_flush_hwstate"))

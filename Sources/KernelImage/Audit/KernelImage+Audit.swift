@@ -1,7 +1,7 @@
 public import Ptrauth
 
 extension KernelImage {
-  /// Checks the code of the key switch against the patch: S1 to S12 of the checklist, each copy on its own.
+  /// Checks the code of the key switch against the patch: S1 to S14 of the checklist, each copy on its own.
   ///
   /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
   /// there are no symbols: no function can be named then.
@@ -42,6 +42,7 @@ extension KernelImage {
     checks += HypervisorKeyChecks(subject: subject).checks()
     checks += HostSaveChecks(subject: subject).checks(asking: questions)
     checks += [kernel.copies(), kernel.era()]
+    checks += HypervisorPathChecks(subject: subject).checks()
     checks += notes(subject)
     let order = CodeCheck.Question.allCases
     let sorted = checks.enumerated().sorted {

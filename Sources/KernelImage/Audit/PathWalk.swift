@@ -25,6 +25,8 @@ struct PathWalk {
   /// Storing the last of the ten registers ends the path, and so does coming back to a read of one: what
   /// comes behind a save, or around a loop, is another matter.
   var stopsAfterSave = false
+  /// Coming to this place ends a path.
+  var stopsBefore: UInt64?
   /// Something that ends a path as it happens.
   var stopsAt: ((WalkEvent.Kind) -> Bool)?
 
@@ -63,6 +65,10 @@ struct PathWalk {
       if let replacement = state.replacement, state.pc == replacement.end {
         state.pc = replacement.resume
         state.replacement = nil
+      }
+      if state.pc == stopsBefore {
+        result.ends.append(WalkEnd(kind: .leaves(state.pc), state: state))
+        continue
       }
       guard isInside(state.pc, state, function) else {
         leaveFunction(state, function, &work, &result)

@@ -5,6 +5,7 @@ extension Rule {
     switch self {
     case .partialKeySet: [.keySet, .hostSave]
     case .missingISB: [.isb]
+    case .callOutOfHyp: [.confinement]
     case .el2KeysMixed: [.keySet, .base, .isb]
     case .missedHostSave: [.hostSave, .enable]
     case .missedGuestSave: [.keySet, .base, .bits, .registers]

@@ -58,6 +58,31 @@ extension Rule {
         ret / autiasp            <-- may still use the guest's keys
       """)
 
+  public static let callOutOfHyp = Rule(
+    id: "call-out-of-hyp", title: "EL2's code calls into the kernel's text",
+    severity: .critical, isCorrectness: true,
+    definition:
+      "An instruction of nVHE's hypervisor branches to code outside of the hyp text: a helper such as "
+      + "system_supports_address_auth() that the compiler did not inline. EL2 maps the hyp text alone.",
+    consequence:
+      "the host panics at EL2 when that code runs: for a trap handler, at the first trap",
+    proofs: [
+      .audit(
+        "static: the target of every branch and call between __hyp_text_start and __hyp_text_end")
+    ],
+    history: [
+      .earlyTrap(
+        "the trap handler at EL2 asked vcpu_has_ptrauth(), which Clang left out of line"),
+      Source("20200723155934.GA3929837@ubuntu-n2-xlarge-x86", "the report, and the fix"),
+    ],
+    lookAt: "the functions marked __always_inline that the trap handler at EL2 uses",
+    symbols: ["kvm_hyp_handle_ptrauth", "fixup_guest_exit"],
+    diagram: """
+      EL2 maps       |  hyp text  |
+      kernel text    |  ...       system_supports_address_auth  ...  |
+      handler        bl  ------------------^                <-- no code there
+      """)
+
   public static let shadowNotLive = Rule(
     id: "shadow-not-live", title: "guard reads the shadow of HCR_EL2, not the register",
     severity: .info, isCorrectness: true,
