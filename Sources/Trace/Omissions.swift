@@ -38,9 +38,8 @@ public struct Omissions: Sendable, Equatable {
 }
 
 extension Omissions {
-  /// Of a perf.data. Perf opens a tracepoint on each pCPU that is online, with an id for each; a recording of tasks
-  /// follows those they create (`inherit`), or begins at exec, and one of pCPUs does neither (evsel__config,
-  /// tools/perf/util/evsel.c).
+  /// Of a perf.data. Perf opens a tracepoint on each pCPU that is online, with an id for each; a recording of a
+  /// command alone begins at its exec (evsel__config, tools/perf/util/evsel.c).
   init(_ attributes: [PerfAttribute], names: [String], cpusOnline: Int?, commandLine: [String]) {
     let isFiltered = commandLine.contains { $0 == "--filter" || $0.hasPrefix("--filter=") }
     for (attribute, name) in zip(attributes, names) where attribute.type == PerfAttribute.tracepoint

@@ -57,8 +57,9 @@ struct PerfAttribute: Equatable {
   /// `freq`: ``samplePeriod`` is a frequency.
   var isFrequency: Bool { flags & 1 << 10 != 0 }
 
-  /// `inherit` or `enable_on_exec`: it was opened for tasks, not for pCPUs.
-  var followsTasks: Bool { flags & (1 << 1 | 1 << 12) != 0 }
+  /// `enable_on_exec`: it was opened for a task and what that creates, not for pCPUs. (`inherit` says nothing: perf
+  /// 6.1 sets it with -a too.)
+  var followsTasks: Bool { flags & 1 << 12 != 0 }
 
   /// `sample_id_all`: records other than samples end with the sample's id fields.
   var hasSampleIDs: Bool { flags & 1 << 18 != 0 }
