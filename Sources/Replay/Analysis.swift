@@ -105,15 +105,21 @@ extension Replayer {
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
     judgeContextOrder()
+    let missing = breaks.count(until: lastTime)
+    // Events are missing that the recorder does not account for (it was paused, say), so they may be missing anywhere:
+    // what leans on a sequence is no proof, and alone no verdict.
+    let isUnexplained = missing > 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut
+    if isUnexplained { log.lower(except: Self.shownBySamples) }
     let findings = log.sorted()
     let hidden = notObservable()
-    let missing = breaks.count(until: lastTime)
     let missingParts = missingParts
     let isIncomplete =
       !missingParts.isEmpty || isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
     let verdict: Analysis.Verdict
-    if findings.contains(where: \.rule.isCorrectness) {
+    if findings.contains(where: {
+      $0.rule.isCorrectness && !(isUnexplained && $0.level == .suspected)
+    }) {
       verdict = .findings
     } else if !followed.contains(where: { $0.counters.runs > 0 }) {
       verdict = .unusable

@@ -7,6 +7,8 @@ final class CPURecord {
   var lastTime: UInt64
   /// The event before the last one.
   var beforeLast: UInt64
+  /// An event of the trace was here, not the recorder's own notes of tasks alone.
+  var hasEvents = false
   /// The last sched_switch was to the idle task.
   var isIdle = false
   /// The last sched_switch was to this thread.

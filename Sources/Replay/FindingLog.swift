@@ -51,6 +51,29 @@ struct FindingLog {
     groups[key] = finding
   }
 
+  /// Lowers what is proved to suspected, but of these rules.
+  mutating func lower(except rules: [Rule]) {
+    for (key, finding) in groups where key.level == .proved {
+      guard finding.rule.isCorrectness, !rules.contains(finding.rule) else { continue }
+      groups[key] = nil
+      var lowered = finding
+      lowered.level = .suspected
+      let place = Key(rule: key.rule, level: .suspected)
+      if let other = groups[place] {
+        lowered.count += other.count
+        for vcpu in other.vcpus {
+          if let i = lowered.vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu.identity) }) {
+            lowered.vcpus[i].count += vcpu.count
+          } else {
+            lowered.vcpus.append(vcpu)
+          }
+        }
+        lowered.causes += other.causes
+      }
+      groups[place] = lowered
+    }
+  }
+
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
   func sorted() -> [Finding] { groups.values.worstFirst }

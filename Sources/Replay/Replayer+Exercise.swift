@@ -55,6 +55,10 @@ extension Replayer {
     Rule.bitsDiffer.id: (
       "a run was entered with a bit set", "record guests that use pointer authentication"
     ),
+    Rule.keysLostInMigration.id: (
+      "a vCPU began to run inside a guest kernel, and its slots were sampled at its first use",
+      "record a guest that arrives by migration, from its kvm_reset_vcpu on"
+    ),
     Rule.preemptibleHostSave.id: (
       "the trap handler was seen to return", "record guests that use pointer authentication"
     ),
@@ -80,5 +84,7 @@ extension Replayer {
     }
     if generation?.trap == .never, run.trap == nil { exercised.note(.trapWhileEnabled) }
     if run.trap != nil { vcpus[run.vcpu].wasRefused = true }
+    let bits = run.entrySample ?? run.exitSample ?? .unknown
+    if bits.switchesKeys != .clear { vcpus[run.vcpu].isUnused = false }
   }
 }

@@ -6,6 +6,8 @@ struct GuestKeyWrite {
   /// Guest address of the MSR.
   var pc: UInt64
   var trap: Moment
+  /// It cannot have read the reset value before: it never ran with ptrauth enabled since the reset.
+  var isFirstUse: Bool
   /// The entry that went back to it with ptrauth enabled.
   var retry: Moment?
   /// Exits since then, elsewhere, at which the slot still held its reset value.
@@ -38,7 +40,8 @@ extension Replayer {
     guard case .register(let access) = run.trap, access.isWrite,
       vcpus[index].state.feature == .both
     else { return }
-    let write = GuestKeyWrite(register: access.register, pc: run.exitPC, trap: exit)
+    let write = GuestKeyWrite(
+      register: access.register, pc: run.exitPC, trap: exit, isFirstUse: vcpus[index].isUnused)
     guard slots & write.bit != 0 else { return }
     if let i = vcpus[index].writes.firstIndex(where: { $0.register == access.register }) {
       // Perhaps the same once more: what was counted stays.
@@ -60,10 +63,13 @@ extension Replayer {
 
   private mutating func report(_ write: GuestKeyWrite, _ index: Int, _ exit: Moment) {
     let identity = vcpus[index].identity
-    log.add(.missedGuestSave, .proved, vcpu: identity, at: exit) {
+    let level: Finding.Level = write.isFirstUse ? .proved : .suspected
+    log.add(.missedGuestSave, level, vcpu: identity, at: exit) {
       (
         "the guest's write of \(write.register.name) was retried and run; its slot still holds the value of "
-          + "the vCPU reset",
+          + "the vCPU reset"
+          + (write.isFirstUse
+            ? "" : " (unless it wrote that value, which it may have read before)"),
         [
           Evidence(write.trap, "kvm_exit", "trapped write of \(write.register.name)"),
           Evidence(write.retry ?? write.trap, "kvm_entry", "retried with shadow \(words(.set))"),
@@ -75,7 +81,7 @@ extension Replayer {
         ]
       )
     }
-    emit?(.finding(.missedGuestSave, .proved, identity, exit))
+    emit?(.finding(.missedGuestSave, level, identity, exit))
   }
 }
 

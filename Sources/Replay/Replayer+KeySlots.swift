@@ -38,15 +38,18 @@ extension Replayer {
     emit?(.finding(.staleHostContext, .proved, vcpus[index].identity, at))
   }
 
-  /// One context for each pCPU, and not each its own: at the end, when all were seen.
+  /// One context for each pCPU, and not each its own: at the end, when all were seen. The order alone may be that of
+  /// nodes that lie close together, so it is told where host keys went astray too.
   mutating func judgeContextOrder() {
     guard generation?.hasHostContextPointer ?? false, !log.contains(.staleHostContext),
+      log.contains(.missedHostSave),
       let (lower, higher) = hostContexts.disorder
     else { return }
     log.add(.staleHostContext, .suspected, vcpu: nil, at: higher.at) {
       (
         "the host context of pCPU \(lower.at.cpu) lies behind that of pCPU \(higher.at.cpu), though per-CPU data "
-          + "lies in the order of the pCPUs: each may be another pCPU's",
+          + "of one node lies in the order of its pCPUs, and host keys were not where they were saved: each context may "
+          + "be another pCPU's",
         [
           Evidence(lower.at, lower.function.rawValue, "host_ctxt of pCPU \(lower.at.cpu)"),
           Evidence(
@@ -82,7 +85,13 @@ extension Replayer {
     if let host = fields.hostKeys, let context = fields.hostContext, context != 0,
       !log.contains(.staleHostContext)
     {
-      let unwritten = KeyRegister.allCases.filter { host.isZero($0.rawValue) }
+      // A save that turned them into zeros wrote them.
+      let before = threads[at.tid]?.hostKeys.save.flatMap {
+        $0.context == context ? $0.before : nil
+      }
+      let unwritten = KeyRegister.allCases.filter {
+        host.isZero($0.rawValue) && before?.isZero($0.rawValue) ?? true
+      }
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil
         log.add(

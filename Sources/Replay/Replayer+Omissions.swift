@@ -48,7 +48,7 @@ extension Replayer {
   var unrecordedCPUs: [Int32] {
     guard capabilities.hasSchedSwitch else { return [] }
     // One departure may be of a task that was placed there and moved on before it ran.
-    return departures.filter { $0.value > 1 && cpus[$0.key] == nil }.keys.sorted()
+    return departures.filter { $0.value > 1 && !(cpus[$0.key]?.hasEvents ?? false) }.keys.sorted()
   }
 
   /// Some tasks were not recorded: on one pCPU a task is switched out that was never switched in.

@@ -87,6 +87,7 @@ extension Replayer {
   private mutating func reset(_ index: Int) {
     vcpus[index].counters.resets += 1
     vcpus[index].writes = []
+    vcpus[index].isUnused = true
     vcpus[index].guestKeys = nil
     vcpus[index].keysAfterRun = nil
     vcpus[index].nestedBits = nil

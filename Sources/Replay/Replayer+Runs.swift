@@ -97,6 +97,12 @@ extension Replayer {
     guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
       return
     }
+    guard at.cpu == run.cpu else {
+      // Without a put and a load it cannot have moved.
+      if probesHit.contains(.vcpuLoad) { broken(vcpu: index) }
+      threads[at.tid]?.run?.isOver = true
+      return
+    }
     if run.exitSample == nil { threads[at.tid]?.run?.exitSample = sample }
     if run.resetSlots == nil, let guest = fields.guestKeys {
       threads[at.tid]?.run?.resetSlots = guest.resetMask

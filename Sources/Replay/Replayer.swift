@@ -157,6 +157,7 @@ public struct Replayer {
     switch event.payload {
     case .fork(let child, let childPid): return fork(child, childPid)
     default:
+      cpus[at.cpu]?.hasEvents = true
       eventCount += 1
       if firstTime == nil { firstTime = time }
       lastTime = max(lastTime, time)
@@ -300,8 +301,10 @@ public struct Replayer {
 
   private mutating func fork(_ child: Int32, _ childPid: Int32) {
     let record = ThreadRecord(pid: childPid, firstTime: lastTime)
-    // A new process was born here; a new thread if its process was.
-    record.isBornHere = child == childPid || (threads[childPid]?.isBornHere ?? false)
+    // A new process was born here; a new thread if its process was. Perf's notes of tasks may begin before its events
+    // do (perf record --delay): until then nothing was seen of it.
+    record.isBornHere =
+      eventCount > 0 && (child == childPid || (threads[childPid]?.isBornHere ?? false))
     threads[child] = record
   }
 }

@@ -39,7 +39,8 @@ extension Analysis {
   /// What was found broken was judged.
   private var notJudged: [NotObservable] {
     notObservable.filter { hidden in
-      hidden.applies && !findings.contains { $0.rule == hidden.rule }
+      hidden.applies && Self.judgedRules.contains(hidden.rule)
+        && !findings.contains { $0.rule == hidden.rule }
     }
   }
 

@@ -13,6 +13,8 @@ struct VCPURecord {
   /// The model's expectation: a sample that contradicts it is a finding or a correction.
   var state: VCPUState
   var counters = Counters()
+  /// Its reset was seen, and no run with ptrauth enabled since.
+  var isUnused = false
   /// It trapped: without the feature it was refused what it tried.
   var wasRefused = false
   /// The pCPU on which its host context was last sampled.
@@ -80,6 +82,7 @@ struct VCPURecord {
     loadWasTainted = false
     loadHadBits = false
     writes = []
+    isUnused = false
     guestKeys = nil
     keysAfterRun = nil
     unansweredTrap = nil

@@ -45,7 +45,7 @@ struct VerdictSentence {
           ? "" : " (\(analysis.missingParts.joined(separator: "; ")))")
         + (judged == inCode
           ? ", and \(none)"
-          : "; \(judged) of \(all) correctness rules judged, none broken outside the gaps")
+          : "; \(judged) of \(all) correctness rules judged, \(Self.broken(analysis))")
       if judged > inCode { rest += Self.shortcomings(analysis).map { "; " + $0 }.joined() }
       tone = .doubtful
     case .cannotJudge:
@@ -72,6 +72,18 @@ struct VerdictSentence {
         : "no vCPU could be followed; passes are counted, and nothing else can be judged"
       tone = .doubtful
     }
+  }
+
+  /// What stands in spite of what is missing.
+  private static func broken(_ analysis: Analysis) -> String {
+    var rules: [String] = []
+    for finding in analysis.findings
+    where finding.rule.isCorrectness && !rules.contains(finding.rule.id) {
+      rules.append(finding.rule.id)
+    }
+    return rules.isEmpty
+      ? "none broken outside the gaps"
+      : "and \(enumerated(rules)) may only seem broken, as events are missing that nothing accounts for"
   }
 
   /// The whole in a line.

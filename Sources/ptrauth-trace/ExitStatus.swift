@@ -15,7 +15,12 @@ enum Outcome: Comparable {
   case findings
 
   init(_ analysis: Analysis, failOn: Rule.Severity?) {
-    if let failOn, analysis.findings.contains(where: { $0.rule.severity >= failOn }) {
+    // What may only seem broken decides no verdict, and so no exit code.
+    if let failOn,
+      analysis.findings.contains(where: {
+        $0.rule.severity >= failOn && (!$0.rule.isCorrectness || analysis.verdict == .findings)
+      })
+    {
       self = .findings
       return
     }

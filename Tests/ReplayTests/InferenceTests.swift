@@ -12,8 +12,11 @@ struct InferenceTests {
     return script
   }
 
-  /// The thread's process was created within the recording.
+  /// The thread's process was created within the recording, which had begun.
   private func born(_ script: inout Script, _ v: Script.VCPU) {
+    var other = v
+    (other.tid, other.pid) = (1, 1)
+    script.switchTasks(other, to: 0)
     script.add(v, .fork(child: v.pid, childPid: v.pid))
     script.add(v, .fork(child: v.tid, childPid: v.pid))
   }
@@ -164,8 +167,8 @@ struct InferenceTests {
     // Named as another register, it is of no concern.
     script.events.insert(
       Event(
-        time: script.events[5].time + 1, cpu: v.cpu, pid: v.pid, tid: v.tid,
-        payload: .handleSysReg(esr: 0x6200_0000 | 3 << 20 | 6 << 1 | 1)), at: 6)
+        time: script.events[6].time + 1, cpu: v.cpu, pid: v.pid, tid: v.tid,
+        payload: .handleSysReg(esr: 0x6200_0000 | 3 << 20 | 6 << 1 | 1)), at: 7)
     #expect(bits(script).allSatisfy { $0.0 == .clear })
   }
 }

@@ -72,8 +72,17 @@ public struct FtraceTextFile: ~Copyable {
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
     var pass = TextPass(scan)
     pass.run(file.bytes, scan.table, body)
+    if pass.trend.goesNowhere {
+      throw TraceError(
+        .isCorrupt(
+          part: "text",
+          reason:
+            "its times do not go forward; print the times themselves, not the differences (perf script "
+            + "--deltatime)"), path: opened.path)
+    }
     var result = opened
     result.warnings += pass.doubts.warnings
+    if pass.lateCount > 0 { result.isIncomplete = true }
     if pass.lateCount > 0 {
       result.warnings.append(
         "\(pass.lateCount) event\(pass.lateCount == 1 ? "" : "s") came out of order, more than "

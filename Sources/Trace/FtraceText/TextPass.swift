@@ -16,6 +16,7 @@ struct TextPass {
   private(set) var span = TimeSpans()
   private(set) var losses = Losses()
   private(set) var lateCount: UInt64 = 0
+  private(set) var trend = TimeTrend()
 
   typealias Body = (borrowing Event) -> Void
 
@@ -78,6 +79,7 @@ struct TextPass {
   @inline(__always)
   private mutating func add(_ head: LineHead, _ walk: LineWalk, _ source: UInt16, raw: Int) {
     waitingCount &+= 1
+    trend.note(head.time)
     sorter.add(
       PendingRecord(
         time: head.time, offset: UInt64(walk.start),
