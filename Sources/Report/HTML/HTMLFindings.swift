@@ -45,6 +45,10 @@ enum HTMLFindings {
         if let source { HTMLSections.fact("in", &page) { $0.element("code", source) } }
         HTMLSections.fact("look at", &page) { $0.text(rule.lookAt + ".") }
       }
+      page.element("details") { page in
+        page.element("summary", "The sequence that breaks it")
+        page.element("pre", [("class", "diagram")], rule.diagram)
+      }
     }
     page.raw("\n")
   }
@@ -97,7 +101,11 @@ enum HTMLFindings {
           for (index, finding) in findings.enumerated() where !finding.rule.isCorrectness {
             page.element("tr") { page in
               page.element("td") { $0.element("code", finding.rule.id) }
-              page.element("td", finding.rule.title)
+              page.element("td") { page in
+                page.text(finding.rule.title)
+                guard let basis = CostSentence.of(finding, document.kernel) else { return }
+                page.element("p", [("class", "note")], basis.capitalizedFirst + ".")
+              }
               HTMLSections.numbers(
                 [finding.count, finding.cost?.reads, finding.cost?.writes, finding.cost?.trips],
                 &page)
