@@ -53,6 +53,10 @@ extension Finding {
   }
 }
 
+extension Finding.Cause {
+  public init(reported rule: Rule, count: UInt64) { self.init(rule: rule, count: count) }
+}
+
 extension InstructionPasses {
   public init(
     reported event: String, _ certainty: Certainty, reasons: [String],

@@ -51,8 +51,7 @@ public enum AuditJSON {
   public static func render(unusable path: String, _ sentence: String) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("format", "ptrauth-trace audit")
-      json.field("version", 1)
+      json.begin(.audit)
       json.field("verdict", CodeCheck.Outcome.cannotJudge.rawValue)
       json.field("error", sentence)
       json.key("kernel")

@@ -13,7 +13,8 @@ import Replay
 ///                   vcpus [{vcpuId, tid}]} and of a guest's own recording path, events, cpus, lost,
 ///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
-///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
+///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth,
+///                   sources {rule: function (file:line) that it is about}
 ///     verdict       findings | incomplete | cannot judge | clean | unusable
 ///     reason        the verdict's sentence, as the text report begins with it
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
@@ -158,6 +159,12 @@ public enum JSONReport {
       }
     }
     json.field("usesPointerAuth", facts.usesPointerAuth)
+    json.key("sources")
+    json.object { json in
+      for rule in Rule.all {
+        if let source = facts.sources[rule.id] { json.field(rule.id, source.description) }
+      }
+    }
   }
 
   private static func vcpu(_ vcpu: Analysis.VCPU, _ json: inout JSONWriter) {
@@ -227,7 +234,7 @@ public enum JSONReport {
       for vcpu in finding.vcpus {
         json.object { json in
           identity(vcpu.identity, &json)
-          json.field("tid", vcpu.identity.thread)
+          json.field("tid", vcpu.identity.pointer == nil ? vcpu.identity.thread : nil)
           json.field("count", vcpu.count)
         }
       }

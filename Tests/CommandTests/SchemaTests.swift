@@ -57,6 +57,7 @@ struct SchemaTests {
     #expect(try check("whatif", [run(["whatif", recording])]) == 1)
     #expect(
       try check("audit", [run(["audit", "traces/v7-trap-skips-host-save/vmlinux.slim.xz"])]) == 1)
+    #expect(try check("audit", [run(["audit", "README.md"])]) == 1)
     #expect(try check("rules", [run(["explain"])]) == 1)
     let verifications = [
       ["verify", "--generation", "v7"], ["verify", "--fault", "trap-skips-host-save"],

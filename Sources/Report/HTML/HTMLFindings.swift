@@ -33,6 +33,11 @@ enum HTMLFindings {
         page.element("span", [("class", "times")], occurrences(finding))
       }
       page.element("p", finding.statement.capitalizedFirst + ".")
+      for cause in finding.causes {
+        page.element(
+          "p",
+          "Follows from \(cause.rule.id), \(cause.count) of \(finding.count): look there first.")
+      }
       page.element("p", [("class", "consequence")]) { page in
         page.raw("<span aria-hidden=\"true\">\u{21d2}</span> ")
         page.text(rule.consequence.capitalizedFirst + ".")

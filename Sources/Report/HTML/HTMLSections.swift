@@ -145,7 +145,7 @@ enum HTMLSections {
         ("EC 0x09", "traps of pointer authentication instructions that reached the host"),
         ("key register", "traps of reads and writes of key registers (EC 0x18)"),
         ("hidden traps", "traps handled at EL2, without a kvm_exit"),
-        ("UNDEF", "traps answered with an undefined instruction exception"),
+        ("UNDEF", "undefined instruction exceptions that were injected into it"),
         ("host saves", "times the host's keys were saved"),
         (
           "runs switched",

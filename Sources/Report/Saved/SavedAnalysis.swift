@@ -118,6 +118,11 @@ extension Finding {
     for vcpu in try saved.objects("vcpus") {
       vcpus.append((identity: vcpu.identity(.thread), count: try vcpu.number("count")))
     }
+    if case .list = saved.value["causes"] {
+      for cause in try saved.objects("causes") {
+        causes.append(Cause(reported: try cause.rule(), count: try cause.number("count")))
+      }
+    }
     if let paid = try saved.objectOrNull("cost") {
       cost = Cost(
         reads: try paid.number("reads"), writes: try paid.number("writes"),

@@ -39,7 +39,7 @@ extension Document {
   fileprivate init(_ saved: SavedObject) throws(SavedFault) {
     let recording = try saved.object("recording")
     self.init(
-      recording: try RecordingFacts(recording), kernel: try KernelFacts(saved),
+      recording: try RecordingFacts(recording), kernel: try KernelFacts(try saved.object("kernel")),
       analysis: try Analysis(saved, recording))
     obstacle = saved.textOrNull("obstacle")
     if let counted = try saved.objectOrNull("instructions") { passes = try PassReport(counted) }
@@ -88,8 +88,7 @@ extension GuestFacts {
 }
 
 extension KernelFacts {
-  fileprivate init(_ document: SavedObject) throws(SavedFault) {
-    let saved = try document.object("kernel")
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
     self.init(
       match: try saved.text("match"),
       generation: saved.textOrNull("generationId").flatMap { Generation(named: $0) },
@@ -104,10 +103,8 @@ extension KernelFacts {
           description: try mark.text("mark"), outcome: try mark.text("outcome"),
           isConsistent: try mark.flag("consistent")))
     }
-    for finding in try document.objects("findings") {
-      if let source = finding.textOrNull("source") {
-        sources[try finding.text("rule")] = SourcePlace(described: source)
-      }
+    for (rule, place) in try saved.object("sources").value.members ?? [] {
+      sources[rule] = place.text.flatMap(SourcePlace.init(described:))
     }
   }
 }
