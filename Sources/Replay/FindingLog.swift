@@ -81,7 +81,7 @@ struct FindingLog {
 
 extension Sequence<Finding> {
   /// Correctness before cost, then by severity, proved before static before suspected, and by the catalogue.
-  var worstFirst: [Finding] {
+  package var worstFirst: [Finding] {
     func rank(_ f: Finding) -> (Int, Int, Int, Int) {
       (
         f.rule.isCorrectness ? 0 : 1, -f.rule.severity.rawValue, -f.level.rawValue,

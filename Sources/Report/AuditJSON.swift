@@ -2,8 +2,8 @@ public import Ptrauth
 
 /// The checklist as one JSON document.
 ///
-///     { "format": "ptrauth-trace audit", "version": 1, "verdict": "pass" | "fail" | "cannot judge",
-///       "kernel": { "path", "build_id", "generation", "id", "types": ["BTF", "DWARF"], "btf" },
+///     { "schema": "ptrauth-trace/audit/2", "toolVersion", "verdict": "pass" | "fail" | "cannot judge",
+///       "kernel": { "path", "buildId", "generation", "generationId", "types": ["BTF", "DWARF"], "btf" },
 ///       "checks": [ { "id": "S2", "title", "place", "outcome", "statement", "rule", "severity",
 ///                     "lines": [ { "address", "word", "symbol", "source", "text", "marked" } ] } ],
 ///       "sites": [ { "address", "place", "user", "reads": [], "writes": [] } ] }
@@ -14,15 +14,14 @@ public enum AuditJSON {
   public static func render(_ audit: CodeAudit, of kernel: AuditSubjectFacts) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("format", "ptrauth-trace audit")
-      json.field("version", 1)
+      json.begin(.audit)
       json.field("verdict", audit.verdict.rawValue)
       json.key("kernel")
       json.object { json in
         json.field("path", kernel.path)
-        json.field("build_id", kernel.buildID)
+        json.field("buildId", kernel.buildID)
         json.field("generation", kernel.generation?.name)
-        json.field("id", kernel.generation?.id)
+        json.field("generationId", kernel.generation?.id)
         json.key("types")
         json.array { json in for format in kernel.typeFormats { json.value(format) } }
         json.field("btf", kernel.btf)
@@ -52,8 +51,7 @@ public enum AuditJSON {
   public static func render(unusable path: String, _ sentence: String) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("format", "ptrauth-trace audit")
-      json.field("version", 1)
+      json.begin(.audit)
       json.field("verdict", CodeCheck.Outcome.cannotJudge.rawValue)
       json.field("error", sentence)
       json.key("kernel")

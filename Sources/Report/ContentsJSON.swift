@@ -3,7 +3,7 @@ import Replay
 
 /// `info --format json`: one document.
 ///
-///     schema      "ptrauth-trace/info/1"
+///     schema      "ptrauth-trace/info/1", and toolVersion
 ///     recording   path, format, bytes, clock, nanoseconds (false: times are ticks), osrelease, arch, cpus
 ///                 (online), command, buildId, begin, end, incomplete, lostSamples, warnings
 ///     kernel      vmlinux, match, generation, generationBasis
@@ -28,7 +28,7 @@ public enum ContentsJSON {
     let facts = contents.document.recording
     let kernel = contents.document.kernel
     json.object { json in
-      json.field("schema", "ptrauth-trace/info/1")
+      json.begin(.info)
       json.key("recording")
       json.object { recording(contents, &$0) }
       json.key("kernel")
@@ -82,7 +82,7 @@ public enum ContentsJSON {
   public static func refused(path: String, sentence: String) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("schema", "ptrauth-trace/info/1")
+      json.begin(.info)
       json.key("recording")
       json.object { $0.field("path", path) }
       json.field("suffices", Contents.Sufficiency.no.rawValue)

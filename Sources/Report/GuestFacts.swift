@@ -60,7 +60,7 @@ public struct GuestFacts: Sendable {
     json.array { json in
       for (vcpu, tid) in threads {
         json.object { json in
-          json.field("vcpu_id", Int(vcpu))
+          json.field("vcpuId", Int(vcpu))
           json.field("tid", Int(tid))
         }
       }

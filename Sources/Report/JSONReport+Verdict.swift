@@ -22,6 +22,16 @@ extension JSONReport {
     json.object { code(analysis.code, &$0) }
   }
 
+  /// What the verdict had to stand on.
+  static func required(_ requirement: Requirement, _ json: inout JSONWriter) {
+    json.key("required")
+    json.object { json in
+      json.key("rules")
+      json.array { json in for rule in requirement.named { json.value(rule.id) } }
+      json.field("severity", requirement.least?.name)
+    }
+  }
+
   private static func code(_ judgement: CodeJudgement, _ json: inout JSONWriter) {
     json.field("audited", judgement.audit != nil)
     json.field("reason", judgement.reason)

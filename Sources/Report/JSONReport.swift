@@ -3,21 +3,25 @@ import Replay
 
 /// `--format json`: one document.
 ///
-///     schema        "ptrauth-trace/analysis/1"
-///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count},
+///     schema        "ptrauth-trace/analysis/2"
+///     toolVersion   of the ptrauth-trace that wrote it
+///     recording     path, format, bytes, clock, osrelease, arch, cpus, command, events {name: count}, eventsUsed,
 ///                   lost {"<cpu>": count}, lostSamples, incomplete (the end is missing), eventsMissing (for
 ///                   whatever reason), sequenceBreaks, missingParts (what the recorder left
 ///                   out, in words), someTasksOnly, silentTails
 ///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings, guests [{name,
-///                   vcpus [{vcpu_id, tid}]} and of a guest's own recording path, events, cpus, lost,
+///                   vcpus [{vcpuId, tid}]} and of a guest's own recording path, events, cpus, lost,
 ///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
-///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth
+///                   generationBasis, marks [{mark, outcome, consistent}], usesPointerAuth,
+///                   sources {rule: function (file:line) that it is about}
 ///     verdict       findings | incomplete | cannot judge | clean | unusable
 ///     reason        the verdict's sentence, as the text report begins with it
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     required      rules and severity (null: none) of --require
+///     obstacle      why no vCPU could be followed, or null
 ///     code          the audit of the recorded kernel's code: audited, reason (why not), passed, failed, notJudged
 ///                   (numbers of checks), rules (judged by the code alone: no event of this kernel shows them),
 ///                   elsewhere and open [{rule, place, statement}]: what fails in code that nothing shows to
@@ -25,13 +29,13 @@ import Replay
 ///     passes        only where samples say which instructions ran: event, complete, certainty (exactly |
 ///                   at least | sample), reasons, total and cpus [{cpu, calls, bailOuts, entries, exits,
 ///                   switchedEntries, switchedExits, partialSwitches, reads, writes}]
-///     vcpus         vcpu (pointer or null), vcpu_id, tid, pid, identity, feature, counters (guestTime: ns
+///     vcpus         vcpu (pointer or null), vcpuId, tid, pid, identity, feature, counters (guestTime: ns
 ///                   between kvm_entry and kvm_exit)
 ///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
 ///     findings      rule, title, level (proved | static | suspected), severity, correctness, count, first,
-///                   last (both null if static: count is then of places in the code), statement, consequence, lookAt, source, vcpus [{vcpu, vcpu_id, tid, count}],
+///                   last (both null if static: count is then of places in the code), statement, consequence, lookAt, source, vcpus [{vcpu, vcpuId, tid, count}],
 ///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}],
-///                   code [{address, word, symbol, source}] (only if static)
+///                   code [{address, word, symbol, source, text}] (only if static)
 ///     instructions  of --instructions: as its own document (schema "ptrauth-trace/passes/1")
 ///     notObservable rule, reason, remedy, applies (false: this kernel or its guests cannot break it)
 ///
@@ -46,12 +50,14 @@ public enum JSONReport {
     var json = JSONWriter(pretty: true)
     let analysis = document.analysis
     json.object { json in
-      json.field("schema", "ptrauth-trace/analysis/1")
+      json.begin(.analysis)
       json.key("recording")
       json.object { recording(document, &$0) }
       json.key("kernel")
       json.object { kernel(document.kernel, &$0) }
       verdict(analysis, &json)
+      required(analysis.requirement, &json)
+      json.field("obstacle", document.obstacle)
       if let passes = analysis.passes {
         json.key("passes")
         json.object { PassReport(path: document.recording.path, passes).members(&$0) }
@@ -108,6 +114,7 @@ public enum JSONReport {
     json.array { json in for word in facts.commandLine { json.value(word) } }
     json.key("events")
     json.object { json in for event in facts.events { json.field(event.name, event.count) } }
+    json.field("eventsUsed", document.analysis.eventCount)
     json.key("lost")
     json.object { json in
       for loss in document.analysis.lostEvents { json.field(String(loss.cpu), loss.count) }
@@ -152,6 +159,12 @@ public enum JSONReport {
       }
     }
     json.field("usesPointerAuth", facts.usesPointerAuth)
+    json.key("sources")
+    json.object { json in
+      for rule in Rule.all {
+        if let source = facts.sources[rule.id] { json.field(rule.id, source.description) }
+      }
+    }
   }
 
   private static func vcpu(_ vcpu: Analysis.VCPU, _ json: inout JSONWriter) {
@@ -221,6 +234,7 @@ public enum JSONReport {
       for vcpu in finding.vcpus {
         json.object { json in
           identity(vcpu.identity, &json)
+          json.field("tid", vcpu.identity.pointer == nil ? vcpu.identity.thread : nil)
           json.field("count", vcpu.count)
         }
       }
@@ -256,6 +270,7 @@ public enum JSONReport {
           json.field("word", hexadecimal(UInt64(line.word)))
           json.field("symbol", line.symbol)
           json.field("source", line.source)
+          json.field("text", line.text)
         }
       }
     }
@@ -263,7 +278,7 @@ public enum JSONReport {
 
   static func identity(_ identity: VCPUIdentity, _ json: inout JSONWriter) {
     json.field("vcpu", identity.pointer.map(hexadecimal))
-    json.field("vcpu_id", identity.number)
+    json.field("vcpuId", identity.number)
   }
 }
 

@@ -84,7 +84,7 @@ public struct PassReport: Sendable {
       + String(passes.switchedEntries).right(13) + String(passes.switchedExits).right(9)
   }
 
-  /// One document: schema "ptrauth-trace/passes/1", path, complete, certainty (exactly | at least | sample),
+  /// One document: schema "ptrauth-trace/passes/1", toolVersion, path, complete, certainty (exactly | at least | sample),
   /// reasons (why it is no better), total and cpus [{cpu, ...}; -1: not known] with calls, bailOuts, entries, exits, switchedEntries, switchedExits, partialSwitches, reads, writes.
   public var json: [UInt8] {
     var json = JSONWriter(pretty: true)
@@ -94,7 +94,7 @@ public struct PassReport: Sendable {
   }
 
   func write(_ json: inout JSONWriter) {
-    json.field("schema", "ptrauth-trace/passes/1")
+    json.begin(.passes)
     json.field("path", path)
     members(&json)
   }

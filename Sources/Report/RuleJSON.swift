@@ -2,7 +2,7 @@ public import Ptrauth
 
 /// `explain --format json`: one document.
 ///
-///     schema   "ptrauth-trace/rules/1"
+///     schema   "ptrauth-trace/rules/1", and toolVersion
 ///     rules    rule, title, severity, correctness, definition, consequence,
 ///              judgedBy [{command (analyze | audit | verify), grounds}], history [{reference, says}],
 ///              lookAt, symbols, diagram
@@ -10,7 +10,7 @@ public enum RuleJSON {
   public static func render(_ rules: [Rule]) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("schema", "ptrauth-trace/rules/1")
+      json.begin(.rules)
       json.key("rules")
       json.array { json in for rule in rules { json.object { self.rule(rule, &$0) } } }
     }

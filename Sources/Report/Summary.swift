@@ -108,7 +108,7 @@ extension JSONReport {
   public static func refused(path: String, sentence: String) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("schema", "ptrauth-trace/analysis/1")
+      json.begin(.analysis)
       json.key("recording")
       json.object { $0.field("path", path) }
       json.field("verdict", Analysis.Verdict.unusable.word)

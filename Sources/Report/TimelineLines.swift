@@ -5,20 +5,31 @@ public import Replay
 /// said once its exit was handled). `time`, `enter` and `exit` are nanoseconds of the recording's clock;
 /// `vcpu` is the struct kvm_vcpu pointer, null where it was never shown; `tid` is always there.
 ///
-///     run      vcpu, vcpu_id, tid, cpu, enter, exit (null: never seen), ret ("TRAP", "IRQ" ...), ec,
+///     timeline the first line: schema ("ptrauth-trace/lines/2") and toolVersion
+///     run      vcpu, vcpuId, tid, cpu, enter, exit (null: never seen), ret ("TRAP", "IRQ" ...), ec,
 ///              api and apk: [at the first pass's entry, at the last pass's exit], 0, 1 or null;
 ///              basis: [at entry, at exit], "observed", "implied" or "unknown"
-///     load,    vcpu, vcpu_id, tid, cpu, time, implied: no probe recorded it, sched_switch or
+///     load,    vcpu, vcpuId, tid, cpu, time, implied: no probe recorded it, sched_switch or
 ///     put      kvm_userspace_exit prove it (time is then that of the event that does)
-///     trap     vcpu, vcpu_id, tid, cpu, time, ec, register and write (null for EC 0x09),
+///     trap     vcpu, vcpuId, tid, cpu, time, ec, register and write (null for EC 0x09),
 ///              answer: "enabled", "undef" or null
 ///     loss     cpu, time, tid, since (the last event before it), count
-///     finding  rule, level, severity, vcpu, vcpu_id, tid, cpu, time
+///     finding  rule, level, severity, vcpu, vcpuId, tid, cpu, time
 ///     verdict  the last line: see SummaryLines
 public struct TimelineLines: TimelineWriter {
   private var json = JSONWriter(pretty: false)
 
   public init() {}
+
+  public mutating func begin() -> [UInt8] {
+    json.clear()
+    json.object { json in
+      json.field("type", "timeline")
+      json.begin(.lines)
+    }
+    json.newline()
+    return json.bytes
+  }
 
   /// The line of an entry, with its newline. Valid until the next call.
   public mutating func add(_ entry: TimelineEntry) -> [UInt8] {
@@ -69,7 +80,7 @@ public struct TimelineLines: TimelineWriter {
 
   private static func place(_ identity: VCPUIdentity?, _ at: Moment, _ json: inout JSONWriter) {
     json.field("vcpu", identity?.pointer.map(hexadecimal))
-    json.field("vcpu_id", identity?.number)
+    json.field("vcpuId", identity?.number)
     json.field("tid", at.tid)
     json.field("cpu", at.cpu)
     json.field("time", at.time)

@@ -3,7 +3,7 @@ import Ptrauth
 
 /// `verify --format json`: one document.
 ///
-///     schema        "ptrauth-trace/verification/1"
+///     schema        "ptrauth-trace/verification/1", and toolVersion
 ///     generation, generationId, era, fault (name or null)
 ///     faultRule     the rule that `analyze` reports the fault under, or null
 ///     faultHidden   why no recording shows the fault, or null
@@ -18,7 +18,7 @@ public enum VerificationJSON {
     var json = JSONWriter(pretty: true)
     let setting = verification.setting
     json.object { json in
-      json.field("schema", "ptrauth-trace/verification/1")
+      json.begin(.verification)
       json.field("generation", setting.standard.name)
       json.field("generationId", setting.standard.id)
       json.field("era", setting.era.name)

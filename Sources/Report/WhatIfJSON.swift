@@ -3,7 +3,7 @@ import Replay
 
 /// `whatif --format json`: one document.
 ///
-///     schema      "ptrauth-trace/whatif/1"
+///     schema      "ptrauth-trace/whatif/1", and toolVersion
 ///     recording   path, format, clock
 ///     kernel      vmlinux, generation, generationId, generationBasis, usesPointerAuth
 ///     observed    vcpus, featureUnknown, loads, used, maybeUsed, passes {quiet, used, unknown, cut}, traps,
@@ -17,7 +17,7 @@ public enum WhatIfJSON {
   public static func render(_ whatIf: WhatIf) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
-      json.field("schema", "ptrauth-trace/whatif/1")
+      json.begin(.whatif)
       json.key("recording")
       json.object { json in
         json.field("path", whatIf.document.recording.path)

@@ -135,6 +135,12 @@ public final class RecordingFile {
     throw TraceError(.isUnknownFormat, path: path)
   }
 
+  /// The file begins like a recording of some format.
+  static func isRecording(_ path: String) -> Bool {
+    guard let map = try? MappedFile(headOf: path, limit: 4 << 20) else { return false }
+    return (try? format(of: map, path)) != nil
+  }
+
   /// Delivers all events in time order, from the first; as often as it is called if ``canReread``.
   ///
   /// - Parameters:

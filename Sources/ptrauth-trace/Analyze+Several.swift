@@ -15,6 +15,9 @@ extension Analyze {
     var worst = Outcome.clean
     // A page is written whole.
     var pages: [HTMLReport.Part] = []
+    // Of a directory the summary comes first.
+    let isSummaryFirst = format == .text && !groups.folders.isEmpty
+    var texts: [String] = []
     var kernelOfLog: KernelBinding?
     for path in paths {
       if format == .json { try sink.write(summary.lines.isEmpty ? "[\n" : ",\n") }
@@ -25,6 +28,9 @@ extension Analyze {
         let document = try replay(session, to: sink)
         if format == .html {
           pages.append(.judged(document))
+        } else if isSummaryFirst {
+          warn(of: document)
+          texts.append("\n\n" + text(document))
         } else {
           try write(document, to: sink)
         }
@@ -39,7 +45,7 @@ extension Analyze {
           try sink.write(JSONReport.refused(path: path, sentence: problem.sentence))
         }
       }
-      if format == .text, case .judged = summary.lines.last?.result { try sink.write("\n\n") }
+      if format == .text, !isSummaryFirst, case .judged = summary.lines.last?.result { try sink.write("\n\n") }
       if format == .jsonl, let line = summary.lines.last {
         try sink.write(SummaryLines.verdict(line))
       }
@@ -47,7 +53,9 @@ extension Analyze {
     let passes: PassReport?
     if let log { passes = try self.passes(in: log, kernelOfLog) } else { passes = nil }
     switch format {
-    case .text: try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
+    case .text:
+      try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
+      for text in texts { try sink.write(text) }
     case .json:
       if let passes {
         try sink.write(",\n")

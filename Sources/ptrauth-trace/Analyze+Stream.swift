@@ -30,6 +30,7 @@ extension Analyze {
     if isInline, !output.quiet, ProcessState.standardOutputIsTerminal {
       ProcessState.complain("ptrauth-trace: reading a stream; Ctrl-C ends it and prints the report")
     }
+    if format == .jsonl { attempt { () throws(ByteSinkError) in try sink.write(lines.begin()) } }
     let analysis = try session.replayStream { entry in
       if format == .jsonl {
         attempt { () throws(ByteSinkError) in try sink.write(lines.add(entry)) }

@@ -17,9 +17,10 @@ struct Analyze: ParsableCommand {
       Examples:
         ptrauth-trace analyze perf.data
         ptrauth-trace analyze -k vmlinux trace.dat
-        ptrauth-trace analyze -k vmlinux perf.data --format json -o report.json
+        ptrauth-trace analyze -k vmlinux perf.data -o report.html
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
         ptrauth-trace analyze a.dat b.data
+        ptrauth-trace analyze recordings/     (all that are in it, the summary first)
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
         ssh host cat /sys/kernel/tracing/trace_pipe | ptrauth-trace analyze -k vmlinux -
 
@@ -72,11 +73,14 @@ struct Analyze: ParsableCommand {
   var instructions: String?
 
   @Option(
+    name: .customLong("format"),
     help: """
       text, json (one document), jsonl (the timeline, one object a line), html (one file), perfetto \
-      (for ui.perfetto.dev); for CI ktap, junit, sarif, github, kcidb, lava; csv (counters by vCPU).
+      (for ui.perfetto.dev); for CI ktap, junit, sarif, github, kcidb, lava; csv (counters by vCPU). \
+      Without it, that of the output's name (report.html, .json, .jsonl, .sarif, .xml, .csv), else text.
       """)
-  var format = ReportFormat.text
+  var chosenFormat: ReportFormat?
+  var format: ReportFormat { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @Flag(help: "Leave the code of the kernel's vmlinux alone: judge what the events show.")
   var noAudit = false
@@ -110,6 +114,12 @@ struct Analyze: ParsableCommand {
       let (groups, log) = try inputs()
       let recordings = groups.recordings
       if let log, recordings.isEmpty { return try analyzeInstructions(log) }
+      for (path, others) in groups.folders where others > 0 {
+        complain("warning: \(path): files in it that are no recordings: \(others)")
+      }
+      if format == .perfetto, recordings.count > 1 {
+        throw Problem("perfetto shows one recording; there are \(recordings.count)")
+      }
       if let report = MachineReport(format, kcidb) { return try analyze(groups, as: report) }
       if recordings.count > 1 { return try analyzeSeveral(groups, log) }
       let session = try Session(
@@ -199,6 +209,8 @@ struct Analyze: ParsableCommand {
     case .json: try sink.write(JSONReport.refused(path: path, sentence: sentence))
     case .html: try sink.write(HTMLReport.render([.refused(path: path, sentence)]))
     case .jsonl:
+      var lines = TimelineLines()
+      try sink.write(lines.begin())
       try sink.write(SummaryLines.verdict(Summary.Line(path: path, result: .refused(sentence))))
     default: throw Problem("\(path): \(sentence)")
     }
@@ -207,18 +219,21 @@ struct Analyze: ParsableCommand {
 
   /// The report of one recording, unless it was written while it was replayed.
   func write(_ document: Document, to sink: ByteSink) throws {
-    if !output.quiet {
-      for warning in document.recording.warnings { complain(warning, unless: .text) }
-    }
+    warn(of: document)
     switch format {
-    case .text:
-      try sink.write(
-        TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
-      )
+    case .text: try sink.write(text(document))
     case .json: try sink.write(JSONReport.render(document))
     case .html: try sink.write(HTMLReport.render([.judged(document)]))
     default: break
     }
+  }
+
+  func text(_ document: Document) -> String {
+    TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
+  }
+
+  func warn(of document: Document) {
+    for warning in document.recording.warnings { complain(warning, unless: .text) }
   }
 
   /// The text report says its warnings itself.

@@ -26,8 +26,11 @@ struct Audit: ParsableCommand {
   @Argument(help: "The vmlinux, with symbols; may be .xz or .zst.", completion: .file())
   var vmlinux: String
 
-  @Option(help: "text or json.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help: "text or json; without it, that of the output's name, else text.")
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @Option(
     help: ArgumentHelp(

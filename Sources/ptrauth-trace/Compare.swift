@@ -58,8 +58,13 @@ struct Compare: ParsableCommand {
     return result
   }
 
-  @Option(help: "text (72 columns, for a mailing list), markdown, json or html.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help:
+      "text (72 columns, for a mailing list), markdown, json or html; without it, that of the output's name, else text."
+  )
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @Option(
     name: .customLong("fail-if"),

@@ -21,8 +21,11 @@ struct Explain: ParsableCommand {
   @Argument(help: "Rules, by the names that reports use.", completion: .list(Rule.all.map(\.id)))
   var rules: [String] = []
 
-  @Option(help: "text or json.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help: "text or json; without it, that of the output's name, else text.")
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @OptionGroup(title: "Output") var output: OutputOptions
 

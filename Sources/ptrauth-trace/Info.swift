@@ -26,8 +26,11 @@ struct Info: ParsableCommand {
     completion: .file())
   var recordings: [String] = ["perf.data"]
 
-  @Option(help: "text or json.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help: "text or json; without it, that of the output's name, else text.")
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @OptionGroup(title: "Kernel") var kernel: KernelOptions
   @OptionGroup(title: "Output") var output: OutputOptions

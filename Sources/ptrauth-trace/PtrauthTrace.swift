@@ -1,4 +1,5 @@
 import ArgumentParser
+import Report
 
 @main
 struct PtrauthTrace: ParsableCommand {
@@ -9,9 +10,9 @@ struct PtrauthTrace: ParsableCommand {
       Follows every vCPU's HCR_EL2.API and APK through a recording, replays it against the model of \
       the kernel's key switch, and says where keys were not saved or were switched for nothing.
       """,
-    version: "0.1.0",
+    version: ToolVersion.number,
     subcommands: [
-      Analyze.self, Compare.self, Info.self, Whatif.self, Explain.self, Probes.self, Record.self,
+      Analyze.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self, Probes.self, Record.self,
       Redact.self, Manual.self, Verify.self, Audit.self,
     ])
 }

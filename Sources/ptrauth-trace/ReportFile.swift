@@ -3,14 +3,15 @@ import FoundationEssentials
 import Ptrauth
 import Regression
 import Replay
+import Report
 
 /// A report of `analyze --format json`, read back.
 enum ReportFile {
   /// What its documents say; nil if `path` is no report. An array of documents is several recordings.
   static func read(_ path: String) throws(Problem) -> [Sample]? {
-    guard let data = whole(path), Array(data.prefix(4096)).firstRange(of: schema) != nil else {
-      return nil
-    }
+    guard let data = whole(path) else { return nil }
+    let head = Array(data.prefix(4096))
+    guard schemas.contains(where: { head.firstRange(of: $0) != nil }) else { return nil }
     guard data.count <= limit else {
       throw Problem("\(path): a report of more than \(limit >> 20) MiB is not read")
     }
@@ -28,7 +29,10 @@ enum ReportFile {
     return shapes.map { sample($0, path, isOne: shapes.count == 1) }
   }
 
-  private static let schema = Array("\"ptrauth-trace/analysis/1\"".utf8)
+  /// Of documents that are read: what changed between them is not looked at here.
+  private static let schemas = [JSONFormat.analysis.name, "ptrauth-trace/analysis/1"].map {
+    Array("\"\($0)\"".utf8)
+  }
   private static let limit = 64 << 20
 
   /// The whole of a file that begins like JSON.

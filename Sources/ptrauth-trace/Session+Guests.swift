@@ -54,8 +54,19 @@ struct RecordingGroups {
   private(set) var recordings: [String] = []
   /// By the host's path.
   private(set) var guests: [String: [String]] = [:]
+  /// Directories that stand for the recordings in them, and how many other files are there.
+  private(set) var folders: [(path: String, others: Int)] = []
 
-  init(_ paths: [String]) {
+  init(_ given: [String]) {
+    var paths: [String] = []
+    for path in given {
+      if let folder = RecordingFolder(path), !folder.recordings.isEmpty {
+        paths += folder.recordings
+        folders.append((path, folder.others))
+      } else {
+        paths.append(path)
+      }
+    }
     guard paths.count > 1 else {
       recordings = paths
       return

@@ -31,8 +31,11 @@ struct Verify: ParsableCommand {
 
   @OptionGroup(title: "What runs") var setting: SettingOptions
 
-  @Option(help: "text or json.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help: "text or json; without it, that of the output's name, else text.")
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @Flag(
     help:

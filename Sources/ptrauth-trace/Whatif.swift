@@ -28,8 +28,11 @@ struct Whatif: ParsableCommand {
     completion: .file())
   var recordings: [String] = ["perf.data"]
 
-  @Option(help: "text or json.")
-  var format = Format.text
+  @Option(
+    name: .customLong("format"),
+    help: "text or json; without it, that of the output's name, else text.")
+  var chosenFormat: Format?
+  var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
   @Option(
     help: ArgumentHelp(

@@ -108,7 +108,7 @@ struct AnalyzeTests {
   @Test func theJSONDocument() throws {
     let (_, bytes) = try run([faulty, "--format", "json"])
     let report = try JSONDecoder().decode(ReportShape.self, from: Data(bytes))
-    #expect(report.schema == "ptrauth-trace/analysis/1")
+    #expect(report.schema == "ptrauth-trace/analysis/2")
     #expect(report.verdict == "findings")
     let finding = try #require(report.findings.first)
     #expect(finding.rule == "missed-host-save" && finding.level == "proved")

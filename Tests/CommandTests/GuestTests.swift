@@ -86,7 +86,7 @@ final class GuestTests {
     struct Guest: Decodable {
       struct VCPU: Decodable {
         enum CodingKeys: String, CodingKey {
-          case number = "vcpu_id"
+          case number = "vcpuId"
           case tid
         }
         var number, tid: Int32

@@ -29,6 +29,13 @@ struct HTMLTests {
     var jumped: String?
     var jumpShows: Bool?
     var jumpZoom: Double?
+    var framed: Bool
+    var walk: [Int?]
+    var lastFirst: Int
+    var mostShare: Double
+    var link: String
+    var linkIsOffered: Bool
+    var linked: Bool
     var tip: String
     var chosen: String?
     var tableRows: Int
@@ -65,6 +72,12 @@ struct HTMLTests {
     #expect(seen.keyMark.contains("pCPU") || seen.keyMark.contains("CPU 0"))
     #expect(seen.tip.contains("kvm_entry") && (seen.chosen ?? "").contains("API="))
     #expect(seen.tableRows > seen.lanes, "the table alternative")
+    #expect(seen.framed, "a proof is shown whole")
+    if seen.walk[0] != nil {
+      #expect(seen.walk == [0, 1, 0] && seen.lastFirst == 0, "findings are walked from the first")
+    }
+    #expect((20...100).contains(seen.mostShare), "shares of time")
+    #expect(seen.linked && seen.linkIsOffered && seen.link.contains("&vcpu="), "\(seen.link)")
     #expect(seen.unnamedButtons == 0)
     #expect(seen.contrast.light >= 4.5 && seen.contrast.dark >= 4.5, "WCAG 2.1 AA")
     #expect(seen.contrast.lightGround != seen.contrast.darkGround)

@@ -44,7 +44,7 @@ struct SeveralRecordingsTests {
     let documents = try JSONDecoder().decode([Shape].self, from: Data(run.output))
     #expect(documents.map(\.recording.path) == [good, missing, faulty])
     #expect(documents.map(\.verdict) == ["clean", "unusable", "findings"])
-    #expect(documents.allSatisfy { $0.schema == "ptrauth-trace/analysis/1" })
+    #expect(documents.allSatisfy { $0.schema == "ptrauth-trace/analysis/2" })
     #expect(documents[1].error?.contains("cannot open") == true)
     #expect(documents[0].error == nil)
   }

@@ -4,7 +4,7 @@ import Replay
 
 /// `compare --format json`: one document.
 ///
-///     schema      "ptrauth-trace/comparison/1"
+///     schema      "ptrauth-trace/comparison/1", and toolVersion
 ///     verdict     regression | no regression | cannot judge; reason: a sentence
 ///     base, new   [{name, kernel, verdict, eventsMissing, criticalNotJudged}]
 ///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
@@ -20,7 +20,7 @@ public enum ComparisonJSON {
     var json = JSONWriter(pretty: true)
     let comparison = report.comparison
     json.object { json in
-      json.field("schema", "ptrauth-trace/comparison/1")
+      json.begin(.comparison)
       json.field("verdict", report.verdict.rawValue)
       json.field("reason", report.sentence)
       for (side, samples) in [("base", comparison.base), ("new", comparison.new)] {

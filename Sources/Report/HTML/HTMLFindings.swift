@@ -33,6 +33,11 @@ enum HTMLFindings {
         page.element("span", [("class", "times")], occurrences(finding))
       }
       page.element("p", finding.statement.capitalizedFirst + ".")
+      for cause in finding.causes {
+        page.element(
+          "p",
+          "Follows from \(cause.rule.id), \(cause.count) of \(finding.count): look there first.")
+      }
       page.element("p", [("class", "consequence")]) { page in
         page.raw("<span aria-hidden=\"true\">\u{21d2}</span> ")
         page.text(rule.consequence.capitalizedFirst + ".")
@@ -44,6 +49,10 @@ enum HTMLFindings {
       page.element("dl", [("class", "where")]) { page in
         if let source { HTMLSections.fact("in", &page) { $0.element("code", source) } }
         HTMLSections.fact("look at", &page) { $0.text(rule.lookAt + ".") }
+      }
+      page.element("details") { page in
+        page.element("summary", "The sequence that breaks it")
+        page.element("pre", [("class", "diagram")], rule.diagram)
       }
     }
     page.raw("\n")
@@ -97,7 +106,11 @@ enum HTMLFindings {
           for (index, finding) in findings.enumerated() where !finding.rule.isCorrectness {
             page.element("tr") { page in
               page.element("td") { $0.element("code", finding.rule.id) }
-              page.element("td", finding.rule.title)
+              page.element("td") { page in
+                page.text(finding.rule.title)
+                guard let basis = CostSentence.of(finding, document.kernel) else { return }
+                page.element("p", [("class", "note")], basis.capitalizedFirst + ".")
+              }
               HTMLSections.numbers(
                 [finding.count, finding.cost?.reads, finding.cost?.writes, finding.cost?.trips],
                 &page)

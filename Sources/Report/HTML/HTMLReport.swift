@@ -8,6 +8,16 @@ public enum HTMLReport {
     case judged(Document)
     /// There is no report of this recording: why, in a sentence.
     case refused(path: String, String)
+    /// There is its timeline, and no report.
+    case timeline(SavedTimeline)
+
+    public var path: String {
+      switch self {
+      case .judged(let document): document.recording.path
+      case .refused(let path, _): path
+      case .timeline(let saved): saved.path ?? "timeline"
+      }
+    }
   }
 
   public static func render(_ parts: [Part]) -> [UInt8] {
@@ -32,6 +42,10 @@ public enum HTMLReport {
           if isDrawn { picture += 1 }
         case .refused(let path, let sentence):
           banner("ptrauth-trace analyze \(path)", "UNUSABLE", sentence, .doubtful, &page)
+        case .timeline(let saved):
+          let isDrawn = !saved.picture.vcpus.isEmpty
+          HTMLTimelinePage.write(saved, &page)
+          if isDrawn { picture += 1 }
         }
       }
     }
@@ -74,6 +88,8 @@ public enum HTMLReport {
                     document.recording.path, VerdictSentence(document).rest
                   )
                 case .refused(let path, let sentence): ("unusable", path, sentence)
+                case .timeline:
+                  (HTMLTimelinePage.word(part), part.path, "the timeline alone")
                 }
               page.element("td", word)
               page.element("td") { $0.element("a", [("href", "#r\(number)")], path) }
@@ -87,6 +103,9 @@ public enum HTMLReport {
 
   static func head(_ title: String, _ page: inout Markup) {
     page.part(PackageResources.head_html)
+    page.open(
+      "meta", [("name", "generator"), ("content", "ptrauth-trace \(ToolVersion.number)")])
+    page.raw("\n")
     page.element("title", title)
     page.raw("\n<style>\n")
     page.part(PackageResources.report_css)
@@ -120,6 +139,12 @@ public enum HTMLReport {
     _ document: Document, title: String = "Timeline", _ page: inout Markup
   ) {
     guard let picture = document.picture else { return }
+    timeline(picture, document.analysis, title: title, &page)
+  }
+
+  static func timeline(
+    _ picture: TimelinePicture, _ analysis: Analysis, title: String, _ page: inout Markup
+  ) {
     page.element("section", [("class", "timeline")]) { page in
       page.element("h2", title)
       guard !picture.vcpus.isEmpty else {
@@ -133,7 +158,7 @@ public enum HTMLReport {
         """)
       page.element("div", [("class", "picture")]) { _ in }
       page.raw("\n<script type=\"application/json\">")
-      page.json(PictureJSON.render(picture, document.analysis))
+      page.json(PictureJSON.render(picture, analysis))
       page.raw("</script>\n")
     }
     page.raw("\n")

@@ -115,17 +115,49 @@ enum HTMLSections {
           }
         }
       }
-      page.element(
-        "p", [("class", "note")],
-        "Known: runs whose API and APK are known at both ends. Hidden traps are handled at EL2 "
-          + "without a kvm_exit."
-          + (vcpus.allSatisfy(\.counters.keySwitchesAreExact)
-            ? " Switches are exact: executed instructions were recorded."
-            : " Switches are lower bounds: the entry loop re-enters without an event.")
-          + (vcpus.contains { $0.identity.kind == .thread }
-            ? " A vCPU by thread is one thread taken for one vCPU: usual, not certain." : ""))
+      vcpuColumns(vcpus, &page)
     }
     page.raw("\n")
+  }
+
+  /// What the columns of the table of vCPUs count.
+  private static func vcpuColumns(_ vcpus: [Analysis.VCPU], _ page: inout Markup) {
+    let isExact = vcpus.allSatisfy(\.counters.keySwitchesAreExact)
+    let pass = Cost.switchedPass
+    page.element("dl", [("class", "columns")]) { page in
+      for (name, words) in [
+        (
+          "vCPU",
+          "address of its struct kvm_vcpu"
+            + (vcpus.contains { $0.identity.kind == .thread }
+              ? "; by thread: one thread is taken for one vCPU, which is usual, not certain" : "")
+        ),
+        ("ptrauth", "whether the vCPU has the feature; partial: only one of the two"),
+        (
+          "loads",
+          "kvm_arch_vcpu_load to kvm_arch_vcpu_put"
+            + (vcpus.contains(where: \.counters.loadsAreLowerBounds)
+              ? "; \u{2265}: as many as other events prove" : "")
+        ),
+        ("runs", "kvm_entry to kvm_exit"),
+        ("known", "share of the runs whose API and APK are known at both ends"),
+        ("enabled", "runs known to have been entered with API or APK set"),
+        ("EC 0x09", "traps of pointer authentication instructions that reached the host"),
+        ("key register", "traps of reads and writes of key registers (EC 0x18)"),
+        ("hidden traps", "traps handled at EL2, without a kvm_exit"),
+        ("UNDEF", "undefined instruction exceptions that were injected into it"),
+        ("host saves", "times the host's keys were saved"),
+        (
+          "runs switched",
+          "passes of them that switched keys: \(pass.reads) reads and \(pass.writes) writes of key registers each; "
+            + (isExact
+              ? "exact, as executed instructions were recorded"
+              : "\u{2265}: the entry loop re-enters the guest without an event")
+        ),
+      ] {
+        fact(name, &page) { $0.text(words + ".") }
+      }
+    }
   }
 
   private static func featureWord(_ feature: Feature) -> String {

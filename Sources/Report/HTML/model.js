@@ -84,13 +84,11 @@ class Lane {
     this.gaps = new Spans();
   }
 
-  /** Sums over a range, from the finest slices. */
-  sum(begin, end) {
+  /** Sums over the finest slices from `begin` up to `end`. */
+  sum({ begin, end }) {
     const level = this.levels[0];
     const total = { time: new Float64Array(STATES), counts: new Float64Array(COUNTS) };
-    const first = Math.max(0, Math.floor(begin / level.width));
-    const last = Math.min(level.count - 1, Math.floor(end / level.width));
-    for (let i = first; i <= last; i++) {
+    for (let i = begin; i < Math.min(end, level.count); i++) {
       for (let s = 0; s < STATES; s++) total.time[s] += level.time[s][i];
       for (let c = 0; c < COUNTS; c++) total.counts[c] += level.counts[c][i];
     }
@@ -131,6 +129,13 @@ class Model {
     this.origin = BigInt(data.origin);
     this.begin = data.begin;
     this.end = Math.max(data.end, data.begin + 1);
+    // A proof may begin before the first mark.
+    for (const { evidence } of data.findings) {
+      for (const [time] of evidence) {
+        this.begin = Math.min(this.begin, time);
+        this.end = Math.max(this.end, time);
+      }
+    }
     this.keys = data.keys;
     this.whole = data.whole;
     this.vcpus = data.vcpus.map((v, i) => new Lane("vcpu", i, v.name, v.detail, v.slices, data.slice));
@@ -215,7 +220,21 @@ class Model {
 
   key(mark) { return this.keys[this.data.marks.k[mark]]; }
   isOpen(mark) { return this.data.marks.d[mark] < 0; }
+  /** Numbers of the finest slices that begin..end touches, of those that the recording has. */
+  slices(begin, end) {
+    const width = this.data.slice;
+    const count = Math.floor(this.end / width) + 1;
+    const first = Math.min(Math.max(0, Math.floor(begin / width)), count - 1);
+    return { begin: first, end: Math.max(first + 1, Math.min(count, Math.floor(end / width) + 1)) };
+  }
   isWhole(begin, end) { return this.whole.some((w) => w[0] <= begin && end <= w[1]); }
+
+  /** The inverse of `seconds`: the picture's time; null if `words` is no number of seconds. */
+  time(words) {
+    const [, seconds, fraction] = /^(\d{1,12})(?:\.(\d{1,9}))?$/.exec(words) || [];
+    if (seconds === undefined) return null;
+    return Number(BigInt(seconds) * 1000000000n + BigInt((fraction || "").padEnd(9, "0")) - this.origin);
+  }
 
   /** Seconds of the recording's clock, as perf script --ns prints them, cut to `decimals`. */
   seconds(time, decimals = 9) {

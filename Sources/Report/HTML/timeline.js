@@ -1,8 +1,9 @@
 // The interactive picture of one recording.
 
 class Timeline {
-  constructor(section) {
+  constructor(section, number) {
     this.section = section;
+    this.number = number;
     this.model = new Model(JSON.parse(section.querySelector("script").textContent));
     this.view = { begin: this.model.begin, end: this.model.end };
     this.pad();
@@ -39,7 +40,7 @@ class Timeline {
     this.make = make;
     const button = (words, label, action) =>
       make("button", { type: "button", "aria-label": label, title: label, onclick: action }, words);
-    this.viewWords = make("span", { className: "view" });
+    this.viewWords = make("a", { className: "view", title: "Address of this view" });
     const bar = make("div", { className: "bar" },
       make("span", { className: "group" },
         button("\u2212", "Zoom out (-)", () => this.zoom(2)),
@@ -48,7 +49,9 @@ class Timeline {
       make("span", { className: "group" },
         button("\u25c0", "Earlier (left arrow)", () => this.pan(-0.4)),
         button("\u25b6", "Later (right arrow)", () => this.pan(0.4))));
-    if (this.model.flags.some((f) => f.key[0] === "finding")) {
+    this.findingFlags = this.model.flags.filter((f) => f.key[0] === "finding")
+      .sort((a, b) => a.time - b.time);
+    if (this.findingFlags.length) {
       bar.append(make("span", { className: "group" },
         button("\u25c6 previous", "Previous finding (p)", () => this.nextFlag(-1)),
         button("next \u25c6", "Next finding (n)", () => this.nextFlag(1))));
@@ -168,6 +171,7 @@ class Timeline {
       `${this.model.seconds(this.view.begin, 6)} \u2026 ${this.model.seconds(this.view.end, 6)} s `
       + `(${span(this.view.end - this.view.begin)})`;
     this.root.dataset.drawn = String(Number(this.root.dataset.drawn || 0) + 1);
+    this.viewWords.href = this.address;
     this.root.dataset.begin = this.view.begin;
     this.root.dataset.end = this.view.end;
     if (this.alternative.open) this.fillTables();
@@ -246,6 +250,31 @@ class Timeline {
 
   // MARK: Moving
 
+  /** The view as the end of the page's address: seconds of the recording's clock, the lane, and which of the
+      page's timelines if it is not the first. */
+  get address() {
+    const { model, view } = this;
+    const at = [view.begin, view.end].map((time) => model.seconds(time)).join(",");
+    const lane = model.lanes[this.selected.lane];
+    return `#t=${at}&${lane.kind}=${lane.number}` + (this.number ? `&timeline=${this.number}` : "");
+  }
+
+  /** Shows what an address asks for. */
+  go(parameters) {
+    const [begin, end] = (parameters.get("t") || "").split(",").map((time) => this.model.time(time));
+    if (begin !== null && end !== null && end > begin) this.show(begin, end);
+    const lane = this.model.lanes.findIndex((l) => parameters.get(l.kind) === String(l.number));
+    if (lane >= 0) this.selectLane(lane);
+    this.section.scrollIntoView({ behavior: "auto", block: "start" });
+    this.stage.focus({ preventScroll: true });
+  }
+
+  /** The address follows the view, once it rests. */
+  remember() {
+    clearTimeout(this.resting);
+    this.resting = setTimeout(() => history.replaceState(null, "", this.address), 250);
+  }
+
   show(begin, end) {
     const least = 200, most = this.full.end - this.full.begin;
     let size = Math.min(most, Math.max(least, end - begin));
@@ -253,6 +282,7 @@ class Timeline {
     from = Math.min(Math.max(from, this.full.begin), this.full.end - size);
     this.view.begin = from;
     this.view.end = from + size;
+    this.remember();
     this.refresh();
   }
   zoom(factor, at = (this.view.begin + this.view.end) / 2) {
@@ -263,7 +293,7 @@ class Timeline {
     this.show(this.view.begin + step, this.view.end + step);
   }
 
-  /** Shows the moment of a finding: all its evidence, or around one event of it. */
+  /** Shows the moment of a finding: all its evidence, one event of it chosen. */
   jump(finding, number) {
     const found = this.model.findings[finding];
     if (!found || !found.evidence.length) return;
@@ -272,10 +302,8 @@ class Timeline {
     const times = this.evidence.map((e) => e.time);
     const first = Math.min(...times), last = Math.max(...times);
     const room = Math.max(last - first, 20000) * 0.35;
-    const near = 2.5e6;
-    // The whole proof, unless it is so long that its events would not be seen.
-    if (number === undefined || last - first < 2 * near) this.show(first - room, last + room);
-    else this.show(times[number] - near, times[number] + near);
+    this.show(first - room, last + room);
+    this.flagAt = this.findingFlags.findIndex((f) => f.key[1] === found.rule && f.time >= first);
     if (found.vcpus.length && found.vcpus[0] !== null) this.selectLane(found.vcpus[0]);
     const chosen = this.evidence[number || 0];
     this.say(found.rule, `${this.model.seconds(chosen.time)} s, pCPU ${chosen.cpu}: ${chosen.event}`
@@ -286,18 +314,20 @@ class Timeline {
     this.stage.focus({ preventScroll: true });
   }
 
+  /** From the finding that is shown to its neighbour; else to the first from the view's begin on, or the last
+      before its end. */
   nextFlag(direction) {
-    const middle = (this.view.begin + this.view.end) / 2;
-    const flags = this.model.flags.filter((f) => f.key[0] === "finding");
-    const at = this.flagAt;
+    const flags = this.findingFlags;
+    const { begin, end } = this.view;
+    const shown = flags[this.flagAt];
     let next;
-    if (at !== undefined && flags[at] && Math.abs(flags[at].time - middle) <= (this.view.end - this.view.begin) / 2) {
-      next = at + direction;
-    } else {
-      next = direction > 0 ? flags.findIndex((f) => f.time > middle)
-        : flags.findLastIndex((f) => f.time < middle);
+    if (shown && begin <= shown.time && shown.time <= end) next = this.flagAt + direction;
+    else if (direction > 0) next = flags.findIndex((f) => f.time >= begin);
+    else next = flags.findLastIndex((f) => f.time <= end);
+    if (next < 0 || next >= flags.length) {
+      this.say("", direction > 0 ? "There is no finding after this." : "There is no finding before this.");
+      return;
     }
-    if (next < 0 || next >= flags.length) return;
     this.flagAt = next;
     const flag = flags[next];
     const size = Math.min(this.view.end - this.view.begin, (this.full.end - this.full.begin) / 50);
@@ -311,6 +341,7 @@ class Timeline {
   selectLane(lane) {
     this.selected.lane = Math.max(0, Math.min(this.model.lanes.length - 1, lane));
     this.selected.mark = null;
+    this.remember();
     const top = this.tops[this.selected.lane], height = HEIGHT[this.model.lanes[this.selected.lane].kind];
     const stage = this.stage;
     if (top - AXIS - CAPTION < stage.scrollTop) stage.scrollTop = top - AXIS - CAPTION;
@@ -439,7 +470,7 @@ class Timeline {
     if (i < 0 || i >= level.count) return null;
     const share = (s) => Math.round(Math.min(1, level.time[s][i] / level.width) * 100);
     const names = ["bits 0", "bits 1", "bits differ", "bits not known"];
-    const states = names.map((name, s) => share(s) ? `${name} ${share(s)} %` : "").filter(Boolean);
+    const states = names.map((name, s) => share(s) ? `${name} ${share(s)}%` : "").filter(Boolean);
     const counts = ["runs", "loads", "traps", "runs switched", "losses", "findings"]
       .map((name, n) => level.counts[n][i] ? `${level.counts[n][i]} ${name}` : "").filter(Boolean);
     if (!states.length && !counts.length) return null;
@@ -459,11 +490,13 @@ class Timeline {
         make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell) =>
           make("td", { className: typeof cell === "number" ? "n" : "" }, String(cell)))))));
     };
-    const size = end - begin;
-    const share = (ns) => (ns / size * 100).toFixed(1) + " %";
     const slice = this.model.data.slice;
+    // Whole slices are summed, so shares are of whole slices.
+    const slices = this.model.slices(begin, end);
+    const size = (slices.end - slices.begin) * slice;
+    const share = (ns) => (Math.min(1, ns / size) * 100).toFixed(1) + "%";
     const lanes = this.model.lanes.map((lane) => {
-      const { time, counts } = lane.sum(begin, end);
+      const { time, counts } = lane.sum(this.model.slices(begin, end));
       return [`${lane.name} ${lane.detail}`, share(time[SET]), share(time[CLEAR]), share(time[DIFFER]),
         share(time[UNKNOWN]), share(time[LOADED]), counts[RUNS], counts[LOADS], counts[TRAPS],
         counts[SWITCHES], counts[FINDINGS], counts[LOSSES]];
@@ -479,7 +512,8 @@ class Timeline {
     rows.sort((a, b) => a[0] - b[0]);
     more += Math.max(0, rows.length - 200);
     this.tables.replaceChildren(
-      table(`Lanes in view, to the slice of ${span(slice)}`,
+      table(`Lanes in view, by whole slices of ${span(slice)}: ${this.model.seconds(slices.begin * slice)} \u2026 `
+        + `${this.model.seconds(slices.end * slice)} s`,
         ["lane", "guest, bits 1", "bits 0", "differ", "not known", "loaded", "runs", "loads", "traps",
           "runs switched", "findings", "losses"], lanes),
       table("Marks in view" + (more ? ` (the first 200; ${more} more: zoom in)` : "")
@@ -663,16 +697,27 @@ class Timeline {
 
   sayLane() {
     const lane = this.model.lanes[this.selected.lane];
-    const { time, counts } = lane.sum(this.view.begin, this.view.end);
+    const { time, counts } = lane.sum(this.model.slices(this.view.begin, this.view.end));
     this.say(lane.name, `in view: ${counts[RUNS]} runs, ${counts[LOADS]} loads, ${counts[TRAPS]} traps, `
       + `${counts[SWITCHES]} runs with keys switched, bits 1 for ${span(time[SET])}, `
       + `not known for ${span(time[UNKNOWN])}`);
   }
 }
 
-const timelines = [...document.querySelectorAll("section.timeline")]
-  .filter((section) => section.querySelector(".picture"))
-  .map((section) => new Timeline(section));
+const timelines = [];
+for (const section of document.querySelectorAll("section.timeline")) {
+  if (section.querySelector(".picture")) timelines.push(new Timeline(section, timelines.length));
+}
+
+/** Shows the view that the page's address names. */
+function goToAddress() {
+  const parameters = new URLSearchParams(location.hash.slice(1));
+  if (!parameters.has("t")) return;
+  const timeline = timelines[Number(parameters.get("timeline") || 0)];
+  if (timeline) timeline.go(parameters);
+}
+addEventListener("hashchange", goToAddress);
+goToAddress();
 
 document.documentElement.dataset.ready = Math.round(performance.now());
 

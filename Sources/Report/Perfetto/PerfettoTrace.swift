@@ -43,9 +43,10 @@ public struct PerfettoTrace: TimelineWriter {
   public init() {}
 
   public mutating func begin() -> [UInt8] {
-    Array(
-      #"{"displayTimeUnit":"ns","otherData":{"format":"ptrauth-trace/perfetto/1"},"traceEvents":["#
-        .utf8)
+    let version = ToolVersion.number
+    return Array(
+      (#"{"displayTimeUnit":"ns","otherData":{"format":"ptrauth-trace/perfetto/1","#
+        + #""toolVersion":"\#(version)"},"traceEvents":["#).utf8)
   }
 
   /// What can be written once `entry` is known.

@@ -4,7 +4,7 @@ import Replay
 /// A ``TimelinePicture`` as the page's script reads it: one JSON object. Times are nanoseconds since
 /// `origin`; the numbers of vCPUs are those of `vcpus`.
 ///
-///     schema    "ptrauth-trace/timeline/1"
+///     schema    "ptrauth-trace/timeline/1", and toolVersion
 ///     origin    nanoseconds of the recording's clock, as a string (64 bits)
 ///     begin, end, slice (width of a slice)
 ///     vcpus     [{name, detail, slices}], in the report's order
@@ -26,7 +26,7 @@ enum PictureJSON {
     let order = LaneOrder(picture, analysis)
     var json = JSONWriter(pretty: false)
     json.object { json in
-      json.field("schema", "ptrauth-trace/timeline/1")
+      json.begin(.picture)
       json.field("origin", String(picture.origin))
       json.field("begin", picture.begin - picture.origin)
       json.field("end", picture.end - picture.origin)

@@ -126,6 +126,52 @@ with Page() as page:
         seen["jumpShows"] = all(g <= t <= h for t in evidence) and len(evidence) > 0
         seen["jumpZoom"] = (end - begin) / (h - g)
 
+    # Every "show" frames its whole proof; "next" begins with the first finding, "previous" with the last.
+    seen["framed"] = page.evaluate("""[...document.querySelectorAll('.jump')].every((j) => {
+      j.click();
+      const t = timelines[Number(j.dataset.timeline)], v = t.view;
+      return t.evidence.length && t.evidence.every((e) => v.begin <= e.time && e.time <= v.end);
+    })""")
+    page.evaluate("(() => { const t = timelines[0]; t.flagAt = undefined; t.show(t.full.begin, t.full.end); })()")
+    page.settle()
+    page.evaluate("document.querySelector('.stage').focus()")
+    walk = []
+    for key in "nnp":
+        page.press(key)
+        walk.append(page.evaluate("timelines[0].findingFlags.length ? timelines[0].flagAt : null"))
+    seen["walk"] = walk
+    page.evaluate("(() => { const t = timelines[0]; t.flagAt = undefined; t.show(t.full.begin, t.full.end); })()")
+    page.press("p")
+    seen["lastFirst"] = page.evaluate("timelines[0].findingFlags.length - 1 - (timelines[0].flagAt ?? -1)")
+
+    # No share is above 100%, however near the view; a view is linked by the page's address.
+    page.evaluate("document.querySelector('.alternative').open = true")
+    shares = []
+    for divisor in [1, 7, 1000, 100000, 10000000]:
+        page.evaluate(f"(() => {{ const t = timelines[0], s = t.full.end - t.full.begin;"
+                      f" t.show(t.full.begin + s * 0.3, t.full.begin + s * 0.3 + s / {divisor}); }})()")
+        page.settle()
+        shares += page.evaluate("[...document.querySelectorAll('.alternative td')].map((c) => c.textContent)"
+                                ".filter((w) => w.endsWith('%')).map((w) => parseFloat(w))")
+    seen["mostShare"] = max(shares)
+    page.evaluate("document.querySelector('.alternative').open = false")
+    lane = page.evaluate("(() => { const t = timelines[0], n = t.model.vcpus.length - 1; t.selectLane(n); return n; })()")
+    page.settle()
+    page.evaluate("new Promise((r) => setTimeout(r, 400))")
+    wanted, link = view(page), page.evaluate("location.hash")
+    seen["link"] = link
+    seen["linkIsOffered"] = page.evaluate("document.querySelector('a.view').hash") == link
+    page.open(sys.argv[1] + "?other")
+    page.open(sys.argv[1] + link)
+    page.settle()
+    got = view(page)
+    seen["linked"] = (max(abs(p - q) for p, q in zip(got, wanted)) <= 1
+                      and page.evaluate("timelines[0].selected.lane") == lane)
+    page.evaluate("location.hash = '#t=nonsense,&vcpu=99999'")
+    page.settle()
+    page.evaluate(f"location.hash = '{link.replace('t=', 't=0,1&x=')}'")
+    page.settle()
+
     # Pointing at a run tells of it, clicking keeps it.
     page.evaluate("timelines[0].section.scrollIntoView({behavior: 'instant'})")
     page.evaluate("(() => { const t = timelines[0]; const lane = t.model.vcpus.find((l) => l.runs.length) || t.model.vcpus[0];"

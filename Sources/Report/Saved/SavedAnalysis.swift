@@ -1,0 +1,231 @@
+import Ptrauth
+import Replay
+
+// The parts of a saved report that say what was found. What it does not show stays empty.
+
+extension Analysis {
+  init(_ saved: SavedObject, _ recording: SavedObject) throws(SavedFault) {
+    self.init(
+      reported: try saved.one("verdict", of: Verdict.allCases) { $0.word },
+      firstTime: try recording.number("begin"), lastTime: try recording.number("end"),
+      eventCount: try recording.number("eventsUsed"))
+    lostEvents = try recording.numbers("lost").map { (cpu: Int32($0.name) ?? -1, count: $0.value) }
+    missingParts = try recording.texts("missingParts")
+    leavesOutTasks = try recording.flag("someTasksOnly")
+    sequenceBreaks = try recording.number("sequenceBreaks")
+    silentTails = try recording.numbers("silentTails")
+      .map { (cpu: Int32($0.name) ?? -1, nanoseconds: $0.value) }
+    isIncomplete = try recording.flag("eventsMissing")
+    for vcpu in try saved.objects("vcpus") { vcpus.append(try VCPU(vcpu)) }
+    for cpu in try saved.objects("cpus") {
+      cpus.append(
+        PCPU(
+          reported: try cpu.number("cpu"),
+          state: PCPUState(
+            live: KeyOwner(described: cpu.textOrNull("live")),
+            hostSlots: HostSlots(described: cpu.textOrNull("hostSlots"))),
+          hostSaves: try cpu.number("hostSaves")))
+    }
+    for finding in try saved.objects("findings") { findings.append(try Finding(finding)) }
+    for item in try saved.objects("notObservable") {
+      notObservable.append(
+        NotObservable(
+          reported: try item.rule(), reason: try item.text("reason"),
+          remedy: try item.text("remedy"), applies: try item.flag("applies")))
+    }
+    if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
+    code = try CodeJudgement(try saved.object("code"))
+    let required = try saved.object("required")
+    requirement = Requirement(
+      named: try required.rules("rules"),
+      least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+  }
+}
+
+extension SavedObject {
+  func rule() throws(SavedFault) -> Rule { try one("rule", of: Rule.all) { $0.id } }
+
+  /// A list of rules.
+  func rules(_ name: String) throws(SavedFault) -> [Rule] {
+    var rules: [Rule] = []
+    for id in try texts(name) {
+      guard let rule = Rule(id: id) else {
+        throw SavedFault(
+          description: "\(place)\(name) has \"\(id)\", which this version does not know")
+      }
+      rules.append(rule)
+    }
+    return rules
+  }
+
+  /// vcpu, vcpuId and, where no pointer is known, the thread.
+  func identity(_ kind: VCPUIdentity.Kind) -> VCPUIdentity {
+    let pointer = value["vcpu"].address
+    return VCPUIdentity(
+      pointer: pointer, number: numberOrNull("vcpuId"),
+      thread: pointer == nil ? numberOrNull("tid") : nil, kind: kind)
+  }
+}
+
+extension Analysis.VCPU {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    let feature: Feature
+    if saved.textOrNull("feature") == nil {
+      feature = .unknown
+    } else {
+      feature = try saved.one("feature", of: [.both, .none, .partial]) { word($0) ?? "" }
+    }
+    let kind = try saved.one("identity", of: VCPUIdentity.Kind.allCases) { $0.words }
+    self.init(
+      reported: saved.identity(kind), tid: try saved.number("tid"),
+      pid: saved.numberOrNull("pid") ?? -1, feature: feature,
+      counters: try Counters(try saved.object("counters"), try saved.texts("lowerBounds")))
+  }
+}
+
+extension Counters {
+  fileprivate init(_ saved: SavedObject, _ lowerBounds: [String]) throws(SavedFault) {
+    self.init()
+    loads = try saved.number("loads")
+    puts = try saved.number("puts")
+    runs = try saved.number("runs")
+    knownRuns = try saved.number("knownRuns")
+    enabledRuns = try saved.number("enabledRuns")
+    let traps = try saved.object("traps")
+    instructionTraps = try traps.number("pac")
+    registerTraps = try traps.number("keyRegister")
+    hiddenTraps = try traps.number("hidden")
+    undefs = try saved.number("undefs")
+    resets = try saved.number("resets")
+    hostSaves = try saved.number("hostSaves")
+    keySwitches = try saved.number("keySwitches")
+    guestTime = try saved.number("guestTime")
+    keySwitchesAreExact = !lowerBounds.contains("keySwitches")
+    loadsAreLowerBounds = lowerBounds.contains("loads")
+  }
+}
+
+extension Finding {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    func moment(_ name: String) -> Moment? {
+      saved.numberOrNull(name).map { Moment(time: $0, cpu: -1, tid: -1) }
+    }
+    self.init(
+      reported: try saved.rule(),
+      try saved.one("level", of: [.proved, .static, .suspected]) { $0.word },
+      count: try saved.number("count"), first: moment("first"), last: moment("last"),
+      statement: try saved.text("statement"))
+    for vcpu in try saved.objects("vcpus") {
+      vcpus.append((identity: vcpu.identity(.thread), count: try vcpu.number("count")))
+    }
+    if case .list = saved.value["causes"] {
+      for cause in try saved.objects("causes") {
+        causes.append(Cause(reported: try cause.rule(), count: try cause.number("count")))
+      }
+    }
+    if let paid = try saved.objectOrNull("cost") {
+      cost = Cost(
+        reads: try paid.number("reads"), writes: try paid.number("writes"),
+        trips: try paid.number("trips"))
+    }
+    for event in try saved.objects("evidence") {
+      evidence.append(
+        Evidence(
+          Moment(
+            time: try event.number("time"), cpu: try event.number("cpu"),
+            tid: try event.number("tid")), try event.text("event"), try event.text("detail")))
+    }
+    guard case .list = saved.value["code"] else { return }
+    for line in try saved.objects("code") {
+      code.append(
+        CodeLine(
+          address: line.value["address"].address ?? 0,
+          word: UInt32(truncatingIfNeeded: line.value["word"].address ?? 0),
+          symbol: line.textOrNull("symbol"), source: line.textOrNull("source"),
+          text: line.textOrNull("text")))
+    }
+  }
+}
+
+extension CodeJudgement {
+  /// A report has the failures that are no findings and the open questions; of the others, how many.
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    guard try saved.flag("audited") else {
+      self.init(reason: saved.textOrNull("reason") ?? "no reason is known")
+      return
+    }
+    func checks(
+      _ name: String, _ outcome: CodeCheck.Outcome
+    ) throws(SavedFault) -> [CodeCheck] {
+      var checks: [CodeCheck] = []
+      for item in try saved.objects(name) {
+        var check = CodeCheck(
+          .sites, outcome, at: try item.text("place"), try item.text("statement"),
+          rule: item.textOrNull("rule").flatMap { Rule(id: $0) })
+        check.part = .elsewhere
+        checks.append(check)
+      }
+      return checks
+    }
+    var all = try checks("elsewhere", .fail) + checks("open", .cannotJudge)
+    for (name, outcome) in [("passed", CodeCheck.Outcome.pass), ("failed", .fail)] {
+      let count: UInt16 = try saved.number(name)
+      let missing = Int(count) - all.count { $0.outcome == outcome }
+      all += Array(repeating: CodeCheck(.sites, outcome, at: "", ""), count: max(0, missing))
+    }
+    self.init(CodeAudit(checks: all, sites: []))
+    rules = try saved.rules("rules")
+  }
+}
+
+extension InstructionPasses {
+  init(_ saved: SavedObject) throws(SavedFault) {
+    func counts(_ saved: SavedObject) throws(SavedFault) -> PassCounts {
+      var counts = PassCounts()
+      counts.calls = try saved.number("calls")
+      counts.bailOuts = try saved.number("bailOuts")
+      counts.entries = try saved.number("entries")
+      counts.exits = try saved.number("exits")
+      counts.switchedEntries = try saved.number("switchedEntries")
+      counts.switchedExits = try saved.number("switchedExits")
+      counts.partialSwitches = try saved.number("partialSwitches")
+      counts.reads = try saved.number("reads")
+      counts.writes = try saved.number("writes")
+      return counts
+    }
+    var cpus: [(cpu: Int, passes: PassCounts)] = []
+    for cpu in try saved.objects("cpus") {
+      cpus.append((cpu: try cpu.number("cpu"), passes: try counts(cpu)))
+    }
+    self.init(
+      reported: saved.textOrNull("event") ?? "",
+      try saved.one("certainty", of: [.exactly, .atLeast, .sample]) { $0.rawValue },
+      reasons: try saved.texts("reasons"), cpus: cpus,
+      total: try counts(try saved.object("total")))
+  }
+}
+
+extension KeyOwner {
+  /// The inverse of what reports call it.
+  fileprivate init(described text: String?) {
+    let words = (text ?? "").split(separator: " ")
+    let number = words.count > 1 ? words[1] : ""
+    switch words.first {
+    case "host": self = .host(process: Int32(number) ?? -1)
+    case "kernel": self = Int32(number).map { .kernel(task: $0) } ?? .unknown
+    case "guest": self = Int(number).map { .guest(vcpu: $0) } ?? .unknown
+    default: self = .unknown
+    }
+  }
+}
+
+extension HostSlots {
+  fileprivate init(described text: String?) {
+    let words = (text ?? "").split(separator: " ")
+    guard words.count == 2, let process = Int32(words[1]) else {
+      self = .unknown
+      return
+    }
+    self = words[0] == "valid" ? .valid(process: process) : .stale(process: process)
+  }
+}
