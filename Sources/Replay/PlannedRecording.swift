@@ -46,7 +46,7 @@ public struct PlannedRecording: Sendable {
     // What will occur is not known; that it does is the workload's part.
     replayer.exercised = .all
     return replayer.notObservable().filter {
-      $0.applies && $0.rule.isCorrectness && Analysis.judgedRules.contains($0.rule)
+      $0.applies && $0.rule.isCorrectness && $0.rule.isJudged(by: .events)
     }
   }
 }

@@ -42,7 +42,7 @@ extension Replayer {
       "record vCPUs that move between pCPUs, with host_ctxt in handle_exit and kvm_arch_vcpu_put"
     ),
     Rule.switchWithoutFeature.id: (
-      "a vCPU without the feature tried to use it and was entered again",
+      "a vCPU without the feature was entered, and the shadow sampled",
       "record a guest that uses pointer authentication on a vCPU without it"
     ),
     Rule.featureDenied.id: (
@@ -78,12 +78,9 @@ extension Replayer {
       {
         exercised.note(.hostKeyLeak)
       }
-      if feature == .none || feature == .partial, vcpus[run.vcpu].wasRefused {
-        exercised.note(.switchWithoutFeature)
-      }
+      if feature == .none || feature == .partial { exercised.note(.switchWithoutFeature) }
     }
     if generation?.trap == .never, run.trap == nil { exercised.note(.trapWhileEnabled) }
-    if run.trap != nil { vcpus[run.vcpu].wasRefused = true }
     let bits = run.entrySample ?? run.exitSample ?? .unknown
     if bits.switchesKeys != .clear { vcpus[run.vcpu].isUnused = false }
   }

@@ -24,7 +24,7 @@ extension Replayer {
     let hostIsOwn = if case .own = threads[at.tid]?.run?.restored { true } else { false }
     if own != nil, before != nil, run.certainlyEntered { exercised.note(.missedGuestRestore) }
     if let before { judgeExchangedKeys(index, at, function, run, before, guest) }
-    var (toGuest, toHost, unclear): (UInt16, UInt16, UInt16) = (0, 0, 0)
+    var (toGuest, toHost, unclear, perhapsToHost): (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
     var differ: UInt16 = 0
     for i in 0..<10 {
       let bit = UInt16(1) << UInt16(i)
@@ -42,12 +42,18 @@ extension Replayer {
         toHost |= bit
       } else if let earlier, earlier.toGuest & bit != 0 {
         toGuest |= bit
+      } else if let earlier, earlier.process == process, earlier.guest.isSame(i, as: guest),
+        (earlier.differ | earlier.perhapsToHost) & bit != 0, !log.contains(.hostKeyLeak)
+      {
+        // No run was seen that saved the host's keys as the guest's.
+        perhapsToHost |= bit
       } else {
         unclear |= bit
       }
     }
     vcpus[index].keysAfterRun = KeysAfterRun(
       guest: guest, differ: differ, hostWasOwn: hostIsOwn, toGuest: toGuest, toHost: toHost,
+      perhapsToHost: perhapsToHost,
       process: process)
     func report(_ rule: Rule, _ level: Finding.Level, _ keys: UInt16, _ statement: String) {
       let shared = KeyRegister.allCases.filter { keys >> UInt16($0.rawValue) & 1 == 1 }
@@ -74,7 +80,13 @@ extension Replayer {
         "the host's slots came to hold the guest's keys, which the run did not change: the host ran on "
           + "them when it saved its own")
     }
-    if toGuest | toHost == 0, unclear != 0 {
+    if perhapsToHost != 0 {
+      report(
+        .missedHostRestore, .suspected, perhapsToHost,
+        "the host's slots came to hold the guest's keys, which the run did not change: the host ran on them "
+          + "when it saved its own, unless the guest had got the host's before")
+    }
+    if toGuest | toHost | perhapsToHost == 0, unclear != 0 {
       report(
         .missedGuestRestore, .suspected, unclear,
         "after the run the guest's slots hold the host's keys; whether the guest ran on the host's or the "

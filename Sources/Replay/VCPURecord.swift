@@ -15,8 +15,6 @@ struct VCPURecord {
   var counters = Counters()
   /// Its reset was seen, and no run with ptrauth enabled since.
   var isUnused = false
-  /// It trapped: without the feature it was refused what it tried.
-  var wasRefused = false
   /// The pCPU on which its host context was last sampled.
   var contextCPU: Int32?
   /// KVM_ARM_VCPU_HAS_EL2 (feature bit 7): a nested guest's bits are L1's, not the patch's.
@@ -124,5 +122,7 @@ struct KeysAfterRun {
   /// Both hold the host's key; both hold the guest's.
   var toGuest: UInt16
   var toHost: UInt16
+  /// Both hold what was the guest's, if the guest had not got the host's before.
+  var perhapsToHost: UInt16
   var process: Int32
 }

@@ -127,7 +127,8 @@ struct AnalyzeTests {
     var types: Set<String> = []
     let lines = bytes.split(separator: UInt8(ascii: "\n"))
     #expect(lines.last?.starts(with: Array(#"{"type":"verdict","#.utf8)) == true)
-    for (number, line) in lines.dropLast().enumerated() {
+    #expect(lines.first?.starts(with: Array(#"{"type":"timeline","#.utf8)) == true)
+    for (number, line) in lines.dropFirst().dropLast().enumerated() {
       let isRun = line.starts(with: Array(#"{"type":"run","#.utf8))
       if isRun { runs += 1 }
       // JSONDecoder is slow: a sample of the runs, and everything else.

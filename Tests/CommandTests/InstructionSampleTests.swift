@@ -364,7 +364,9 @@ struct InstructionSampleTests {
     let json = String(decoding: JSONReport.render(document), as: UTF8.self)
     #expect(!json.contains("\"keySwitches\"\n") && json.contains("\"certainty\": \"exactly\""))
     let page = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
-    #expect(page.contains("Switches are exact") && page.contains("<h2>Passes, by executed"))
+    #expect(
+      page.contains("exact, as executed instructions were recorded")
+        && page.contains("<h2>Passes, by executed"))
     let csv = CountersCSV.render([TestSuite(document, failOn: .medium)])
     let records = csv.split(separator: "\r\n").map {
       $0.split(separator: ",", omittingEmptySubsequences: false)

@@ -77,7 +77,7 @@ struct RecipeTests {
     // A critical rule was not judged: that is no pass.
     let open = try run(script, "v7-good")
     #expect(open.code == 2 && open.output.contains("recordings/perf.data: cannot judge"))
-    #expect(open.output.contains("preemptible-host-save is required and was not judged"))
+    #expect(open.output.contains("preemptible-host-save are required and were not judged"))
     let faulty = try run(script, "v7-trap-skips-host-save")
     #expect(faulty.code == 1)
     #expect(faulty.output.contains("::error file=arch/arm64/kvm/handle_exit.c,line="))
