@@ -45,7 +45,9 @@ extension Analyze {
           try sink.write(JSONReport.refused(path: path, sentence: problem.sentence))
         }
       }
-      if format == .text, !isSummaryFirst, case .judged = summary.lines.last?.result { try sink.write("\n\n") }
+      if format == .text, !isSummaryFirst, case .judged = summary.lines.last?.result {
+        try sink.write("\n\n")
+      }
       if format == .jsonl, let line = summary.lines.last {
         try sink.write(SummaryLines.verdict(line))
       }

@@ -12,7 +12,8 @@ struct PtrauthTrace: ParsableCommand {
       """,
     version: ToolVersion.number,
     subcommands: [
-      Analyze.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self, Probes.self, Record.self,
+      Analyze.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self, Probes.self,
+      Record.self,
       Redact.self, Manual.self, Verify.self, Audit.self,
     ])
 }

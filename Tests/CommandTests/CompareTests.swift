@@ -144,7 +144,7 @@ struct CompareTests {
   @Test func whatIsLostFromSightIsSaid() throws {
     let path = "/tmp/ptrauth-trace-blind-\(getpid()).json"
     defer { unsafe unlink(path) }
-    var document = Documents.clean
+    var document = Documents.real[1]
     document.analysis.notObservable.append(
       .init(rule: .staleEnable, reason: "not sampled", remedy: "probe it"))
     Corpus.write(JSONReport.render(document), to: path)

@@ -3,7 +3,9 @@ import Bytes
 
 /// Where results go, and how they look there.
 struct OutputOptions: ParsableArguments {
-  @Option(name: .shortAndLong, help: "Write to this file; - is standard output. Its name may say the format.")
+  @Option(
+    name: .shortAndLong,
+    help: "Write to this file; - is standard output. Its name may say the format.")
   var output = "-"
 
   @Option(
