@@ -21,7 +21,7 @@ final class FileReplacement {
     let exists = unsafe stat(path, &status) == 0
     if exists {
       if status.st_mode & S_IFMT != S_IFREG { return nil }
-      if InputFiles.contains(status) { throw ByteSinkError(path: path, code: 0) }
+      if InputFiles.contains(path, status) { throw ByteSinkError(path: path, code: 0) }
       // A file that must not be written is not replaced either.
       if unsafe access(path, W_OK) != 0 { throw ByteSinkError(path: path, code: errno) }
       guard let resolved = unsafe realpath(path, nil) else { return nil }
@@ -56,7 +56,7 @@ final class FileReplacement {
   func commit() throws(ByteSinkError) {
     guard descriptor >= 0 else { return }
     var status = stat()
-    if unsafe stat(target, &status) == 0, InputFiles.contains(status) {
+    if unsafe stat(target, &status) == 0, InputFiles.contains(target, status) {
       throw ByteSinkError(path: path, code: 0)
     }
     if temporary == nil {
