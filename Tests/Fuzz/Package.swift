@@ -15,10 +15,6 @@ let package = Package(
           .product(name: $0, package: "ptrauth-trace")
         },
       path: "Sources", exclude: ["CFuzzer", "CorpusTests"],
-      swiftSettings: [
-        .swiftLanguageMode(.v6), .strictMemorySafety(),
-        .treatWarning("StrictMemorySafety", as: .error),
-        .enableUpcomingFeature("MemberImportVisibility"),
-      ]),
+      swiftSettings: [.swiftLanguageMode(.v6)]),
   ]
 )

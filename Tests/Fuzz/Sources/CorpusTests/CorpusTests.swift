@@ -10,7 +10,7 @@ struct CorpusTests {
   }
 
   /// Tests/Fuzz/Sources/CorpusTests/CorpusTests.swift
-  private static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+  static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 
   static let inputs = Target.all.flatMap { target in
     ["Seeds", "Corpus"].map { "\(root)/\($0)/\(target.name)" }.flatMap { folder in
