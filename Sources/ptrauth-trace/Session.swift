@@ -184,6 +184,7 @@ final class Session {
     configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.shownEvents
+    configuration.isDamaged = file.recording.isDamaged
     configuration.omissions = file.recording.omissions
     configuration.omissions.cpus = max(configuration.omissions.cpus, omittedCPUs)
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
