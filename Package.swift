@@ -24,6 +24,7 @@ let package = Package(
     .library(name: "Trace", targets: ["Trace"]),
     .library(name: "KernelImage", targets: ["KernelImage"]),
     .library(name: "Replay", targets: ["Replay"]),
+    .library(name: "Regression", targets: ["Regression"]),
     .library(name: "Report", targets: ["Report"]),
   ],
   dependencies: [
@@ -91,6 +92,10 @@ let package = Package(
     .testTarget(
       name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
       swiftSettings: settings),
+    // Everything that the fuzzers of Tests/Fuzz, a package of its own, ever found.
+    .testTarget(
+      name: "FuzzTests", dependencies: ["Trace", "KernelImage", "Replay", "Regression", "Ptrauth"],
+      path: "Tests/Fuzz/Sources", exclude: ["CFuzzer", "Fuzz"], swiftSettings: settings),
     .testTarget(
       name: "CommandTests",
       dependencies: [

@@ -35,16 +35,41 @@ public enum Decompressor {
   static let inputSize = 256 << 10
   static let outputSize = 1 << 20
 
+  /// Bytes that any file may unpack to, however small it is.
+  package static let freeSize: UInt64 = 64 << 20
+  /// Beyond these, how many times its own size: recordings and kernels unpack to 5 to 60 times theirs, a
+  /// bomb of zeros to thousands.
+  package static let ratioLimit: UInt64 = 256
+
+  /// Bytes that a file of `size` bytes may unpack to.
+  package static func bound(ofSize size: UInt64) -> UInt64 {
+    let (product, overflow) = size.multipliedReportingOverflow(by: ratioLimit)
+    return overflow ? .max : max(freeSize, product)
+  }
+
   /// Unpacks everything behind the read position of `input` into `output`.
   ///
-  /// - Parameter limit: bytes of output after which the file counts as hostile (a decompression bomb).
+  /// - Parameter limit: bytes of output that are too many for any file. Fewer are for one that is small: what
+  ///   unpacks to more than ``ratioLimit`` times its size is a decompression bomb.
   public static func decompress(
     _ format: CompressionFormat, from input: CInt, to output: CInt, limit: UInt64
   ) throws(DecompressionError) {
-    switch format {
-    case .xz: try decompressXz(from: input, to: output, limit: limit)
-    case .zstd: try decompressZstd(from: input, to: output, limit: limit)
-    case .gzip: try decompressGzip(from: input, to: output, limit: limit)
+    var status = stat()
+    let size = unsafe fstat(input, &status) == 0 ? UInt64(max(0, status.st_size)) : 0
+    let bound = min(limit, bound(ofSize: size))
+    do throws(DecompressionError) {
+      switch format {
+      case .xz: try decompressXz(from: input, to: output, limit: bound)
+      case .zstd: try decompressZstd(from: input, to: output, limit: bound)
+      case .gzip: try decompressGzip(from: input, to: output, limit: bound)
+      }
+    } catch {
+      guard error.code == .tooLarge, bound < limit else { throw error }
+      throw DecompressionError(
+        code: .tooLarge,
+        description:
+          "it unpacks to more than \(ratioLimit) times its size (\(bound >> 20) MiB), as "
+          + "no recording and no kernel does; unpack it yourself if you trust it")
     }
   }
 

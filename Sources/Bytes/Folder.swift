@@ -27,6 +27,18 @@ package enum Folder {
     return one.st_dev == other.st_dev && one.st_ino == other.st_ino
   }
 
+  /// Where `path` leads once all symbolic links are followed is below `folder`; false when it leads nowhere.
+  package static func isInside(_ path: String, _ folder: String) -> Bool {
+    guard let place = resolved(path), let root = resolved(folder) else { return false }
+    return root == "/" || place.hasPrefix(root + "/")
+  }
+
+  private static func resolved(_ path: String) -> String? {
+    guard let found = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(found) }
+    return unsafe String(cString: found)
+  }
+
   package static func isDirectory(_ path: String) -> Bool {
     var status = stat()
     return unsafe stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR

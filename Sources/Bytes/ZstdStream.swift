@@ -3,6 +3,9 @@ private import CZstd
 /// One zstd stream that arrives in pieces: the context lives from the first piece to the last.
 @safe package final class ZstdStream {
   private let context: OpaquePointer
+  /// Bytes so far.
+  private var taken: UInt64 = 0
+  private var made: UInt64 = 0
 
   /// What zstd says about bytes it cannot decompress.
   package struct Failure: Error {
@@ -41,8 +44,15 @@ private import CZstd
       } while unsafe ZSTD_isError(status) == 0 && from.pos < from.size && to.pos < to.size
       return unsafe (status, from.pos)
     }
+    taken += UInt64(consumed - start)
+    made += unsafe UInt64(to.pos - filled)
     position = consumed
     unsafe filled = to.pos
+    guard made <= Decompressor.bound(ofSize: taken) else {
+      throw Failure(
+        reason:
+          "it unpacks to more than \(Decompressor.ratioLimit) times its size, as no recording does")
+    }
     if ZSTD_isError(status) != 0 {
       guard let name = unsafe ZSTD_getErrorName(status) else { throw Failure(reason: "unknown") }
       throw unsafe Failure(reason: String(cString: name))

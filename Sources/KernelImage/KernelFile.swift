@@ -98,13 +98,14 @@ struct KernelFile: ~Copyable {
         .notELF, path,
         "is a boot Image, not an ELF file; give the vmlinux of the same build (the -dbg package)")
     }
-    let text = head.prefix(16).allSatisfy { $0 == 9 || $0 == 10 || (32..<127).contains($0) }
+    // What it says is nobody's business: beside a stranger's recording it can be a link to anything.
+    let isText = head.prefix(16).allSatisfy { $0 == 9 || $0 == 10 || (32..<127).contains($0) }
     let shown =
-      text
-      ? "\"\(String(decoding: head.prefix(16).map { $0 < 32 ? 32 : $0 }, as: UTF8.self))\""
-      : head.prefix(8).map { hex($0, digits: 2) }.joined(separator: " ")
-    throw KernelImageError(
-      .notELF, path, "is not an ELF file (it starts with \(shown)); give a vmlinux")
+      isText
+      ? "is text, not an ELF file"
+      : "is not an ELF file (it starts with "
+        + head.prefix(4).map { hex($0, digits: 2) }.joined(separator: " ") + ")"
+    throw KernelImageError(.notELF, path, "\(shown); give a vmlinux")
   }
 }
 

@@ -3,6 +3,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
   public enum Code: Sendable, Equatable {
     /// The file cannot be opened or read.
     case unreadable
+    /// Named by a recording, and a symbolic link that leads out of where it was looked for.
+    case leadsOut
     /// Not a regular file: a directory, a FIFO, a device.
     case notARegularFile
     /// Zero bytes long.

@@ -7,6 +7,8 @@ import Glibc
 public struct KernelImageFinder {
   /// In front of every absolute place: "" for this system, another directory for a sysroot.
   public let root: String
+  /// debuginfod is not asked, whatever DEBUGINFOD_URLS says.
+  public let isOffline: Bool
   /// HOME, PERF_BUILDID_DIR and DEBUGINFOD_URLS are read from it.
   public let environment: [String: String]
   /// Fetches the debug file of a build-id and returns its path; asked last, and only if
@@ -14,13 +16,18 @@ public struct KernelImageFinder {
   private let fetch: (_ buildID: [UInt8]) -> String?
 
   public init(
-    root: String = "", environment: [String: String]? = nil,
+    root: String = "", environment: [String: String]? = nil, isOffline: Bool = false,
     fetch: ((_ buildID: [UInt8]) -> String?)? = nil
   ) {
     self.root = root
+    self.isOffline = isOffline
     self.environment = environment ?? KernelImageFinder.processEnvironment()
     self.fetch = fetch ?? Debuginfod.file
   }
+
+  /// Bytes of a build-id that is sent to a server, in hexadecimal: those of ld's `--build-id` are 8 to 20, mold makes 32. What a
+  /// stranger's recording has in its place stays here.
+  private static let buildIDSizes = 8...32
 
   /// Tries each place in turn and stops at the first image that fits.
   ///
@@ -46,10 +53,16 @@ public struct KernelImageFinder {
     }
     guard let wanted else { return search }
     for path in places.ofBuildID(wanted) + places.ofRelease(osRelease)
-    where access(path) && search.tries(path, wanted: wanted, orElseUnverified: false) {
-      return search
+    where access(path) {
+      if let folder = places.folderLeft(by: path) {
+        search.refuses(path, leaving: folder)
+      } else if search.tries(path, wanted: wanted, orElseUnverified: false) {
+        return search
+      }
     }
-    if environment["DEBUGINFOD_URLS"].map({ !$0.isEmpty }) ?? false, let path = fetch(wanted) {
+    if !isOffline, environment["DEBUGINFOD_URLS"].map({ !$0.isEmpty }) ?? false,
+      Self.buildIDSizes.contains(wanted.count), let path = fetch(wanted)
+    {
       _ = search.tries(path, wanted: wanted, orElseUnverified: false)
     }
     return search

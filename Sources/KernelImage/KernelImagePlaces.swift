@@ -1,3 +1,4 @@
+import Bytes
 import Glibc
 
 /// The paths where a vmlinux may lie, in the order to try them; not all exist.
@@ -17,6 +18,14 @@ struct KernelImagePlaces {
       + names.filter { $0 != "vmlinux" && $0.hasPrefix("vmlinux") && !$0.hasSuffix(".debug") }
       + names.filter { $0.hasSuffix(".debug") }
     return kernels.prefix(Self.besideLimit).map { "\(directory)/\($0)" }
+  }
+
+  /// A recording's build-id led to `path`: nil, or the folder that a symbolic link there leads out of. Links of
+  /// this system's own folders are its administrator's.
+  func folderLeft(by path: String) -> String? {
+    for folder in [perfCache, root.isEmpty ? nil : root].compactMap(\.self)
+    where path.hasPrefix(folder + "/") && !Folder.isInside(path, folder) { return folder }
+    return nil
   }
 
   /// perf's cache (`perf help buildid-cache`) and gdb's layout of separate debug files.

@@ -22,6 +22,15 @@ public struct KernelImageSearch {
   /// Candidates that exist and could not be used, in the order tried.
   public private(set) var failures: [KernelImageError] = []
 
+  /// A candidate that is not opened.
+  mutating func refuses(_ path: String, leaving folder: String) {
+    failures.append(
+      KernelImageError(
+        .leadsOut, path,
+        "is a symbolic link that leads out of \(folder), so it is not followed; pass the vmlinux with -k"
+      ))
+  }
+
   /// Opens a candidate and takes it if it fits. A file is opened, and unpacked, once.
   mutating func tries(_ path: String, wanted: [UInt8]?, orElseUnverified: Bool) -> Bool {
     guard !mismatches.contains(where: { $0.path == path }),

@@ -141,7 +141,7 @@ public struct Comparison: Sendable {
       func summary(_ side: [Sample]) -> (recordings: Int, count: UInt64) {
         (
           side.count { $0.findings.contains { $0.rule == rule } },
-          all(side).reduce(0) { $0 + $1.count }
+          all(side).reduce(0) { Counters.sum($0, $1.count) }
         )
       }
       func isBlind(_ side: [Sample]) -> Bool {

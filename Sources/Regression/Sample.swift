@@ -96,7 +96,7 @@ public struct Sample: Sendable {
       redundantAccesses: analysis.findings.filter {
         !$0.rule.isCorrectness && $0.rule != .lazyThrash
       }
-      .reduce(0) { $0 + ($1.cost?.accesses ?? 0) })
+      .reduce(0) { Counters.sum($0, $1.cost?.accesses ?? 0) })
     inCode = Set(analysis.code.rules.map(\.id))
   }
 
@@ -109,25 +109,36 @@ public struct Sample: Sendable {
 }
 
 extension Counters {
+  /// As large as can be where the sum is larger: counts of a stranger's report can be anything.
+  static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
+  }
+
+  /// All but the time.
+  var counts: [UInt64] {
+    [
+      loads, puts, runs, knownRuns, enabledRuns, instructionTraps, registerTraps, hiddenTraps,
+      undefs, resets, hostSaves, keySwitches,
+    ]
+  }
+
   /// - Parameter hasFeature: traps of a vCPU without ptrauth get an UNDEF in every scheme: they are no cost
   ///   of the key switch, and are not counted.
   package mutating func add(_ other: Counters, hasFeature: Bool) {
-    loads += other.loads
-    puts += other.puts
-    runs += other.runs
-    knownRuns += other.knownRuns
-    enabledRuns += other.enabledRuns
-    if hasFeature {
-      instructionTraps += other.instructionTraps
-      registerTraps += other.registerTraps
-      hiddenTraps += other.hiddenTraps
+    func add(_ count: WritableKeyPath<Counters, UInt64>) {
+      self[keyPath: count] = Self.sum(self[keyPath: count], other[keyPath: count])
     }
-    undefs += other.undefs
-    resets += other.resets
-    hostSaves += other.hostSaves
-    keySwitches += other.keySwitches
+    for count in [
+      \.loads, \.puts, \.runs, \.knownRuns, \.enabledRuns, \.undefs, \.resets, \.hostSaves,
+      \.keySwitches, \.guestTime,
+    ] as [WritableKeyPath<Counters, UInt64>] { add(count) }
+    if hasFeature {
+      for count in [\.instructionTraps, \.registerTraps, \.hiddenTraps]
+        as [WritableKeyPath<Counters, UInt64>]
+      { add(count) }
+    }
     keySwitchesAreExact = keySwitchesAreExact && other.keySwitchesAreExact
-    guestTime += other.guestTime
     loadsAreLowerBounds = loadsAreLowerBounds || other.loadsAreLowerBounds
   }
 }

@@ -168,7 +168,8 @@ extension Replayer {
   /// worth a word (perf record -z of perf 6.1 loses such tails).
   private func silentTails() -> [(cpu: Int32, nanoseconds: UInt64)] {
     guard capabilities.hasSchedSwitch else { return [] }
-    return cpus.filter { !$0.value.isIdle && $0.value.lastTime + 50_000_000 < lastTime }
-      .map { ($0.key, lastTime - $0.value.lastTime) }.sorted { $0.0 < $1.0 }
+    return cpus.filter { !$0.value.isIdle && $0.value.lastTime < lastTime }
+      .map { ($0.key, lastTime - $0.value.lastTime) }.filter { $0.1 > 50_000_000 }
+      .sorted { $0.0 < $1.0 }
   }
 }

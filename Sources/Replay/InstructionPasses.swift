@@ -136,7 +136,7 @@ public struct InstructionTally {
     _ source: Int, _ cpu: Int32, _ tid: Int32,
     _ body: (inout PassLane, inout SwitchSite) -> Void
   ) {
-    let key = cpu >= 0 ? cpu : -2 - max(0, tid)
+    let key = cpu >= 0 ? cpu : -2 &- max(0, tid)
     var lane = lanes[source, default: [:]].removeValue(forKey: key) ?? PassLane()
     body(&lane, &site)
     lanes[source, default: [:]][key] = lane

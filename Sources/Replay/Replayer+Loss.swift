@@ -27,7 +27,9 @@ extension Replayer {
     }
     withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)
     sawNested = true
-    if let firstTime, at.time >= firstTime + SequenceBreaks.edge { lossesSeen += 1 }
+    if let firstTime, at.time >= firstTime, at.time - firstTime >= SequenceBreaks.edge {
+      lossesSeen += 1
+    }
     // Any vCPU may have been here meanwhile.
     for index in vcpus.indices { wall(index) }
     for tid in threads.keys {

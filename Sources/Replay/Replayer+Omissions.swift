@@ -7,7 +7,7 @@ extension Replayer.Configuration {
   /// What can be concluded from either is the same.
   public func showsTheSame(as other: Self) -> Bool {
     let named = resolve != nil
-    return omissions == other.omissions
+    return omissions == other.omissions && isDamaged == other.isDamaged
       && Capabilities(recordedEvents, probesHaveNames: named)
         == Capabilities(other.recordedEvents, probesHaveNames: named)
   }

@@ -21,6 +21,8 @@ public struct Replayer {
     public var shadowIsNotLive = false
     /// The events that were recorded.
     public var recordedEvents: [RecordedEvent] = []
+    /// Some of the recording's bytes were changed, and others may be: nothing is proved by it.
+    public var isDamaged = false
     /// What of them was left out.
     public var omissions = Omissions()
     /// Run-time address of a probe -> the function it is in. Nil without a kernel image: probes
@@ -97,7 +99,7 @@ public struct Replayer {
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? []
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
-    let ceiling = configuration.schemeBasis.ceiling
+    let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     log = FindingLog(ceiling: ceiling)
     if isThinned { log.admits = Self.shownBySamples }
     emit = timeline.map { timeline in

@@ -67,7 +67,7 @@ struct SampledPasses {
   private var counts: [Int32: [Int32: [Int: UInt64]]] = [:]
 
   mutating func take(_ address: UInt64, cpu: Int32, tid: Int32, _ site: SwitchSite) {
-    let lane = cpu >= 0 ? cpu : -2 - max(0, tid)
+    let lane = cpu >= 0 ? cpu : -2 &- max(0, tid)
     if last.updateValue(address, forKey: lane) == address { return }
     guard let index = site.index(address) else { return }
     counts[cpu, default: [:]][tid, default: [:]][index, default: 0] += 1

@@ -45,6 +45,9 @@ public struct Recording: Sendable {
   public var hasHostTimes = false
   /// The file ends before its data does, or its writer was killed.
   public var isIncomplete: Bool = false
+  /// It holds what no recorder writes: bytes of it were changed since, and nothing says which others. Known after
+  /// reading.
+  public private(set) var isDamaged = false
   /// Sentences for the user, in the order met.
   public var warnings: [String] = []
 
@@ -54,6 +57,16 @@ public struct Recording: Sendable {
   public var shownEvents: [RecordedEvent] {
     let shown = recordedEvents.filter { $0.count > 0 }
     return shown.isEmpty ? recordedEvents : shown
+  }
+
+  /// What was found is no work of a recorder, and what it stood for is lost.
+  mutating func noteDamage() {
+    guard !isDamaged else { return }
+    isDamaged = true
+    isIncomplete = true
+    warnings.append(
+      "bytes of this recording were changed after they were recorded, and others may be too: what is found "
+        + "in it is suspected at most; copy or record it again")
   }
 
   public init(path: String, format: String, byteCount: UInt64, clock: String) {

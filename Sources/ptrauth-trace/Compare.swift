@@ -88,6 +88,9 @@ struct Compare: ParsableCommand {
   @Option(help: "The new side's vmlinux, where it is not found.", completion: .file())
   var newVmlinux: String?
 
+  @Flag(help: "Ask no debuginfod server for a vmlinux, whatever DEBUGINFOD_URLS says.")
+  var offline = false
+
   @Flag(help: "Leave the code of the kernels' vmlinux alone: compare what the events show.")
   var noAudit = false
 
@@ -163,7 +166,8 @@ struct Compare: ParsableCommand {
           samples += reports
           continue
         }
-        let session = try Session(recording: path, vmlinux: vmlinux, generation: nil)
+        let session = try Session(
+          recording: path, vmlinux: vmlinux, generation: nil, isOffline: offline)
         session.auditsCode = !noAudit
         let isDrawn = format == .html && !pictures.contains { $0.side == side }
         var document: Document

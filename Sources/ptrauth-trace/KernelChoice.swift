@@ -33,13 +33,16 @@ struct KernelChoice {
   /// - Parameters:
   ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.
   ///   - types: `--btf` and `--all-units`.
-  init(explicit: String?, recording: Recording, types: TypeOptions? = nil) throws(Problem) {
+  ///   - isOffline: no server is asked.
+  init(
+    explicit: String?, recording: Recording, types: TypeOptions? = nil, isOffline: Bool = false
+  ) throws(Problem) {
     basis = .none
     recordedID = recording.kernelBuildID.map(hexadecimal)
     if let explicit {
       try take(explicit, recording)
     } else {
-      search(recording)
+      search(recording, isOffline: isOffline)
     }
     guard let image = binding?.image else { return }
     guard image.hasSymbols else {
@@ -73,8 +76,10 @@ struct KernelChoice {
     }
   }
 
-  private mutating func search(_ recording: Recording) {
-    let search = KernelImageFinder(environment: ProcessState.environment).find(
+  private mutating func search(_ recording: Recording, isOffline: Bool) {
+    let finder = KernelImageFinder(
+      environment: ProcessState.environment, isOffline: isOffline)
+    let search = finder.find(
       buildID: recording.kernelBuildID, osRelease: recording.osRelease,
       recordingDirectory: recording.path.directory)
     for mismatch in search.mismatches where search.image == nil {

@@ -18,8 +18,8 @@ extension Session {
       if let index = files.firstIndex(where: fits) {
         facts.recording = GuestFacts.Recording(files.remove(at: index))
       } else {
-        let usual = GuestFile.usualPath(host: recording.path, guest: guest.name)
-        if let found = GuestFile(path: usual, isRead: false), fits(found),
+        if let usual = GuestFile.usualPath(host: recording.path, guest: guest.name),
+          let found = GuestFile(path: usual, isRead: false), fits(found),
           let read = GuestFile(path: usual, isRead: true)
         {
           facts.recording = GuestFacts.Recording(read)

@@ -40,7 +40,7 @@ final class Session {
   ) throws(Problem) {
     try self.init(
       recording: path, vmlinux: options.vmlinux, generation: options.generation,
-      formats: options.formats, types: options.types)
+      formats: options.formats, types: options.types, isOffline: options.offline)
     takeGuests(guests)
   }
 
@@ -49,9 +49,10 @@ final class Session {
   ///   - generation: `--generation`, validated.
   ///   - formats: `--formats`.
   ///   - types: `--btf` and `--all-units`.
+  ///   - isOffline: `--offline`.
   init(
     recording path: String, vmlinux: String? = nil, generation named: String? = nil,
-    formats: String? = nil, types: TypeOptions? = nil
+    formats: String? = nil, types: TypeOptions? = nil, isOffline: Bool = false
   ) throws(Problem) {
     let file: RecordingFile
     let watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
@@ -69,7 +70,8 @@ final class Session {
       generationBasis = foreignness
       return
     }
-    kernel = try KernelChoice(explicit: vmlinux, recording: file.recording, types: types)
+    kernel = try KernelChoice(
+      explicit: vmlinux, recording: file.recording, types: types, isOffline: isOffline)
     let marked = kernel.evidence?.marked
     let asked = named.flatMap { Generation(named: $0) }
     if let asked {
@@ -182,6 +184,7 @@ final class Session {
     configuration.kernelUsesPointerAuth = kernel.binding?.image.kernelUsesPointerAuth
     configuration.shadowIsNotLive = shadowIsNotLive
     configuration.recordedEvents = file.recording.shownEvents
+    configuration.isDamaged = file.recording.isDamaged
     configuration.omissions = file.recording.omissions
     configuration.omissions.cpus = max(configuration.omissions.cpus, omittedCPUs)
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }

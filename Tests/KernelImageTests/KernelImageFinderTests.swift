@@ -149,6 +149,61 @@ struct KernelImageFinderTests {
     #expect(world.finder().find(buildID: [1], recordingDirectory: "/no/such").image == nil)
   }
 
+  @Test("links out of the build-id cache and out of a sysroot are not followed, those inside are")
+  func links() throws {
+    let world = try World()
+    let cache = "home/u/.debug/.build-id/\(world.hex.prefix(2))"
+    let folder = try scratchDirectory(world, cache)
+    let kept = try scratchDirectory(world, "home/u/.debug/kernel/\(world.hex)")
+    try run("ln", ["-s", kept, "\(folder)/\(world.hex.dropFirst(2))"])
+    // As perf lays it out: a link of the build-id to the folder of the file, in the same cache.
+    let link = "\(folder)/\(world.hex.dropFirst(2))/elf"
+    try run("cp", [world.right, kept + "/elf"])
+    #expect(world.finder().find(buildID: world.buildID).image?.path == link)
+    try run("ln", ["-sf", world.right, kept + "/elf"])
+    var search = world.finder().find(buildID: world.buildID)
+    #expect(search.image == nil && search.failures.map(\.code) == [.leadsOut])
+    #expect(search.failures.first?.description.contains("leads out of") == true)
+    try run("rm", [kept + "/elf"])
+
+    let boot = try scratchDirectory(world, "boot")
+    try run("ln", ["-s", world.right, boot + "/vmlinux-6.1.0"])
+    search = world.finder().find(buildID: world.buildID, osRelease: "6.1.0")
+    #expect(search.image == nil && search.failures.map(\.code) == [.leadsOut])
+  }
+
+  @Test("what is no build-id is sent nowhere, and offline nothing is")
+  func nothingLeaves() throws {
+    let world = try World()
+    var asked = 0
+    func find(_ buildID: [UInt8], isOffline: Bool) {
+      _ = KernelImageFinder(
+        root: world.scratch.path + "/root", environment: ["DEBUGINFOD_URLS": "http://[::1]:1"],
+        isOffline: isOffline
+      ) { _ in
+        asked += 1
+        return nil
+      }.find(buildID: buildID)
+    }
+    find(world.buildID, isOffline: true)
+    find([1, 2, 3], isOffline: false)
+    find([UInt8](repeating: 7, count: 4000), isOffline: false)
+    #expect(asked == 0)
+    find(world.buildID, isOffline: false)
+    #expect(asked == 1)
+  }
+
+  @Test("what stands in a file that is no kernel is not said")
+  func contentsAreNotSaid() throws {
+    let world = try World()
+    let path = try world.place(world.right, at: "recording/vmlinux")
+    try write(Array("root:secret-hash:1:".utf8), to: path)
+    let search = world.finder().find(
+      buildID: world.buildID, recordingDirectory: try world.recording)
+    let words = try #require(search.failures.first?.description)
+    #expect(words.contains("is text, not an ELF file") && !words.contains("secret"))
+  }
+
   private func scratchDirectory(_ world: World, _ path: String) throws -> String {
     try world.scratch.directory("root/" + path)
   }

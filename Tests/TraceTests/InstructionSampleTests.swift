@@ -243,7 +243,7 @@ struct InstructionSampleTests {
     let whole = TemporaryFile(file.bytes())
     let found = try Reading(whole.path)
     #expect(found.lines.map(\.branches.count) == [40])
-    #expect(found.warnings.count == 1 && found.warnings[0].hasPrefix("8 samples are shorter"))
+    #expect(found.warnings.count == 2 && found.warnings[0].hasPrefix("8 samples are shorter"))
   }
 
   /// What the recording says of pieces that are missing.

@@ -126,11 +126,14 @@ struct RawBufferTests {
 
   /// The page is as large as the kernel's header_page says, of 16 KiB pages and sub-buffers too.
   @Test func pagesOfAnotherSize() throws {
-    var page = PageBuilder(time: 5)
-    for _ in 0..<500 { page.entry(after: 1, pc: 9) }
+    let pages = ([5, 1000] as [UInt64]).map { time in
+      var page = PageBuilder(time: time)
+      for _ in 0..<500 { page.entry(after: 1, pc: 9) }
+      return page.bytes(size: 16384)
+    }
     let built = Built(TraceDatBuilder())
     built.write()
-    built.folder.write("cpu3.trace_pipe_raw", page.bytes(size: 16384) + page.bytes(size: 16384))
+    built.folder.write("cpu3.trace_pipe_raw", pages[0] + pages[1])
     let formats = TemporaryFolder()
     formats.write("header_page", Array(Built.header(8, pageSize: 16384).utf8))
     formats.write("kvm/kvm_entry.format", Array(Formats.entry.utf8))
@@ -138,6 +141,11 @@ struct RawBufferTests {
     #expect(outcome.lines.count == 1000)
     #expect(outcome.recording.warnings.first?.contains(formats.path) == true, "says where from")
     #expect(!outcome.recording.isIncomplete)
+    // No ring buffer goes back in time.
+    built.folder.replace("cpu3.trace_pipe_raw", pages[1] + pages[0])
+    let turned = try Outcome(built.folder.path, formats: formats.path)
+    #expect(turned.recording.isDamaged && turned.recording.isIncomplete)
+    built.folder.replace("cpu3.trace_pipe_raw", pages[0] + pages[1])
     // With the other header_page it is no such buffer, and that is said.
     let wrong = try Outcome(built.folder.path)
     #expect(!wrong.losses.isEmpty && !wrong.recording.warnings.isEmpty)

@@ -140,7 +140,8 @@ struct SampleLayoutTests {
     file.sample(attribute, time: 2, raw: Formats.entryRaw(pc: 2))
     let outcome = try Outcome(file.bytes())
     #expect(outcome.programCounters == [2])
-    #expect(outcome.recording.warnings.count == 1)
+    #expect(outcome.recording.warnings.count == 2)
+    #expect(outcome.recording.isDamaged && outcome.recording.isIncomplete)
   }
 
   @Test

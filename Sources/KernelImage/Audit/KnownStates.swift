@@ -42,6 +42,9 @@ extension PathWalk {
       var value: SymbolicValue
     }
 
+    /// So many histories meet at no place of a kernel: only a loop that touches keys makes them.
+    var isFull: Bool { states.count >= 256 }
+
     private func count(_ history: History) -> Int {
       states.keys.count { $0.history == history }
     }

@@ -32,6 +32,9 @@ struct PathWalk {
 
   var stepLimit = 400_000
   private static let callDepth = 3
+  /// What happened to keys on one path, at most: a whole switch is some 40 events. Around a loop that touches keys
+  /// a path has no end.
+  private static let eventLimit = 160
 
   struct Result {
     var ends: [WalkEnd] = []
@@ -62,6 +65,10 @@ struct PathWalk {
         result.isComplete = false
         break
       }
+      guard state.events.count <= Self.eventLimit else {
+        result.isComplete = false
+        continue
+      }
       if let replacement = state.replacement, state.pc == replacement.end {
         state.pc = replacement.resume
         state.replacement = nil
@@ -81,6 +88,10 @@ struct PathWalk {
       // Straight lines need no look at what was seen.
       if isJunction(state, word) {
         let place = Place(pc: state.pc, frames: state.frames, replacement: state.replacement)
+        guard !seen[place, default: Known()].isFull else {
+          result.isComplete = false
+          continue
+        }
         guard let news = seen[place, default: Known()].add(state, isCode: !keepsConditions) else {
           continue
         }

@@ -9,6 +9,8 @@ struct ChunkedWalk {
   private var chunk: UInt32 = 0
   /// Of the decompressed records, once there are some.
   private var lane: Int?
+  /// What was decompressed is no work of a recorder.
+  private var isDamaged = false
 
   init(_ plan: SamplePlan) { swap = plan.isSwapped ? RecordSwap(plan) : nil }
 
@@ -28,6 +30,7 @@ struct ChunkedWalk {
       stop = WalkStop(offset: start, record: record, reason: reason)
       _ = input.pass(.max, file, oldest: pass.oldestChunk) { _ in }
       stop?.rest = input.offset - start
+      stop?.isDamage = isDamaged
     }
     if stop == nil, let lane, input.chunks.unparsedCount(lane) > 0 {
       let count = input.chunks.unparsedCount(lane)
@@ -65,6 +68,7 @@ struct ChunkedWalk {
       let content = CompressedRecord.content(
         input.unparsed.extracting(first: size), type, isSwapped: isSwapped)
       if let reason = inflate(place.offset + content.start, content.count, &input, &pass, body) {
+        isDamaged = true
         return reason
       }
     case RecordKind.tracingData:

@@ -11,6 +11,9 @@ struct Doubts: Equatable {
   /// Events older than one that was delivered before.
   var late: UInt64 = 0
 
+  /// Samples that are not used: no recorder writes them.
+  var areDamage: Bool { unknownEvents + shortSamples + wrongTypes + impossibleCPUs > 0 }
+
   /// Sentences for the user.
   var warnings: [String] {
     var said: [String] = []

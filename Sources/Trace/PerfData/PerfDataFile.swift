@@ -135,6 +135,7 @@ public struct PerfDataFile: ~Copyable {
     if result.kernelBuildID == nil { result.kernelBuildID = pass.sideBand.kernelBuildID }
     result.instructionGaps = pass.sideBand.instructionGaps
     result.warnings += pass.doubts.warnings
+    if pass.doubts.areDamage { result.noteDamage() }
     recording = result
     losses = pass.losses
     firstTimeByCPU = pass.span.firstByCPU
@@ -163,5 +164,6 @@ public struct PerfDataFile: ~Copyable {
     recording.warnings.append(
       "the data \(file.map { "of \($0) " } ?? "")cannot be read beyond byte \(stop.offset) (record "
         + "\(stop.record)): \(stop.reason); \(stop.rest) bytes are not used")
+    if stop.isDamage { recording.noteDamage() }
   }
 }

@@ -9,6 +9,8 @@ struct WalkStop {
   var reason: String
   /// Bytes that are not used.
   var rest: UInt64 = 0
+  /// What is there is no work of a recorder; not merely cut off.
+  var isDamage = false
 }
 
 /// Walks the records of a part of a mapped file, compressed ones included, and hands them to a pass.
@@ -55,7 +57,7 @@ struct RecordWalk {
         let (start, count) = CompressedRecord.content(bytes, type, isSwapped: false)
         guard let content = bytes.slice(at: start, count: count) else { break }
         if let reason = inflate(content, file, &chunks, &pass, body) {
-          return fail(offset, reason)
+          return fail(offset, reason, isDamage: true)
         }
       case RecordKind.tracingData:
         let payload = Int(bytes.u32(at: 8) ?? 0)
@@ -76,9 +78,10 @@ struct RecordWalk {
     }
   }
 
-  private mutating func fail(_ offset: Int, _ reason: String) {
+  private mutating func fail(_ offset: Int, _ reason: String, isDamage: Bool = false) {
     stop = WalkStop(
-      offset: UInt64(offset), record: record, reason: reason, rest: UInt64(end - offset))
+      offset: UInt64(offset), record: record, reason: reason, rest: UInt64(end - offset),
+      isDamage: isDamage)
   }
 
   /// Decompresses one body and takes the whole records that come out; a reason when they are corrupt.

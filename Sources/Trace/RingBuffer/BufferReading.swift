@@ -10,6 +10,8 @@ struct BufferReading {
   /// The recording as opening it found it.
   var recording: Recording
   var formats: [EventFormat] = []
+  /// The recorder wrote the formats of all that it recorded into the same file.
+  var isContainer = false
   /// See ``InstanceChoice/owners``.
   var owners: [InstanceChoice.Key: Int] = [:]
 
@@ -36,6 +38,10 @@ struct BufferReading {
       result.warnings.append(damage.sentence(cpu: stream.cpu))
     }
     result.warnings += pass.doubts.warnings
+    let isForeign = isContainer && pass.doubts.unknownEvents > 0
+    if pass.doubts.areDamage || isForeign || streams.contains(where: \.isDamaged) {
+      result.noteDamage()
+    }
     return Result(
       recording: result, losses: pass.losses(counted), firstTimeByCPU: pass.span.firstByCPU,
       lastTimeByCPU: pass.span.lastByCPU)

@@ -41,6 +41,8 @@ struct CPUStream {
   private var hasPages = false
   /// What is wrong with the data, as far as it was read.
   private(set) var damage: Damage?
+  /// Bytes that are there are not what a recorder wrote; a file that is cut short is not damaged.
+  private(set) var isDamaged = false
 
   struct Damage {
     /// In the file, in bytes.
@@ -160,7 +162,7 @@ struct CPUStream {
     cursor = PageCursor(bytes, layout, isCut: room < pageSize)
     isInPage = true
     if cursor.isDamaged {
-      note("a page says that it holds more than a page")
+      note("a page says that it holds more than a page", isCut: room < pageSize)
       if cursor.time < last { cursor = PageCursor(at: last) }
     }
     if isTorn, hasPages {
@@ -196,6 +198,7 @@ struct CPUStream {
     do throws(BlockDecoder.Failure) {
       try slots.inflate(block, size: Int(unpacked), into: slot)
     } catch {
+      isDamaged = true
       end(at: start, "a chunk cannot be unpacked (\(error.reason))")
       return false
     }
@@ -215,8 +218,9 @@ struct CPUStream {
   }
 
   /// Something is wrong with a page: its events count as lost.
-  private mutating func note(_ reason: String) {
+  private mutating func note(_ reason: String, isCut: Bool = false) {
     lose(1, isCounted: false)
+    if !isCut { isDamaged = true }
     guard damage == nil else {
       damage?.pages += 1
       return

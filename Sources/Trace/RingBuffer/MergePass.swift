@@ -158,6 +158,9 @@ struct RecordDoubts: Equatable {
   /// Records older than one before them.
   var late: UInt64 = 0
 
+  /// Records that no ring buffer holds; without a format they can be of events that nobody copied one of.
+  var areDamage: Bool { shortRecords + impossibleCPUs + late > 0 }
+
   /// Sentences for the user.
   var warnings: [String] {
     var said: [String] = []

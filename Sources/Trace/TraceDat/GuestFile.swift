@@ -53,8 +53,18 @@ public struct GuestFile: Sendable {
       == TraceDatHeader.magic
   }
 
-  /// Where `trace-cmd record -A guest` puts the recording of a guest: trace.dat, trace-guest.dat.
-  public static func usualPath(host: String, guest: String) -> String {
+  /// Where `trace-cmd record -A guest` puts the recording of a guest: trace.dat, trace-guest.dat. Nil: there is no
+  /// such file beside the host's. The guest's name comes out of the recording: it, or a symbolic link of that
+  /// name, could lead anywhere.
+  public static func usualPath(host: String, guest: String) -> String? {
+    guard !guest.isEmpty, !guest.utf8.contains(UInt8(ascii: "/")), !guest.utf8.contains(0) else {
+      return nil
+    }
+    let path = named(host: host, guest: guest)
+    return Folder.isInside(path, PartFiles.directory(of: host)) ? path : nil
+  }
+
+  private static func named(host: String, guest: String) -> String {
     let slash = host.lastIndex(of: "/").map { host.index(after: $0) } ?? host.startIndex
     let name = host[slash...]
     guard let dot = name.lastIndex(of: ".") else { return "\(host)-\(guest)" }

@@ -53,7 +53,7 @@ extension BufferReading {
     recording.warnings = warnings
     self.init(
       plan: plan, set: set, times: times, counted: counted, recording: recording,
-      formats: parts.formats.formats, owners: choice.owners)
+      formats: parts.formats.formats, isContainer: true, owners: choice.owners)
   }
 
   static func clock(of buffers: [TraceBuffer], _ parts: TraceDatParts) -> TraceClock {

@@ -18,5 +18,8 @@ struct KernelOptions: ParsableArguments {
     completion: .directory)
   var formats: String?
 
+  @Flag(help: "Ask no debuginfod server for the vmlinux, whatever DEBUGINFOD_URLS says.")
+  var offline = false
+
   var generation: String? { scheme.generation }
 }
