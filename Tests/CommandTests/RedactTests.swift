@@ -201,6 +201,8 @@ struct RedactTests {
     unsafe mkdir(directory, 0o700)
     defer { _ = Tool.lines("rm -rf \(directory)") }
     func refusal(_ bytes: [UInt8]) throws -> String? {
+      // What was read is not written over.
+      unsafe unlink(directory + "/in")
       let sink = try ByteSink(path: directory + "/in")
       try sink.write(bytes)
       try sink.finish()
