@@ -28,6 +28,10 @@ public struct Analysis: Sendable {
   /// pCPUs whose events end well before the recording does, while a task was running there, and how
   /// long before (ns).
   public var silentTails: [(cpu: Int32, nanoseconds: UInt64)]
+  /// How often no pCPU wrote an event for a while, though a task was running, and the longest of them: the recorder
+  /// may have been paused.
+  public var silenceCount: UInt64 = 0
+  public var longestSilence: Silence?
   /// Events are missing, whatever else was found.
   public var isIncomplete: Bool
   /// What samples of executed instructions show, if the recording has any.
@@ -151,7 +155,8 @@ extension Replayer {
       leavesOutTasks: leavesOutTasks, sequenceBreaks: missing,
       unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
-      probeAddresses: probeAddresses, silentTails: silentTails(), isIncomplete: isIncomplete)
+      probeAddresses: probeAddresses, silentTails: silentTails(), silenceCount: silences.count,
+      longestSilence: silences.longest, isIncomplete: isIncomplete)
   }
 
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may

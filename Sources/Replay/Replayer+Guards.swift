@@ -10,7 +10,9 @@ extension Replayer {
       let exit = run.exit
     else { return }
     // Whether the guest was entered or not, somebody wrote the shadow in between.
-    let level: Finding.Level = run.certainlyEntered ? .proved : .suspected
+    // A recorder that was paused meanwhile may have left out this run's end and another's beginning.
+    let mayBePaused = silences.isIn(run.enter, exit)
+    let level: Finding.Level = run.certainlyEntered && !mayBePaused ? .proved : .suspected
     let rule: Rule
     let statement: String
     switch (entry.switchesKeys, after.switchesKeys) {
@@ -29,7 +31,9 @@ extension Replayer {
     let identity = vcpus[run.vcpu].identity
     log.add(rule, level, vcpu: identity, at: run.enter) {
       (
-        statement + (level == .proved ? "" : " (if the guest was entered at all)"),
+        statement
+          + (level == .proved
+            ? "" : mayBePaused ? " (if the recorder was not paused)" : " (if the guest was entered at all)"),
         [
           Evidence(run.enter, "kvm_entry", "shadow \(words(entry))"),
           Evidence(exit, "kvm_exit", "shadow \(words(after)) at kvm_vgic_sync_hwstate"),

@@ -10,6 +10,29 @@ extension Replayer {
     // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
     emit?(.loss(at, since: min(begin, at.time), count: count))
+    forget(at, since: begin)
+  }
+
+  /// Nobody wrote an event for a while before this one, though a task was running: the recorder may have been paused.
+  mutating func noteSilence(before at: Moment) {
+    guard eventCount > 0, at.time > lastTime else { return }
+    silences.pass(from: lastTime, to: at.time)
+    guard at.time - lastTime >= Silences.shortest,
+      let busy = cpus.filter({ isBusy($0.value) }).keys.min()
+    else { return }
+    silences.note(Silence(since: lastTime, until: at.time, busyCPU: busy))
+    let anywhere = Moment(time: at.time, cpu: -1, tid: 0)
+    emit?(.loss(anywhere, since: lastTime, count: 0))
+    forget(anywhere, since: lastTime)
+  }
+
+  private func isBusy(_ cpu: CPURecord) -> Bool {
+    cpu.hasEvents
+      && (cpu.inGuest != nil || capabilities.hasSchedSwitch && cpu.running != nil && !cpu.isIdle)
+  }
+
+  /// What events since `begin` on this pCPU (-1: on any) may have changed is unknown.
+  private mutating func forget(_ at: Moment, since begin: UInt64) {
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     cpus[at.cpu]?.state = PCPUState()
     if at.cpu < 0 { for cpu in cpus.values { cpu.running = nil } }

@@ -72,6 +72,7 @@ public struct Replayer {
   var unresolvedProbes: [UInt64: UInt64] = [:]
   /// Sequences that cannot happen without missing events.
   var breaks = SequenceBreaks()
+  var silences = Silences()
   var firstTime: UInt64?
   var lastTime: UInt64 = 0
   var eventCount: UInt64 = 0
@@ -159,6 +160,7 @@ public struct Replayer {
     switch event.payload {
     case .fork(let child, let childPid): return fork(child, childPid)
     default:
+      noteSilence(before: at)
       cpus[at.cpu]?.hasEvents = true
       eventCount += 1
       if firstTime == nil { firstTime = time }

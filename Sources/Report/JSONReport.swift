@@ -9,7 +9,7 @@ import Replay
 ///                   lost {"<cpu>": count}, lostSamples, incomplete (the end is missing), eventsMissing (for
 ///                   whatever reason), sequenceBreaks, missingParts (what the recorder left
 ///                   out, in words), someTasksOnly, silentTails
-///                   {"<cpu>": ns before the end}, begin, end (ns of its clock), warnings, guests [{name,
+///                   {"<cpu>": ns before the end}, silences {count, since, until, cpu}, begin, end (ns of its clock), warnings, guests [{name,
 ///                   vcpus [{vcpuId, tid}]} and of a guest's own recording path, events, cpus, lost,
 ///                   incomplete, hostClock (its times are the host's), begin, end] if the recorder knew any
 ///     kernel        vmlinux, buildId, recordedBuildId, match, generation, generationId,
@@ -129,6 +129,15 @@ public enum JSONReport {
     json.key("silentTails")
     json.object { json in
       for tail in document.analysis.silentTails { json.field(String(tail.cpu), tail.nanoseconds) }
+    }
+    if let longest = document.analysis.longestSilence {
+      json.key("silences")
+      json.object { json in
+        json.field("count", document.analysis.silenceCount)
+        json.field("since", longest.since)
+        json.field("until", longest.until)
+        json.field("cpu", longest.busyCPU)
+      }
     }
     json.field("begin", document.analysis.firstTime)
     json.field("end", document.analysis.lastTime)

@@ -26,6 +26,12 @@ struct LossSentences {
     doubts = analysis.silentTails.map {
       "pCPU \($0.cpu) wrote nothing in the last \(duration($0.nanoseconds)), though a task ran there"
     }
+    if let longest = analysis.longestSilence {
+      let times = analysis.silenceCount == 1 ? "" : "\(analysis.silenceCount) times, at most "
+      doubts.append(
+        "no pCPU wrote anything for \(times)\(duration(longest.nanoseconds)), though a task ran on pCPU "
+          + "\(longest.busyCPU) (was the recorder paused?): nothing is concluded across that")
+    }
   }
 
   /// "events are missing: 12 events lost on pCPU 1, ...".

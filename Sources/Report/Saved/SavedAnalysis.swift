@@ -15,6 +15,12 @@ extension Analysis {
     sequenceBreaks = try recording.number("sequenceBreaks")
     silentTails = try recording.numbers("silentTails")
       .map { (cpu: Int32($0.name) ?? -1, nanoseconds: $0.value) }
+    if let silent = try recording.objectOrNull("silences") {
+      silenceCount = try silent.number("count")
+      longestSilence = Silence(
+        since: try silent.number("since"), until: try silent.number("until"),
+        busyCPU: try silent.number("cpu"))
+    }
     isIncomplete = try recording.flag("eventsMissing")
     for vcpu in try saved.objects("vcpus") { vcpus.append(try VCPU(vcpu)) }
     for cpu in try saved.objects("cpus") {
