@@ -58,8 +58,18 @@ public struct Comparison: Sendable {
     rates = Metric.all.compactMap { Self.rate($0, base, new) }
   }
 
-  /// New correctness findings of this severity or above.
+  /// New correctness findings of this severity or above, which a recording of the base could have shown.
   public func regressions(_ failOn: Rule.Severity?) -> [FindingChange] {
+    added(failOn).filter { !$0.baseIsBlind }
+  }
+
+  /// Correctness findings of this severity or above on the new side alone, of rules that no recording of the base
+  /// could show: the faults may be older.
+  public func undated(_ failOn: Rule.Severity?) -> [FindingChange] {
+    added(failOn).filter(\.baseIsBlind)
+  }
+
+  private func added(_ failOn: Rule.Severity?) -> [FindingChange] {
     guard let failOn else { return [] }
     return findings.filter { $0.kind == .new && $0.isCorrectness && $0.severity >= failOn }
   }

@@ -25,7 +25,7 @@ struct Compare: ParsableCommand {
       \(Metric.all.map(\.name).joined(separator: ", ")).
 
       Exit codes: 0 no regression; 1 a new correctness finding of severity --fail-on or above, or a threshold is \
-      crossed; 2 an input cannot be used or misses events, the new side cannot show a rule that the base can \
+      crossed, or a finding that the base cannot show, which may be older (with --exit-code bisect 125); 2 an input cannot be used or misses events, the new side cannot show a rule that the base can \
       (--fail-on none compares rates alone), or none of its recordings judges a rule of --require; 64 usage.
       """)
 
@@ -147,6 +147,7 @@ struct Compare: ParsableCommand {
       try sink.finish()
       switch report.verdict {
       case .regression: return .findings
+      case .undated: return .undatedFindings
       case .none: return .clean
       case .cannotJudge: return .cannotJudge
       }

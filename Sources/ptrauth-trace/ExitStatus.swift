@@ -11,6 +11,8 @@ enum Outcome: Comparable {
   /// Input unusable, events missing, no correctness rule that could be judged, or a required one that could
   /// not.
   case cannotJudge
+  /// Findings of a comparison, of which it cannot be said that they are new.
+  case undatedFindings
   /// Findings at or above `--fail-on`.
   case findings
 
@@ -39,6 +41,8 @@ enum Outcome: Comparable {
 ///     standard          0         1             2     64              70
 ///     bisect            0         1           125    129             125
 ///     kselftest         0         1             4     64              70
+///
+/// Findings that may be older than the base of a comparison are findings, and to a bisection no answer: 125.
 enum ExitDialect: String, CaseIterable {
   case standard
   /// `git bisect run`: 125 is "cannot test this revision", 128 and above stop the bisection (git-bisect(1)),
@@ -70,7 +74,8 @@ enum ExitDialect: String, CaseIterable {
   func code(_ outcome: Outcome) -> ExitCode {
     switch (outcome, self) {
     case (.clean, _): ExitCode(0)
-    case (.findings, _): ExitCode(1)
+    case (.undatedFindings, .bisect): ExitCode(125)
+    case (.findings, _), (.undatedFindings, _): ExitCode(1)
     case (.cannotJudge, .standard): ExitCode(2)
     case (.cannotJudge, .bisect): ExitCode(125)
     case (.cannotJudge, .kselftest): ExitCode(4)

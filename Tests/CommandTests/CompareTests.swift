@@ -313,6 +313,19 @@ struct CompareTests {
     #expect(code == 0 && report.news.isEmpty && !report.rates.contains { $0.significant })
   }
 
+  /// What the base could not have shown may be older: a finding all the same, and no answer to a bisection.
+  @Test func whatTheBaseCannotShowIsNotNew() throws {
+    let blind = "/tmp/ptrauth-trace-blind-base-\(getpid()).data"
+    _ = Tool.lines("cp \(good) \(blind)")
+    defer { unsafe unlink(blind) }
+    let sides = ["--new-vmlinux", Corpus.traces[2].vmlinux, blind, "--", faulty]
+    let (code, report) = try compare(sides)
+    #expect(code == 1)
+    #expect(report.verdict == "faulty, not known to be new")
+    #expect(try compare(["--exit-code", "bisect"] + sides).code == 125)
+    #expect(try compare(["--exit-code", "kselftest"] + sides).code == 1)
+  }
+
   /// 6.12 sets the bits and saves the host's keys at every load: no traps, more switches and saves.
   @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
   func lazyAgainstEagerIsATrade() throws {

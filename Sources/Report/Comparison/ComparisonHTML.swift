@@ -13,7 +13,7 @@ public enum ComparisonHTML {
     page.raw("<body>\n<main>\n")
     let tone: VerdictSentence.Tone =
       switch report.verdict {
-      case .regression: .bad
+      case .regression, .undated: .bad
       case .none: report.caveat.isEmpty ? .good : .doubtful
       case .cannotJudge: .doubtful
       }

@@ -5,7 +5,7 @@ import Replay
 /// `compare --format json`: one document.
 ///
 ///     schema      "ptrauth-trace/comparison/1", and toolVersion
-///     verdict     regression | no regression | cannot judge; reason: a sentence
+///     verdict     regression | faulty, not known to be new | no regression | cannot judge; reason: a sentence
 ///     base, new   [{name, kernel, verdict, eventsMissing, criticalNotJudged}]
 ///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
 ///                 {recordings, count}, statement, baseIsBlind

@@ -25,6 +25,8 @@ public struct ComparisonReport: Sendable {
 
   public enum Verdict: String, Sendable {
     case regression = "regression"
+    /// The new side has a finding, which the base could not have shown.
+    case undated = "faulty, not known to be new"
     case none = "no regression"
     case cannotJudge = "cannot judge"
   }
@@ -35,6 +37,7 @@ public struct ComparisonReport: Sendable {
     guard comparison.base.contains(where: \.isUsable), comparison.new.contains(where: \.isUsable)
     else { return .cannotJudge }
     if !comparison.regressions(failOn).isEmpty || !crossed.isEmpty { return .regression }
+    if !comparison.undated(failOn).isEmpty { return .undated }
     return comparison.unfit.isEmpty && undecided.isEmpty && !isBlind && requiredNotJudged.isEmpty
       ? .none : .cannotJudge
   }
@@ -80,8 +83,14 @@ public struct ComparisonReport: Sendable {
   var sentence: String {
     switch verdict {
     case .regression:
-      let rules = comparison.regressions(failOn).map { "\($0.rule) is new" }
+      let rules =
+        comparison.regressions(failOn).map { "\($0.rule) is new" }
+        + comparison.undated(failOn).map { "\($0.rule) may be older, the base cannot show it" }
       return (rules + crossed.map { "\($0)" }).joined(separator: "; ")
+    case .undated:
+      return comparison.undated(failOn).map {
+        "the new side has \($0.rule), which the base cannot show"
+      }.joined(separator: "; ")
     case .none:
       let moved = comparison.rates.filter(\.isSignificant).map(\.metric.name)
       return "no new finding"

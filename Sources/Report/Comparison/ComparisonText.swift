@@ -12,7 +12,7 @@ public enum ComparisonText {
     let word = report.verdict.rawValue.uppercased() + report.caveat
     let coloured =
       switch report.verdict {
-      case .regression: style.red(word)
+      case .regression, .undated: style.red(word)
       case .none: report.caveat.isEmpty ? style.green(word) : style.yellow(word)
       case .cannotJudge: style.yellow(word)
       }
