@@ -11,8 +11,12 @@ struct PendingFinding {
   var enter: Moment
   var exit: UInt64
   var bits: EnableBits
+  /// Why the load may not be what left the bits set.
+  var doubt: StaleDoubt?
   /// The host slots of the pCPU hold other keys than its thread's, if that is known.
   var foreign: ForeignSlots?
+  /// What is known of the load.
+  var level: Finding.Level { doubt == nil ? .proved : .suspected }
   /// Occurrences merged into this one.
   var count: UInt64 = 1
   /// It was said already, of a recording that is still being made (``Replayer/announce(endedBefore:)``).
@@ -51,7 +55,7 @@ struct PendingFindings {
     earliestEnd = min(earliestEnd, found.exit)
     if waiting.count >= Self.limit,
       let same = waiting.lastIndex(where: {
-        $0.vcpu == found.vcpu && ($0.load == nil) == (found.load == nil)
+        $0.vcpu == found.vcpu && $0.level == found.level && ($0.load == nil) == (found.load == nil)
           && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
       })
     {
@@ -59,6 +63,13 @@ struct PendingFindings {
       waiting[same].exit = max(waiting[same].exit, found.exit)
     } else {
       waiting.append(found)
+    }
+  }
+
+  /// The handler of this trap set the bits of its own vCPU.
+  mutating func clear(thread: Int32, begin: UInt64) {
+    for index in waiting.indices {
+      if case .handler(thread, begin) = waiting[index].doubt { waiting[index].doubt = nil }
     }
   }
 

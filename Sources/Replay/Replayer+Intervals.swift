@@ -154,6 +154,7 @@ extension Replayer {
     threads[at.tid]?.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
+    vcpus[index].endHandling(at)
     if !capabilities.hasLoadProbe, threads[at.tid]?.isInKVMRun == true {
       put(index, at, isImplied: true)
     }

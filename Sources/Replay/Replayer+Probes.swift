@@ -23,6 +23,7 @@ extension Replayer {
     case .vcpuLoad:
       noteLoadInHandler(at, sample)
       load(index, at, pid, isImplied: false)
+      vcpus[index].loadFound = sample
     case .vcpuPut:
       sampleAfterExit(index, at, function, sample, hit.fields)
       put(index, at, isImplied: false)

@@ -104,6 +104,7 @@ extension Replayer {
     var found = PendingFinding(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
       bits: sample)
+    found.doubt = doubt(of: load, run)
     switch run.restored {
     case .own: break
     case _ where !run.certainlyEntered: break
@@ -119,6 +120,18 @@ extension Replayer {
       }
     }
     return found
+  }
+
+  /// Who but the load may have been at fault: the bits belong to the vCPU, and other code may write them.
+  private func doubt(of load: Moment, _ run: OpenRun) -> StaleDoubt? {
+    if run.loadFound?.switchesKeys == .clear { return .foundClear }
+    for other in vcpus.indices where other != run.vcpu {
+      guard let handling = vcpus[other].handling, !handling.enabledItsOwn,
+        handling.meets(load.time, run.enter.time)
+      else { continue }
+      return .handler(thread: vcpus[other].tid, begin: handling.begin)
+    }
+    return nil
   }
 
   /// Guest exit restored keys that are not its thread's, though a trap was answered since the load: the handler
@@ -176,8 +189,18 @@ extension Replayer {
       ].compactMap(\.self)
     }
     if found.load != nil {
-      log.add(.staleEnable, .proved, vcpu: identity, at: found.enter, count: found.count) {
-        ("the shadow still had \(words(found.bits)) after a load, with no trap since", evidence())
+      log.add(.staleEnable, found.level, vcpu: identity, at: found.enter, count: found.count) {
+        let statement =
+          switch found.doubt {
+          case nil: "the shadow still had \(words(found.bits)) after a load, with no trap since"
+          case .foundClear:
+            "the shadow had \(words(found.bits)) after a load that had found it clear, with no trap since: another "
+              + "writer of the shadow set it"
+          case .handler(let thread, _):
+            "the shadow had \(words(found.bits)) after a load, with no trap since; the load left them, or the handler "
+              + "of a trap in thread \(thread) set them, which may have been under way"
+          }
+        return (statement, evidence())
       }
     }
     if !found.isAnnounced { say(found) }
@@ -220,7 +243,7 @@ extension Replayer {
   /// Says a stale enable, and what follows from it, in the timeline.
   func say(_ found: PendingFinding) {
     let identity = vcpus[found.vcpu].identity
-    if found.load != nil { emit?(.finding(.staleEnable, .proved, identity, found.enter)) }
+    if found.load != nil { emit?(.finding(.staleEnable, found.level, identity, found.enter)) }
     if found.foreign != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
   }
 }

@@ -39,15 +39,21 @@ extension Replayer {
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.isTainted = vcpus[index].loadWasTainted
     run.hadBitsToClear = vcpus[index].loadHadBits
+    run.loadFound = vcpus[index].loadFound
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
     vcpus[index].loadWasTainted = false
     vcpus[index].loadHadBits = false
+    vcpus[index].loadFound = nil
     vcpus[index].clearedBy = nil
     // Whatever handler was under way is through.
     vcpus[index].state.enableInFlight = false
+    vcpus[index].endHandling(at, run.entrySample)
+    if let handling = vcpus[index].handling, handling.end == at.time, handling.enabledItsOwn {
+      pendingFindings.clear(thread: at.tid, begin: handling.begin)
+    }
     threads[at.tid]?.sampleBeforeEntry = nil
     threads[at.tid]?.run = run
     threads[at.tid]?.hostKeys.save?.isThrough = true

@@ -36,6 +36,7 @@ extension Replayer {
     guard let run = threads[at.tid]?.run else { return }
     let index = run.vcpu
     threads[at.tid]?.run?.trap = trap
+    vcpus[index].handling = TrapHandling(begin: (run.exit ?? at).time)
     switch trap {
     case .instruction: vcpus[index].counters.instructionTraps += 1
     case .register: vcpus[index].counters.registerTraps += 1

@@ -307,8 +307,10 @@ public struct Replayer {
     let record = ThreadRecord(pid: childPid, firstTime: lastTime)
     // A new process was born here; a new thread if its process was. Perf's notes of tasks may begin before its events
     // do (perf record --delay): until then nothing was seen of it.
+    // It may have run on a pCPU that was not recorded.
     record.isBornHere =
-      eventCount > 0 && (child == childPid || (threads[childPid]?.isBornHere ?? false))
+      configuration.omissions.cpus == 0 && eventCount > 0
+      && (child == childPid || (threads[childPid]?.isBornHere ?? false))
     threads[child] = record
   }
 }

@@ -90,6 +90,8 @@ struct OpenRun {
   var isTainted = false
   /// The load before it found bits set.
   var hadBitsToClear = false
+  /// The shadow as that load found it, where it was sampled.
+  var loadFound: EnableBits?
   /// The guest's slots changed over it: guest exit saved them.
   var changedGuestSlots = false
   /// Its thread may have run unseen since the last run.

@@ -43,6 +43,8 @@ struct VCPURecord {
   var loadWasTainted = false
   /// That load found bits set, which it had to clear.
   var loadHadBits = false
+  /// The shadow as that load found it.
+  var loadFound: EnableBits?
   var writes: [GuestKeyWrite] = []
   /// Those of its slots that a guest exit was seen to save.
   var savedRegisters: RegisterSet = []
@@ -50,6 +52,8 @@ struct VCPURecord {
   var guestKeys: KeySlots?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
+  /// The last ptrauth trap's.
+  var handling: TrapHandling?
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
   var inference = IntervalInference()
@@ -62,6 +66,13 @@ struct VCPURecord {
     state = VCPUState()
     // Nothing was seen yet: a trap handler may be under way.
     state.enableInFlight = true
+  }
+
+  /// The handler of its trap, if there was one, has returned.
+  mutating func endHandling(_ at: Moment, _ sample: EnableBits? = nil) {
+    guard handling?.end == nil else { return }
+    handling?.end = at.time
+    handling?.enabledItsOwn = sample?.switchesKeys == .set
   }
 
   /// After lost events: what was expected is no longer.
@@ -79,6 +90,7 @@ struct VCPURecord {
     loadedSinceEntry = false
     loadWasTainted = false
     loadHadBits = false
+    loadFound = nil
     writes = []
     isUnused = false
     guestKeys = nil

@@ -1,0 +1,20 @@
+/// The stretch in which the handler of a vCPU's ptrauth trap may have been under way.
+struct TrapHandling {
+  /// The kvm_exit.
+  var begin: UInt64
+  /// The vCPU's next kvm_entry, or its return to user mode, in ns; nil: it was not seen to end.
+  var end: UInt64?
+  /// It set its own vCPU's bits: then it is not the one that sets another's.
+  var enabledItsOwn = false
+
+  /// Some of it lay between the two.
+  func meets(_ from: UInt64, _ to: UInt64) -> Bool { begin < to && end.map { $0 > from } ?? true }
+}
+
+/// What but a load that left the bits set may have set them.
+enum StaleDoubt {
+  /// The load found them clear.
+  case foundClear
+  /// The handler of a trap in this thread may have been under way, and have set another's bits than its vCPU's.
+  case handler(thread: Int32, begin: UInt64)
+}

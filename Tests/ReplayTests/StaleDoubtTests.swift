@@ -1,0 +1,78 @@
+import Ptrauth
+import Testing
+import Trace
+
+@testable import Replay
+
+private let on = Script.enabled
+
+/// A vCPU that enters enabled without a trap since its load was not disabled by the load, or enabled by another.
+struct StaleDoubtTests {
+  private func level(_ script: Script) -> Finding.Level? {
+    script.replay().analysis.findings.first { $0.rule == .staleEnable }?.level
+  }
+
+  @Test func theLoadFoundTheBitsClear() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    var kept = script
+    script.load(v)
+    script.run(v, hcr: on)
+    #expect(level(script) == .suspected)
+    kept.load(v, hcr: on)
+    kept.run(v, hcr: on)
+    #expect(level(kept) == .proved)
+  }
+
+  /// Another vCPU's handler is under way: it may have set the wrong vCPU's bits, unless it is seen to set its own.
+  @Test(arguments: [on, 0])
+  func aHandlerOfAnotherVCPU(itsOwn: UInt64) {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.pointer += 0x8000
+    other.number = 1
+    other.tid += 1
+    other.cpu = 1
+    for vcpu in [v, other] {
+      script.load(vcpu)
+      script.run(vcpu, hcr: 0)
+    }
+    script.put(v)
+    script.trap(other)
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    script.run(other, hcr: itsOwn)
+    script.run(v, hcr: on)
+    #expect(level(script) == (itsOwn == 0 ? .suspected : .proved))
+  }
+
+  /// A thread that was created while recording may have run where nothing was recorded.
+  @Test(arguments: [0, 1])
+  func aLifeIsNotWholeWherePCPUsAreLeftOut(leftOut: Int) {
+    var script = Script()
+    let v = Script.VCPU()
+    var first = v
+    first.pointer += 0x8000
+    first.tid = 7
+    first.pid = 7
+    script.load(first)
+    script.events.append(
+      Event(time: script.time, cpu: 1, pid: 1, tid: 1, payload: .fork(child: v.pid, childPid: v.pid)))
+    script.events.append(
+      Event(
+        time: script.time, cpu: 1, pid: v.pid, tid: v.pid,
+        payload: .fork(child: v.tid, childPid: v.pid)))
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    var configuration = script.configuration
+    configuration.omissions.cpus = leftOut
+    var replayer = Replayer(configuration)
+    for event in script.events { replayer.consume(event) }
+    let found = replayer.finish().findings.contains { $0.rule == .staleEnable }
+    #expect(found == (leftOut == 0))
+  }
+}
