@@ -139,9 +139,7 @@ extension Replayer {
       return "every vCPU that was seen has both ptrauth features"
     case .nestedBitsDiffer where !vcpus.contains(where: \.isNested):
       return "no vCPU was seen that can run nested guests"
-    case .lazyThrash where generation.trap == .never,
-      .featureDenied where generation.trap == .never:
-      return "\(name) does not trap"
+    case .lazyThrash where generation.trap == .never: return "\(name) does not trap"
     case .earlyClear where generation.load != .clears: return "\(name) clears nothing at load"
     case .featureDenied where generation.featureTest != .bothBits:
       return "\(name) does not ask for the features of a vCPU"
@@ -223,10 +221,21 @@ extension Replayer {
       return capabilities.samplesFeatures ? nil : noFeature
     case .bitsDiffer where generation.nestedBits == .fromGuest && !capabilities.samplesFeatures:
       return samplesEntry ? noFeature : noShadow
+    case .trapWhileEnabled
+    where generation.trap != .reachesHost && configuration.generationIsWeak:
+      return isGuess
+    case .trapWhileEnabled where generation.trap == .never:
+      return missing(
+        "\(generation.name) does not trap: whether the guest used ptrauth is in no event",
+        "audit the vmlinux: __activate_traps")
+    case .trapWhileEnabled where generation.trap == .handledAtHyp:
+      return missing(
+        "\(generation.name) answers these traps at EL2, without an event",
+        "audit the vmlinux: __activate_traps")
     case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : noShadow
     case .featureDenied:
       if configuration.generationIsWeak { return isGuess }
-      if generation.trap != .reachesHost {
+      if generation.trap == .handledAtHyp {
         return missing(
           "\(generation.name) answers these traps at EL2, without an event",
           "probe kvm_inject_undefined: an UNDEF of a vCPU with the feature shows there")

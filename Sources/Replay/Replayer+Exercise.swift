@@ -46,11 +46,16 @@ extension Replayer {
       "record a guest that uses pointer authentication on a vCPU without it"
     ),
     Rule.featureDenied.id: (
-      "a ptrauth trap of a vCPU with the feature was handled, and its next entry was enabled",
+      "a vCPU with the feature was entered with both bits set, after its trap or (6.10 on) its load",
       "probe the trap handler and kvm_vgic_flush_hwstate with hcr_el2, with guests that use pointer authentication"
     ),
+    Rule.nestedBitsDiffer.id: (
+      "a nested guest was entered after its hypervisor's kvm_nested_eret, and the shadow sampled",
+      "record guest hypervisors that return to their guests, with kvm_vgic_flush_hwstate probed"
+    ),
     Rule.trapWhileEnabled.id: (
-      "a run was entered with bits set", "record guests that use pointer authentication"
+      "a guest was entered enabled right after its trap, to run the same instruction again",
+      "record guests that use pointer authentication"
     ),
     Rule.bitsDiffer.id: (
       "a run was entered with a bit set", "record guests that use pointer authentication"
@@ -71,7 +76,8 @@ extension Replayer {
     if let sample = run.entrySample, sample.isKnown {
       if sample.switchesKeys == .set {
         exercised.note(.bitsDiffer)
-        if run.certainlyEntered { exercised.note(.trapWhileEnabled) }
+        if run.isRetry, run.certainlyEntered { exercised.note(.trapWhileEnabled) }
+        if generation?.trap == .never, feature == .both { exercised.note(.featureDenied) }
       }
       if run.exitIsAtSync, run.exitSample?.isKnown ?? false, run.certainlyEntered,
         sample.switchesKeys == .clear
@@ -80,7 +86,6 @@ extension Replayer {
       }
       if feature == .none || feature == .partial { exercised.note(.switchWithoutFeature) }
     }
-    if generation?.trap == .never, run.trap == nil { exercised.note(.trapWhileEnabled) }
     let bits = run.entrySample ?? run.exitSample ?? .unknown
     if bits.switchesKeys != .clear { vcpus[run.vcpu].isUnused = false }
   }

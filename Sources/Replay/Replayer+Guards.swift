@@ -28,12 +28,16 @@ extension Replayer {
         + "host's were saved as the guest's"
     default: return
     }
+    // From here on the thread runs on the guest's keys, and saves them as its own.
+    if rule == .missedHostRestore { threads[run.enter.tid]?.hostKeys.wall() }
     let identity = vcpus[run.vcpu].identity
     log.add(rule, level, vcpu: identity, at: run.enter) {
       (
         statement
           + (level == .proved
-            ? "" : mayBePaused ? " (if the recorder was not paused)" : " (if the guest was entered at all)"),
+            ? ""
+            : mayBePaused
+              ? " (if the recorder was not paused)" : " (if the guest was entered at all)"),
         [
           Evidence(run.enter, "kvm_entry", "shadow \(words(entry))"),
           Evidence(exit, "kvm_exit", "shadow \(words(after)) at kvm_vgic_sync_hwstate"),
@@ -49,13 +53,7 @@ extension Replayer {
     else { return }
     let identity = vcpus[run.vcpu].identity
     if generation.trap == .never {
-      log.add(.trapWhileEnabled, .proved, vcpu: identity, at: exit) {
-        (
-          "a vCPU with ptrauth took \(words(trap)); \(generation.name) sets both bits at every load",
-          [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap))]
-        )
-      }
-      emit?(.finding(.trapWhileEnabled, .proved, identity, exit))
+      judgeUnsetLoad(run, trap, exit, nil)
     } else if generation.trap == .reachesHost, run.followsAnsweredTrap,
       run.exitSample == nil, probesHit.contains(.vcpuLoad)
     {

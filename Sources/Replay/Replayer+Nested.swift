@@ -36,8 +36,10 @@ extension Replayer {
     else { return }
     vcpus[run.vcpu].nestedBits = nil
     guard generation?.nestedBits == .fromGuest, !configuration.generationIsWeak,
-      let sample = run.entrySample, sample.isKnown, sample != expected.bits
+      let sample = run.entrySample, sample.isKnown
     else { return }
+    exercised.note(.nestedBitsDiffer)
+    guard sample != expected.bits else { return }
     let identity = vcpus[run.vcpu].identity
     log.add(.nestedBitsDiffer, .proved, vcpu: identity, at: run.enter) {
       (

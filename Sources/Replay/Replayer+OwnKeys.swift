@@ -87,13 +87,24 @@ extension Replayer {
       }
     } else if wrote, !isMoved {
       // What was known before still has to agree with it: nothing changed it since.
-      guard thread.hostKeys.own == nil else { return }
+      guard thread.hostKeys.own == nil, !areGuests(slots, index) else { return }
       thread.hostKeys.learn(slots, save.at, .written)
       thread.hostKeys.mayHaveChanged = false
       if isUsed { exercised.note(.missedHostSave) }
-    } else if thread.hostKeys.own == nil, !isMoved, restored(thread, slots) == nil {
+    } else if thread.hostKeys.own == nil, !isMoved, !areGuests(slots, index),
+      restored(thread, slots) == nil
+    {
       thread.hostKeys.learn(slots, save.at, .restored)
       thread.hostKeys.mayHaveChanged = false
+    }
+  }
+
+  /// A save wrote keys that the guest had: what the thread ran on then was not its own.
+  private func areGuests(_ slots: KeySlots, _ index: Int) -> Bool {
+    let guests = [vcpus[index].guestKeys, vcpus[index].keysAfterRun?.guest].compactMap(\.self)
+    return ownRegisters.registers.contains { register in
+      let i = register.rawValue
+      return !slots.isZero(i) && !slots.isReset(i) && guests.contains { $0.isSame(i, as: slots) }
     }
   }
 

@@ -48,7 +48,7 @@ extension Replayer {
       case .register: sample.apk
       }
     guard bit == .set else {
-      if generation?.trap == .never { judgeUnsampledTrap(run, trap, exit) }
+      if generation?.trap == .never { judgeUnsetLoad(run, trap, exit, sample) }
       return
     }
     let identity = vcpus[run.vcpu].identity

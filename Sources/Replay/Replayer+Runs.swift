@@ -42,6 +42,8 @@ extension Replayer {
     run.loadFound = vcpus[index].loadFound
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
+    run.isRetry =
+      vcpus[index].handling?.end == nil && vcpus[index].handling != nil && !run.isFirstOfInterval
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
     vcpus[index].loadWasTainted = false

@@ -30,14 +30,23 @@ extension Replayer {
       let bit = UInt16(1) << UInt16(i)
       guard guest.isSame(i, as: host) else {
         differ |= bit
+        // The guest has another key by now; the host's save came before this run.
+        if let earlier, earlier.process == process, earlier.guest.isSame(i, as: host),
+          !host.isZero(i), !host.isReset(i)
+        {
+          if earlier.provesGuests(bit, ownRegisters) {
+            toHost |= bit
+          } else if earlier.differ & bit != 0, !log.contains(.hostKeyLeak) {
+            perhapsToHost |= bit
+          }
+        }
         continue
       }
       guard !guest.isZero(i), !guest.isReset(i) else { continue }
       if let before, !before.isSame(i, as: guest), own?.isSame(i, as: host) ?? false {
         toGuest |= bit
       } else if let earlier, earlier.process == process, earlier.guest.isSame(i, as: guest),
-        earlier.hostWasOwn && earlier.differ & ownRegisters.rawValue & bit != 0
-          || earlier.toHost & bit != 0
+        earlier.provesGuests(bit, ownRegisters)
       {
         toHost |= bit
       } else if let earlier, earlier.toGuest & bit != 0 {
@@ -63,7 +72,9 @@ extension Replayer {
           [
             Evidence(run.enter, "kvm_entry", "shadow \(words(run.entrySample ?? .unknown))"),
             Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec)),
-            Evidence(at, function.rawValue, "guest slot equals host slot: \(words(shared))"),
+            Evidence(
+              at, function.rawValue,
+              "the host's slot holds the guest's key, or that of before: \(words(shared))"),
           ]
         )
       }
@@ -77,14 +88,14 @@ extension Replayer {
     if toHost != 0 {
       report(
         .missedHostRestore, .proved, toHost,
-        "the host's slots came to hold the guest's keys, which the run did not change: the host ran on "
-          + "them when it saved its own")
+        "the host's slots came to hold keys that the guest had before the run: the host ran on them when it "
+          + "saved its own")
     }
     if perhapsToHost != 0 {
       report(
         .missedHostRestore, .suspected, perhapsToHost,
-        "the host's slots came to hold the guest's keys, which the run did not change: the host ran on them "
-          + "when it saved its own, unless the guest had got the host's before")
+        "the host's slots came to hold keys that the guest had before the run: the host ran on them when it "
+          + "saved its own, unless the guest had got the host's before")
     }
     if toGuest | toHost | perhapsToHost == 0, unclear != 0 {
       report(

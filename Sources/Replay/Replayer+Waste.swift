@@ -99,6 +99,29 @@ extension Replayer {
     emit?(.finding(.featureDenied, .proved, identity, exit))
   }
 
+  /// A trap where every load sets both bits: the host answers it with an UNDEF. A load did not set them, if the
+  /// entry was sampled clear; if it was not, HCR_EL2 may also be other than the shadow.
+  mutating func judgeUnsetLoad(
+    _ run: OpenRun, _ trap: PtrauthTrap, _ exit: Moment, _ sample: EnableBits?
+  ) {
+    guard let generation, !configuration.generationIsWeak, vcpus[run.vcpu].state.feature == .both
+    else { return }
+    let identity = vcpus[run.vcpu].identity
+    log.add(.featureDenied, .proved, vcpu: identity, at: exit) {
+      (
+        "a vCPU that has both ptrauth features "
+          + (sample.map { "was entered with \(words($0)) and " } ?? "")
+          + "took \(words(trap)), which is answered with an UNDEF; \(generation.name) sets both bits at every load"
+          + (sample == nil ? " (or HCR_EL2 is not what the shadow says)" : ""),
+        [
+          sample.map { Evidence(run.enter, "kvm_entry", "shadow \(words($0))") },
+          Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap)),
+        ].compactMap(\.self)
+      )
+    }
+    emit?(.finding(.featureDenied, .proved, identity, exit))
+  }
+
   /// A vCPU without ptrauth tries again and again.
   mutating func judgeUndefs(_ run: OpenRun) {
     let index = run.vcpu

@@ -58,6 +58,8 @@ struct OpenRun {
   var exitIsAtSync = false
   /// A trap of its load interval was answered before it.
   var followsAnsweredTrap = false
+  /// It begins with the instruction that trapped in the run before, no load in between.
+  var isRetry = false
   /// ESR_EL2 of the exit, from handle_exit or kvm_handle_sys_reg.
   var esr: UInt64?
   var trap: PtrauthTrap?

@@ -137,4 +137,9 @@ struct KeysAfterRun {
   /// Both hold what was the guest's, if the guest had not got the host's before.
   var perhapsToHost: UInt16
   var process: Int32
+
+  /// The key that the guest had in this register was the guest's, not one that it had got from the host.
+  func provesGuests(_ bit: UInt16, _ own: RegisterSet) -> Bool {
+    hostWasOwn && differ & own.rawValue & bit != 0 || toHost & bit != 0
+  }
 }

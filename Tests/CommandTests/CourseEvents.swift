@@ -25,6 +25,9 @@ struct CourseEvents {
   /// What HCR_EL2 held at both ends of each run, by the time of its kvm_entry.
   private(set) var runs: [UInt64: (entry: EnableBits, exit: EnableBits)] = [:]
   private var entered: [UInt64]
+  /// What the host's slots of each pCPU hold, and whose it is: a value that was saved stays what it was, when its
+  /// owner writes another to the register.
+  private var held: [[(owner: KeyOwner, value: UInt64)]]
 
   init(_ whole: Course) {
     setting = whole.setting
@@ -33,10 +36,12 @@ struct CourseEvents {
     frames = setting.features.indices.map { [Frame(pc: 0x4000_0000 + UInt64($0) << 20)] }
     entered = setting.features.map { _ in 0 }
     let slots = whole.slots()
+    held = slots[0].host.map { $0.map { ($0, 0) } }
     for (i, step) in whole.steps.enumerated() {
       for happening in step.happenings {
         add(happening, before: Slots(slots[i]), after: Slots(slots[i + 1]))
       }
+      hold(slots[i + 1].host)
     }
   }
 
@@ -203,7 +208,8 @@ struct CourseEvents {
       if setting.generation.hasHostContextPointer {
         let context = sample.moment.hostContext
         fields.hostContext = context.map { 0xffff_0000_7000_0000 + UInt64($0) << 12 } ?? 0
-        fields.hostKeys = keys(context.map { sample.slots.host[$0] } ?? [])
+        hold(sample.slots.host)
+        fields.hostKeys = hostKeys(context)
       }
       if sample.function == .vcpuLoad { fields.cpu = Int32(cpu) }
     }
@@ -250,6 +256,21 @@ struct CourseEvents {
   private func keys(_ owners: [KeyOwner]) -> KeySlots {
     var registers = InlineArray<10, UInt64>(repeating: 0)
     for (i, owner) in owners.enumerated() where i < 10 { registers[i] = value(owner, i) }
+    return KeySlots(registers: registers)
+  }
+
+  private mutating func hold(_ host: [[KeyOwner]]) {
+    for (cpu, owners) in host.enumerated() {
+      for (register, owner) in owners.enumerated() where held[cpu][register].owner != owner {
+        held[cpu][register] = (owner, value(owner, register))
+      }
+    }
+  }
+
+  private func hostKeys(_ context: Int?) -> KeySlots {
+    var registers = InlineArray<10, UInt64>(repeating: 0)
+    guard let context else { return KeySlots(registers: registers) }
+    for (i, slot) in held[context].enumerated() where i < 10 { registers[i] = slot.value }
     return KeySlots(registers: registers)
   }
 

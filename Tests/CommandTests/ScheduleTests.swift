@@ -16,7 +16,7 @@ struct ScheduleTests {
     return UInt64(unsafe String(cString: text)) ?? 3
   }()
 
-  private func settings(_ generation: Generation, _ random: inout SplitMix) -> Setting {
+  static func setting(_ generation: Generation, _ random: inout SplitMix) -> Setting {
     let features: [Feature] = [.both, .both, .none]
     let count = 1 + Int(random.next() % 3)
     var setting = Setting(
@@ -29,7 +29,7 @@ struct ScheduleTests {
     return setting
   }
 
-  private func replay(
+  static func replay(
     _ recording: CourseEvents, _ view: View, _ random: inout SplitMix
   ) -> (analysis: Analysis, runs: [Run]) {
     var configuration = recording.configuration
@@ -43,7 +43,7 @@ struct ScheduleTests {
   }
 
   /// What a known bit claims is what the CPU had.
-  private func isTrue(_ known: EnableBits, _ truth: EnableBits) -> Bool {
+  static func isTrue(_ known: EnableBits, _ truth: EnableBits) -> Bool {
     (known.api == .unknown || known.api == truth.api)
       && (known.apk == .unknown || known.apk == truth.apk)
   }
@@ -53,12 +53,12 @@ struct ScheduleTests {
     let generation = try #require(Generation(named: name))
     for seed in 0..<Self.seeds {
       var random = SplitMix(state: seed &* 1_000_003)
-      let setting = settings(generation, &random)
+      let setting = Self.setting(generation, &random)
       let hasSErrors = random.next() % 2 == 0
       let course = Course.random(in: setting, length: 250, hasSErrors: hasSErrors, &random)
       let recording = CourseEvents(course)
       for view in [View.everything, .tracepointsOnly, .random(&random), .random(&random)] {
-        let (analysis, runs) = replay(recording, view, &random)
+        let (analysis, runs) = Self.replay(recording, view, &random)
         // That a trap with an SError pending is not answered makes the next one suspect.
         let rules = Set(
           analysis.findings.filter {
@@ -79,7 +79,8 @@ struct ScheduleTests {
             Issue.record("seed \(seed): a run that was not at \(run.enter); \(view)")
             continue
           }
-          let isSo = isTrue(run.atEntry.bits, truth.entry) && isTrue(run.atExit.bits, truth.exit)
+          let isSo =
+            Self.isTrue(run.atEntry.bits, truth.entry) && Self.isTrue(run.atExit.bits, truth.exit)
           let words =
             "seed \(seed), \(name) \(setting.era.name) \(setting.features) \(setting.isNested): run at \(run.enter) \(run.atEntry) "
             + "\(run.atExit), was \(truth); \(view)"

@@ -40,7 +40,7 @@ struct GuardRuleTests {
     var v = Script.VCPU()
     script.load(v, hcr: on)
     script.trap(v, hcr: 0)
-    #expect(script.correctnessRules == ["trap-while-enabled"])
+    #expect(script.correctnessRules == ["feature-denied"])
     // Without the feature it is an UNDEF, and a nested guest's trap may be its hypervisor's wish.
     for features in [Script.neither, Script.both | 1 << 7] {
       v.features = features

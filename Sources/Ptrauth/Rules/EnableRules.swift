@@ -41,7 +41,8 @@ extension Rule {
     proofs: [
       .events(
         "proved if kvm_inject_undefined is entered while the trap of a vCPU is handled whose sampled features hold "
-          + "both ptrauth bits")
+          + "both ptrauth bits, or if such a vCPU traps where every load sets both bits (6.10 on), at an entry that was "
+          + "not sampled set")
     ],
     history: [
       .v7("vcpu_has_ptrauth of the vCPU itself decides between enable and UNDEF"),
@@ -99,8 +100,7 @@ extension Rule {
       + "that may not use them",
     proofs: [
       .events(
-        "proved if the shadow was sampled set at that entry, or if a vCPU with the feature traps where "
-          + "nothing traps (6.10 on); suspected if only an answered trap of the same load interval "
+        "proved if the shadow was sampled set at that entry; suspected if only an answered trap of the same load interval "
           + "says so, since a trap with an SError pending is not answered"),
       .model("explored: the CPU's HCR_EL2 against the shadow"),
     ],

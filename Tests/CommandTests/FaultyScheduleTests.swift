@@ -1,0 +1,70 @@
+import Explorer
+import Ptrauth
+import Replay
+import Testing
+
+/// The schedules of ``ScheduleTests`` on kernels with a planted fault: what is proved is the fault or follows from it,
+/// and no recording that the fault shows in is clean under its rule.
+///
+/// PTRAUTH_TRACE_SEEDS=N tries so many schedules of each fault and generation.
+struct FaultyScheduleTests {
+  /// What else is broken when the fault is: by what it leaves in the slots, or takes from the guest.
+  private let consequences: [String: Set<String>] = [
+    "load-keeps-enable": ["missed-host-save"],
+    "migration-keeps-enable": ["missed-host-save"],
+    "enable-without-feature": ["missed-host-save"],
+    "nested-bits-leak": ["missed-host-save", "stale-enable"],
+    // The guard of guest exit finds the bits clear: nothing is saved either; and where every load sets them, the next
+    // entry finds them clear.
+    "bits-cleared-in-pass": ["missed-guest-save", "feature-denied"],
+    // Where host_cpu_context shows the slots.
+    "load-skips-host-save": ["missed-host-save"],
+    // Where the entry was not sampled, the trap may also be a load's fault.
+    "trap-while-enabled": ["feature-denied"],
+    // What the save was split for.
+    "preemptible-host-save": ["missed-host-save"],
+    "save-before-enable": ["preemptible-host-save"],
+  ]
+
+  @Test(arguments: Fault.all.map(\.name))
+  func whatIsProvedIsTheFault(name: String) throws {
+    let fault = try #require(Fault(name: name))
+    // A load that leaves the bits set shows at an entry before the next load.
+    let harm = fault.breaks == .loadClears ? .hostSavedBeforeEntry : fault.breaks
+    for generation in Generation.all {
+      // A nested guest where no kernel runs one.
+      if fault.isNested, generation.nestedBits != .fromGuest { continue }
+      for seed in 0..<ScheduleTests.seeds {
+        var random = SplitMix(state: seed &* 1_000_003 &+ 17)
+        var setting = ScheduleTests.setting(generation, &random)
+        if fault.isNested { setting.isNested = true }
+        guard let faulty = fault.planted(in: setting) else { continue }
+        let course = Course.random(in: faulty, length: 250, &random)
+        let recording = CourseEvents(course)
+        // The fault may make the code that of a generation which never ran in such a kernel.
+        guard recording.configuration.generation?.eras.contains(setting.era) == true else {
+          continue
+        }
+        for view in [View.everything, .tracepointsOnly, .random(&random)] {
+          let (analysis, _) = ScheduleTests.replay(recording, view, &random)
+          let words =
+            "\(name), seed \(seed), \(generation.name) \(setting.era.name) \(setting.features), broken "
+            + "\(course.broken.list); \(view)"
+          let proved = Set(
+            analysis.findings.filter { $0.rule.isCorrectness && $0.level == .proved }.map(\.rule.id)
+          )
+          var allowed = (consequences[name] ?? []).union(fault.rule.map { [$0.id] } ?? [])
+          // What v7 to 5.7 do by design, where it did do harm.
+          if generation.hostSave == .preemptibleTrap, setting.preemptsHandler {
+            allowed.formUnion(["preemptible-host-save", "missed-host-save"])
+          }
+          #expect(proved.isSubset(of: allowed), "\(words): \(proved)")
+          guard let rule = fault.rule, analysis.verdict == .clean,
+            course.broken.list.contains(harm)
+          else { continue }
+          #expect(!analysis.judged.contains(rule), "\(words): clean")
+        }
+      }
+    }
+  }
+}
