@@ -61,7 +61,8 @@ struct StaleDoubtTests {
     first.pid = 7
     script.load(first)
     script.events.append(
-      Event(time: script.time, cpu: 1, pid: 1, tid: 1, payload: .fork(child: v.pid, childPid: v.pid)))
+      Event(
+        time: script.time, cpu: 1, pid: 1, tid: 1, payload: .fork(child: v.pid, childPid: v.pid)))
     script.events.append(
       Event(
         time: script.time, cpu: 1, pid: v.pid, tid: v.pid,
