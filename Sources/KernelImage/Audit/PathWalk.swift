@@ -37,6 +37,7 @@ struct PathWalk {
   private static let eventLimit = 160
 
   struct Result {
+    /// Each once, in the order in which they were walked.
     var ends: [WalkEnd] = []
     /// False: a bound was reached, and paths are missing.
     var isComplete = true
@@ -100,7 +101,7 @@ struct PathWalk {
       result.visited.insert(state.pc)
       step(state, word, function, &work, &result)
     }
-    result.ends = Array(Set(result.ends))
+    result.ends = result.ends.distinct
     return result
   }
 

@@ -87,6 +87,19 @@ struct WalkState: Hashable {
     for distance in -7..<size { memory[address.adding(distance)] = nil }
   }
 
+  /// Words of memory, the stack's left out, that hold what a key register held: by offset, and where two have one
+  /// offset, by what it is counted from. A dictionary's own order is another in each process.
+  var keyWords: [(address: Address, key: KeyRegister)] {
+    memory.compactMap { entry -> (address: Address, key: KeyRegister)? in
+      guard case .key(let key) = entry.value, entry.key.symbol != .stack else { return nil }
+      return (entry.key, key)
+    }
+    .sorted {
+      $0.address.offset == $1.address.offset
+        ? "\($0.address.symbol)" < "\($1.address.symbol)" : $0.address.offset < $1.address.offset
+    }
+  }
+
   /// The content of each key register went to memory on this path.
   var hasStoredAll: Bool {
     var stored: Set<KeyRegister> = []
