@@ -451,9 +451,12 @@ extension AuditSubject {
       guard let name else { return "at 0x\(hex(place)) of this CPU's data" }
       return "at \(name.0)+0x\(hex(place - name.1)) of this CPU"
     case .stack: return "on the stack"
+    case .narrow(_, let symbol):
+      return words(Address(symbol: symbol, offset: address.offset), vcpu: vcpu)
     case .word(let inner):
       return "at 0x\(hex(address.offset)) in what the pointer \(words(inner, vcpu: vcpu)) points to"
     case .hcr: return "at HCR_EL2"
+    case .virtualRegister(let number): return "at register \(number) of the vCPU"
     case .result(let pc): return "at \(signed(address.offset)) from the result of 0x\(hex(pc))"
     }
   }

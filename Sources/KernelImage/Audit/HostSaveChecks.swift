@@ -286,7 +286,7 @@ struct HostSaveChecks {
       guard case .argument = pointer.symbol else { return true }
       return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
     case .argument: return false
-    case .stack, .hcr: return false
+    case .stack, .narrow, .hcr, .virtualRegister: return false
     case .result: return true
     }
   }

@@ -125,7 +125,7 @@ struct WalkState: Hashable {
     if effect.keepsMemory { return }
     memory = memory.filter { entry in
       if case .key = entry.value { return true }
-      return entry.key.symbol == .stack
+      return entry.key.symbol.isStack
     }
   }
 }
@@ -147,6 +147,10 @@ struct WalkEvent: Hashable {
     case authenticates
     /// A word in memory was changed bit by bit: `word & mask | set`.
     case wordBits(Address, mask: UInt64, set: UInt64)
+    /// The word that the walk attends to got this.
+    case stored(SymbolicValue)
+    /// A function that the walk attends to was called, with so much in X0 and X1.
+    case called(UInt64, SymbolicValue, SymbolicValue)
     /// HCR_EL2 was written so.
     case hcrBits(mask: UInt64, set: UInt64)
     case isb
@@ -159,6 +163,8 @@ enum WalkCondition: Hashable {
   case bits(Symbol, mask: UInt64, isZero: Bool)
   /// The CPU has a capability, so alternatives with it are patched in; or it has not.
   case capability(UInt16, isPresent: Bool)
+  /// A branch whose condition is not followed.
+  case guess(at: UInt64, isTaken: Bool)
 }
 
 /// A path's end.
