@@ -26,7 +26,7 @@ public struct ControlFlow {
     self.image = image
     mcount = Set(image.addresses(of: "_mcount"))
     vectors = Self.tables.flatMap { table in
-      image.addresses(of: table.name).filter { $0 < .max - 0x4000 }.map {
+      image.addresses(of: table.name).filter { $0 < UInt64.max - 0x4000 }.map {
         $0..<$0 + table.count * 0x800
       }
     }

@@ -10,7 +10,7 @@ enum HypervisorCode {
 
   static func vectors(of kernel: some ProbedKernel) -> [Range<UInt64>] {
     tables.flatMap { table in
-      kernel.addresses(of: table.name).filter { $0 < .max - 0x4000 }.map {
+      kernel.addresses(of: table.name).filter { $0 < UInt64.max - 0x4000 }.map {
         $0..<$0 + table.count * 0x800
       }
     }

@@ -27,6 +27,9 @@ public struct CodeCheck: Sendable, Equatable {
     case era = "S12"
     case confinement = "S13"
     case panic = "S14"
+    case nested = "S15"
+    case forwarding = "S16"
+    case identity = "S17"
 
     public var title: String {
       switch self {
@@ -44,6 +47,9 @@ public struct CodeCheck: Sendable, Equatable {
       case .era: "who uses the host's keys"
       case .confinement: "EL2 stays in the text that it maps"
       case .panic: "a panic at EL2 gives the guest's keys back first"
+      case .nested: "an L2 guest gets L1's API and APK"
+      case .forwarding: "L1 gets the ptrauth traps of its L2 guest"
+      case .identity: "ID registers hide ptrauth from vCPUs without it"
       }
     }
   }

@@ -10,7 +10,7 @@ struct Audit: ParsableCommand {
     discussion: """
       Finds every access to the ten key registers, walks every path of __guest_enter and __guest_exit (both \
       copies), of the host save and of kvm_arch_vcpu_load, with and without each alternative that is patched in \
-      at boot, and answers fourteen questions (S1 to S14) for each place: PASS, FAIL, NOTE (so by the design of \
+      at boot, and answers seventeen questions (S1 to S17) for each place: PASS, FAIL, NOTE (so by the design of \
       that generation), n/a, or ? (cannot be judged from this file).
 
       Examples:

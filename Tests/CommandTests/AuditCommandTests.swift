@@ -45,7 +45,7 @@ struct AuditCommandTests {
     let document = try json([image])
     #expect(document["verdict"].text == "pass")
     #expect(document["kernel"]["generation"].text == generation)
-    #expect(Set(document["checks"].list.map { $0["id"].text ?? "" }).count == 14)
+    #expect(Set(document["checks"].list.map { $0["id"].text ?? "" }).count == 17)
     // The guard and the switch, in somebody else's words.
     let texts = document["checks"].list.flatMap { $0["lines"].list.map { $0["text"].text ?? "" } }
     #expect(texts.contains { $0.hasPrefix("msr APGAKeyHi_EL1") })

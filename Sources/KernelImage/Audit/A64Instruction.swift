@@ -34,6 +34,10 @@ enum A64Instruction: Equatable {
   case conditionalSelect(d: UInt8, n: UInt8, m: UInt8, A64.Condition, isPlain: Bool, isWide: Bool)
   /// SXTW, UXTW and other bit field moves that keep a small constant.
   case extend(d: UInt8, n: UInt8, bits: UInt8, isSigned: Bool, isWide: Bool)
+  /// UBFX, LSR: so many bits from `low` on.
+  case extract(d: UInt8, n: UInt8, low: UInt8, bits: UInt8, isWide: Bool)
+  /// UBFIZ, LSL: the lowest bits, moved left.
+  case shiftLeft(d: UInt8, n: UInt8, by: UInt8, bits: UInt8, isWide: Bool)
   case branch(UInt64)
   case call(UInt64)
   case branchIf(A64.Condition, UInt64)
@@ -211,7 +215,15 @@ extension A64Instruction {
       default: return nil
       }
     case 0x1300_0000:  // bit field: UBFM, SBFM with immr 0 are UXTB, SXTW ...
-      guard word & 0x2000_0000 == 0, word >> 16 & 0x3f == 0 else { return nil }
+      let (turn, last) = (word.field(16, 6), word.field(10, 6))
+      if turn > 0, word & 0x6000_0000 == 0x4000_0000 {
+        let width: UInt8 = isWide ? 64 : 32
+        guard turn < width, last < width else { return nil }
+        return last >= turn
+          ? .extract(d: d, n: n, low: turn, bits: last - turn + 1, isWide: isWide)
+          : .shiftLeft(d: d, n: n, by: width - turn, bits: last + 1, isWide: isWide)
+      }
+      guard word & 0x2000_0000 == 0, turn == 0 else { return nil }
       return .extend(
         d: d, n: n, bits: word.field(10, 6) + 1, isSigned: word & 0x4000_0000 == 0,
         isWide: isWide)
@@ -291,6 +303,10 @@ extension A64Instruction {
         writeBack: mode == 1 || mode == 3 ? bytes : 0, isOpaque: isVector || opc == 1)
       if isVector { access.becomesVector(bytes: size * 2) }
       return word & 0x0040_0000 != 0 ? .load(access) : .store(access)
+    }
+    // LDAR, LDAPR: what READ_ONCE becomes in a build with LTO.
+    if word & 0x3fff_fc00 == 0x08df_fc00 || word & 0x3fff_fc00 == 0x38bf_c000 {
+      return .load(A64.Access(first: t, base: n, offset: 0, size: 1 << UInt8(word >> 30)))
     }
     // LDR (literal).
     if word & 0x3b00_0000 == 0x1800_0000 {

@@ -40,7 +40,9 @@ struct Alternatives {
         let isFlagged = capability & 0x8000 != 0
         let isCallback = isFlagged || replacementLength == 0
         position += 12
-        guard length > 0, from % 4 == 0, from < .max - 256, to < .max - 256 else { continue }
+        // A bare .max - 256 is an Int to some compilers, and every kernel address beyond it.
+        let last = UInt64.max - 256
+        guard length > 0, from % 4 == 0, from < last, to < last else { continue }
         let entry = Entry(
           original: from..<from + UInt64(length), replacement: to..<to + UInt64(replacementLength),
           capability: isCallback && !isFlagged ? nil : capability & 0x7fff,

@@ -148,7 +148,8 @@ extension A64 {
     case .addImmediate(let d, _, _, _, _), .addRegister(let d, _, _, _, _, _, _),
       .logicalImmediate(_, let d, _, _, _), .logicalRegister(_, let d, _, _, _, _, _),
       .moveConstant(let d, _), .moveKeep(let d, _, _, _), .address(let d, _),
-      .conditionalSelect(let d, _, _, _, _, _), .extend(let d, _, _, _, _):
+      .conditionalSelect(let d, _, _, _, _, _), .extend(let d, _, _, _, _),
+      .extract(let d, _, _, _, _), .shiftLeft(let d, _, _, _, _):
       return bits(d)
     case .load(let access):
       return bits(access.first, access.second, access.writeBack != 0 ? access.base : nil)

@@ -106,7 +106,7 @@ struct EnableChecks {
   }
 
   private func events(of walk: PathWalk.Result) -> [WalkEvent] {
-    Set(walk.ends.filter { $0.kind != .traps }.flatMap(\.state.events)).sorted { $0.pc < $1.pc }
+    walk.ends.filter { $0.kind != .traps }.flatMap(\.state.events).distinct.sorted { $0.pc < $1.pc }
   }
 
   /// MSR HCR_EL2 in what was walked, or in the function.

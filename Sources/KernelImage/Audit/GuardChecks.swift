@@ -42,7 +42,7 @@ struct GuardChecks {
 
   private func mistake(_ terms: Set<Term>) -> String? {
     var tests = 0
-    for term in terms {
+    for term in terms.sorted(by: { "\($0)" < "\($1)" }) {
       switch term {
       case .capability: continue
       case .live(let mask, let isZero), .shadow(_, let mask, let isZero):

@@ -221,9 +221,7 @@ struct GuestSwitchChecks {
 
   func saveMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
-    for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
-      if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
-    }
+    for (address, key) in state.keyWords { map.add(key, address) }
     return map
   }
 
@@ -390,8 +388,16 @@ extension SymbolicValue {
   }
 }
 
+extension Sequence where Element: Hashable {
+  /// Each element once, where it came first: a set's own order is another in each process.
+  var distinct: [Element] {
+    var known: Set<Element> = []
+    return filter { known.insert($0).inserted }
+  }
+}
+
 extension [WalkEnd] {
-  /// By what happened: the same in every run.
+  /// By what happened, and what is equal in that as it was walked: the same in every run.
   var inOrder: [WalkEnd] {
     map { end -> (key: [UInt64], words: String, end: WalkEnd) in
       let conditions = end.state.conditions.map { "\($0)" }.sorted().joined()
@@ -445,9 +451,12 @@ extension AuditSubject {
       guard let name else { return "at 0x\(hex(place)) of this CPU's data" }
       return "at \(name.0)+0x\(hex(place - name.1)) of this CPU"
     case .stack: return "on the stack"
+    case .narrow(_, let symbol):
+      return words(Address(symbol: symbol, offset: address.offset), vcpu: vcpu)
     case .word(let inner):
       return "at 0x\(hex(address.offset)) in what the pointer \(words(inner, vcpu: vcpu)) points to"
     case .hcr: return "at HCR_EL2"
+    case .virtualRegister(let number): return "at register \(number) of the vCPU"
     case .result(let pc): return "at \(signed(address.offset)) from the result of 0x\(hex(pc))"
     }
   }

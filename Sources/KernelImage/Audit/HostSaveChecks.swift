@@ -184,9 +184,7 @@ struct HostSaveChecks {
   /// Where the key registers' content was stored.
   private func storeMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
-    for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
-      if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
-    }
+    for (address, key) in state.keyWords { map.add(key, address) }
     return map
   }
 
@@ -288,7 +286,7 @@ struct HostSaveChecks {
       guard case .argument = pointer.symbol else { return true }
       return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
     case .argument: return false
-    case .stack, .hcr: return false
+    case .stack, .narrow, .hcr, .virtualRegister: return false
     case .result: return true
     }
   }

@@ -130,9 +130,7 @@ struct HypervisorKeyChecks {
 
   private func hostMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
-    for (address, value) in state.memory.sorted(by: { $0.key.offset < $1.key.offset }) {
-      if case .key(let key) = value, address.symbol != .stack { map.add(key, address) }
-    }
+    for (address, key) in state.keyWords { map.add(key, address) }
     return map
   }
 

@@ -1,7 +1,7 @@
 public import Ptrauth
 
 extension KernelImage {
-  /// Checks the code of the key switch against the patch: S1 to S14 of the checklist, each copy on its own.
+  /// Checks the code of the key switch against the patch: S1 to S17 of the checklist, each copy on its own.
   ///
   /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
   /// there are no symbols: no function can be named then.
@@ -43,6 +43,7 @@ extension KernelImage {
     checks += HostSaveChecks(subject: subject).checks(asking: questions)
     checks += [kernel.copies(), kernel.era()]
     checks += HypervisorPathChecks(subject: subject).checks()
+    checks += guestChecks(subject, generation, asking: questions)
     checks += notes(subject)
     let order = CodeCheck.Question.allCases
     let sorted = checks.enumerated().sorted {
@@ -52,6 +53,29 @@ extension KernelImage {
       return a == b ? $0.offset < $1.offset : (a ?? 0) < (b ?? 0)
     }
     return CodeAudit(checks: sorted.map(\.element), sites: sites)
+  }
+
+  /// What guests are given besides keys: bits and traps of L2 guests, ID registers. Not every load comes through.
+  private func guestChecks(
+    _ subject: AuditSubject, _ generation: Generation, asking questions: Set<CodeCheck.Question>
+  ) -> [CodeCheck] {
+    var checks: [CodeCheck] = []
+    if questions.contains(.nested) {
+      checks.append(NestedBitsCheck(subject: subject, generation: generation).check())
+    }
+    if questions.contains(.forwarding) {
+      checks.append(ForwardingCheck(subject: subject, generation: generation).check())
+    }
+    if questions.contains(.identity) { checks.append(IdentityCheck(subject: subject).check()) }
+    for index in checks.indices {
+      checks[index].part = .elsewhere
+      // Where nothing confirms the types of another file, it may be they that are wrong.
+      guard checks[index].outcome == .fail, hasForeignTypes else { continue }
+      checks[index].outcome = .cannotJudge
+      checks[index].rule = nil
+      checks[index].statement += ", by types that nothing confirms"
+    }
+    return checks
   }
 
   /// Facts of a generation's design that are worth knowing.

@@ -9,6 +9,8 @@ extension PathWalk {
     /// Beyond so many, states with one history become one.
     private static let limit = 48
     private static let codeLimit = 12
+    /// Where a walk attends to a word, it has less else to tell apart.
+    private static let attentiveLimit = 120
 
     /// Which states may become one.
     private struct JoinKey: Hashable {
@@ -16,6 +18,9 @@ extension PathWalk {
       /// What registers hold, where that is worth keeping: beyond a first limit the addresses of
       /// per-CPU variables, beyond a second nothing.
       var registers: [SymbolicValue]
+      /// What the walk attends to: the word, and what was assumed.
+      var word: SymbolicValue?
+      var conditions: Set<WalkCondition> = []
     }
 
     /// What happened to keys.
@@ -50,13 +55,21 @@ extension PathWalk {
     }
 
     /// The state to go on with; nil: nothing new can come of it.
-    mutating func add(_ state: WalkState, isCode: Bool) -> WalkState? {
+    mutating func add(_ state: WalkState, isCode: Bool, _ attention: Attention?) -> WalkState? {
       if !isCode, exact.count < Self.limit { return exact.insert(state).inserted ? state : nil }
       let history = History(state)
       var key = JoinKey(history: history, registers: [])
+      if let attention {
+        key.word = attention.word(in: state)
+        key.conditions = state.conditions.filter { if case .bits = $0 { true } else { false } }
+      }
       if isCode {
-        key.registers = state.registers.map { $0.isWorthKeeping ? $0 : .unknown }
-        if states[key] == nil, count(history) >= Self.codeLimit {
+        key.registers = state.registers.map { value in
+          let isKept = attention.map { attention in value.isMix || attention.isExact } ?? false
+          return value.isWorthKeeping || isKept ? value : .unknown
+        }
+        let few = attention == nil ? Self.codeLimit : Self.attentiveLimit
+        if states[key] == nil, count(history) >= few {
           key.registers = state.registers.map { $0.isPerCPU ? $0 : .unknown }
           if states[key] == nil, count(history) >= Self.limit { key.registers = [] }
         }

@@ -34,6 +34,14 @@ extension PathWalk {
       work.append(state)
     }
     if let isTaken = test.isTaken { return proceed(state, isTaken) }
+    if attention?.isExact == true, test.value == .unknown {
+      for isTaken in [true, false] {
+        var guessed = state
+        guessed.conditions.insert(.guess(at: state.pc, isTaken: isTaken))
+        proceed(guessed, isTaken)
+      }
+      return
+    }
     for isZero in [true, false] {
       guard let assumed = assuming(state, test.value, isZero: isZero) else { continue }
       proceed(assumed, isZero == test.takenIfZero)
@@ -52,9 +60,16 @@ extension PathWalk {
       (symbol, tested) = (source, mask)
     case .address(let address) where address.offset == 0:
       (symbol, tested) = (address.symbol, .max)
+    case .mix(let mixture):
+      if mixture.set & ~mixture.mask(of: { _ in true }) != 0 { return isZero ? nil : state }
+      guard mixture.parts.count == 1 else { return state }
+      (symbol, tested) = (mixture.parts[0].symbol, mixture.parts[0].mask)
     case .address, .key, .unknown: return state
     }
-    guard keepsConditions else { return state }
+    let isAttendedTo =
+      attention.map { $0.tested?(symbol) ?? false && ($0.testsAnyBits || tested & ~$0.bits == 0) }
+      ?? false
+    guard keepsConditions || isAttendedTo else { return state }
     if state.conditions.contains(.bits(symbol, mask: tested, isZero: !isZero)) { return nil }
     var state = state
     state.conditions.insert(.bits(symbol, mask: tested, isZero: isZero))
@@ -130,7 +145,10 @@ extension PathWalk {
       state[30] = .constant(next)
       state.pc = target
     } else {
-      leaveSight(&state, convention.effect(of: target))
+      let before = state
+      let effect = convention.effect(of: target)
+      leaveSight(&state, effect)
+      attend(toCallOf: target, before, &state, isTagCheck: effect.isTagCheck)
       state.pc = next
     }
     work.append(state)

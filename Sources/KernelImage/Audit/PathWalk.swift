@@ -27,6 +27,8 @@ struct PathWalk {
   var stopsAfterSave = false
   /// Coming to this place ends a path.
   var stopsBefore: UInt64?
+  /// What matters besides keys; nil: nothing.
+  var attention: Attention?
   /// Something that ends a path as it happens.
   var stopsAt: ((WalkEvent.Kind) -> Bool)?
 
@@ -37,6 +39,7 @@ struct PathWalk {
   private static let eventLimit = 160
 
   struct Result {
+    /// Each once, in the order in which they were walked.
     var ends: [WalkEnd] = []
     /// False: a bound was reached, and paths are missing.
     var isComplete = true
@@ -92,7 +95,9 @@ struct PathWalk {
           result.isComplete = false
           continue
         }
-        guard let news = seen[place, default: Known()].add(state, isCode: !keepsConditions) else {
+        guard
+          let news = seen[place, default: Known()].add(state, isCode: !keepsConditions, attention)
+        else {
           continue
         }
         state = news
@@ -100,7 +105,7 @@ struct PathWalk {
       result.visited.insert(state.pc)
       step(state, word, function, &work, &result)
     }
-    result.ends = Array(Set(result.ends))
+    result.ends = result.ends.distinct
     return result
   }
 
@@ -130,10 +135,14 @@ struct PathWalk {
       work.append(state)
     } else if let resume = state.frames.last?.resume {
       state.frames.removeLast()
+      let before = state
       leaveSight(&state, convention.effect(of: state.pc))
+      attend(toCallOf: before.pc, before, &state)
       state.pc = resume
       work.append(state)
     } else {
+      let before = state
+      attend(toCallOf: before.pc, before, &state)
       result.ends.append(leave(state, .leaves(state.pc)))
     }
   }
@@ -142,12 +151,15 @@ struct PathWalk {
   func followed(
     _ target: UInt64, _ state: WalkState, _ function: KernelFunctionSymbol
   ) -> KernelFunctionSymbol? {
-    guard inlineLimit > 0, state.frames.count < Self.callDepth,
+    let isAttendedTo =
+      attention.map { $0.calls.contains(target) || $0.registerReaders.contains(target) } ?? false
+    guard inlineLimit > 0, !isAttendedTo, state.frames.count < Self.callDepth,
       let callee = image.function(at: target), callee.offset == 0,
       callee.address != function.address,
       !state.frames.contains(where: { $0.function.contains(target) })
     else { return nil }
     let isPart = ["ptrauth", "pauth", "ctxt_sys_reg"].contains { callee.name.contains($0) }
+    if attention?.follows.contains(callee.address) == true { return callee }
     return callee.size <= inlineLimit || isPart && callee.size <= 2048 ? callee : nil
   }
 
@@ -187,6 +199,7 @@ struct PathWalk {
     }
     let instruction = A64Instruction(word, at: state.pc)
     let next = state.pc &+ 4
+    let before = state
     switch instruction {
     case .branch(let target): go(state, to: target, &work)
     case .branchIf(let condition, let target):
@@ -207,6 +220,7 @@ struct PathWalk {
       }
     case .indirectCall:
       leaveSight(&state, .standard)
+      attend(toCallOf: 0, before, &state)
       go(state, to: next, &work)
     case .return, .authenticates(.returns):
       if case .authenticates = instruction { state.useKeys(isAuthentication: true) }
@@ -226,7 +240,7 @@ struct PathWalk {
         result.ends.append(WalkEnd(kind: .leaves(state.pc), state: state))
         return
       }
-      state.execute(instruction)
+      execute(instruction, &state)
       if state.isImpossible { return }
       if stopsAfterSave, case .store = instruction, state.hasStoredAll {
         result.ends.append(WalkEnd(kind: .leaves(next), state: state))

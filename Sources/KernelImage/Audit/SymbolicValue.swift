@@ -10,10 +10,25 @@ indirect enum Symbol: Hashable {
   case perCPU
   /// The 64 bits at an address.
   case word(Address)
+  /// What less than 64 bits were stored to, so many bytes, where the symbol points.
+  case narrow(UInt8, Symbol)
   /// HCR_EL2 in the CPU.
   case hcr
+  /// What a function of KVM says that a vCPU's register holds, by its number in enum vcpu_sysreg.
+  case virtualRegister(UInt64)
   /// What an instruction left that is not followed further.
   case result(of: UInt64)
+}
+
+extension Symbol {
+  /// The function's own frame.
+  var isStack: Bool {
+    switch self {
+    case .stack: true
+    case .narrow(_, let symbol): symbol.isStack
+    default: false
+    }
+  }
 }
 
 /// Bytes behind a symbol.
@@ -33,6 +48,8 @@ enum SymbolicValue: Hashable {
   case key(KeyRegister)
   /// `symbol & mask | set`.
   case bits(Symbol, mask: UInt64, set: UInt64)
+  /// Bits of two symbols, or moved ones.
+  case mix(Mixture)
   case unknown
 
   static func symbol(_ symbol: Symbol) -> SymbolicValue {
@@ -42,7 +59,7 @@ enum SymbolicValue: Hashable {
   /// Telling two such values apart is worth a walk of its own.
   var isWorthKeeping: Bool {
     switch self {
-    case .unknown: false
+    case .unknown, .mix: false
     // The link-time address of a variable.
     case .constant(let value): value >> 48 == 0xffff && value & 0xffff_ffff_ffff != 0xffff_ffff_ffff
     case .address(let address):
@@ -55,12 +72,14 @@ enum SymbolicValue: Hashable {
     }
   }
 
+  var isMix: Bool { if case .mix = self { true } else { false } }
+
   /// A per-CPU variable, or the link-time address of one.
   var isPerCPU: Bool {
     switch self {
     case .constant: isWorthKeeping
     case .address(let address): address.symbol == .perCPU
-    case .key, .bits, .unknown: false
+    case .key, .bits, .mix, .unknown: false
     }
   }
 
@@ -68,7 +87,7 @@ enum SymbolicValue: Hashable {
     switch self {
     case .constant(let value): .constant(value &+ UInt64(bitPattern: bytes))
     case .address(let address): .address(address.adding(bytes))
-    case .key, .bits, .unknown: bytes == 0 ? self : .unknown
+    case .key, .bits, .mix, .unknown: bytes == 0 ? self : .unknown
     }
   }
 
@@ -83,12 +102,14 @@ enum SymbolicValue: Hashable {
 
   func and(_ mask: UInt64) -> SymbolicValue {
     if case .constant(let value) = self { return .constant(value & mask) }
+    if case .mix(let mixture) = self { return mixture.and(mask).value }
     guard let whole else { return .unknown }
     return .bits(whole.symbol, mask: whole.mask & mask, set: whole.set & mask)
   }
 
   func or(_ bits: UInt64) -> SymbolicValue {
     if case .constant(let value) = self { return .constant(value | bits) }
+    if case .mix(let mixture) = self { return mixture.or(bits)?.value ?? .unknown }
     guard let whole else { return .unknown }
     return .bits(whole.symbol, mask: whole.mask & ~bits, set: whole.set | bits)
   }
@@ -97,7 +118,7 @@ enum SymbolicValue: Hashable {
   var lowWord: SymbolicValue {
     switch self {
     case .constant(let value): .constant(value & 0xffff_ffff)
-    case .bits: and(0xffff_ffff)
+    case .bits, .mix: and(0xffff_ffff)
     default: .unknown
     }
   }

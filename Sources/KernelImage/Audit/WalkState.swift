@@ -87,6 +87,19 @@ struct WalkState: Hashable {
     for distance in -7..<size { memory[address.adding(distance)] = nil }
   }
 
+  /// Words of memory, the stack's left out, that hold what a key register held: by offset, and where two have one
+  /// offset, by what it is counted from. A dictionary's own order is another in each process.
+  var keyWords: [(address: Address, key: KeyRegister)] {
+    memory.compactMap { entry -> (address: Address, key: KeyRegister)? in
+      guard case .key(let key) = entry.value, entry.key.symbol != .stack else { return nil }
+      return (entry.key, key)
+    }
+    .sorted {
+      $0.address.offset == $1.address.offset
+        ? "\($0.address.symbol)" < "\($1.address.symbol)" : $0.address.offset < $1.address.offset
+    }
+  }
+
   /// The content of each key register went to memory on this path.
   var hasStoredAll: Bool {
     var stored: Set<KeyRegister> = []
@@ -112,7 +125,7 @@ struct WalkState: Hashable {
     if effect.keepsMemory { return }
     memory = memory.filter { entry in
       if case .key = entry.value { return true }
-      return entry.key.symbol == .stack
+      return entry.key.symbol.isStack
     }
   }
 }
@@ -134,6 +147,10 @@ struct WalkEvent: Hashable {
     case authenticates
     /// A word in memory was changed bit by bit: `word & mask | set`.
     case wordBits(Address, mask: UInt64, set: UInt64)
+    /// The word that the walk attends to got this.
+    case stored(SymbolicValue)
+    /// A function that the walk attends to was called, with so much in X0 and X1.
+    case called(UInt64, SymbolicValue, SymbolicValue)
     /// HCR_EL2 was written so.
     case hcrBits(mask: UInt64, set: UInt64)
     case isb
@@ -146,6 +163,8 @@ enum WalkCondition: Hashable {
   case bits(Symbol, mask: UInt64, isZero: Bool)
   /// The CPU has a capability, so alternatives with it are patched in; or it has not.
   case capability(UInt16, isPresent: Bool)
+  /// A branch whose condition is not followed.
+  case guess(at: UInt64, isTaken: Bool)
 }
 
 /// A path's end.

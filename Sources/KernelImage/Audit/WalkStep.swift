@@ -40,6 +40,17 @@ extension WalkState {
     case .conditionalSelect(let d, _, _, _, _, _): self[d] = .unknown
     case .extend(let d, let n, let bits, let isSigned, let isWide):
       self[d] = extended(self[n], bits, isSigned, isWide)
+    case .extract(let d, let n, let low, let bits, let isWide):
+      let value = isWide ? self[n] : self[n].lowWord
+      let moved = Mixture(value)?.movedRight(by: low)
+      self[d] = moved.map { $0.and(bits < 64 ? (1 << UInt64(bits)) - 1 : .max).value } ?? .unknown
+    case .shiftLeft(let d, let n, let amount, let bits, let isWide):
+      guard case .constant(let number) = self[n] else {
+        self[d] = .unknown
+        break
+      }
+      let value = number & (bits < 64 ? (1 << UInt64(bits)) - 1 : .max)
+      self[d] = .constant(value << UInt64(amount) & (isWide ? .max : 0xffff_ffff))
     case .addImmediate, .addRegister, .logicalImmediate, .logicalRegister: compute(instruction)
     case .other(let word): forget(word)
     }
@@ -122,7 +133,7 @@ extension WalkState {
       (.andSettingFlags, .constant(let mask), let other),
       (.andSettingFlags, let other, .constant(let mask)):
       result = other.and(mask)
-    default: result = .unknown
+    default: result = mixed(logic, a, b)
     }
     if !isWide, result != .unknown {
       if case .address = result { result = .unknown } else { result = result.lowWord }
@@ -134,6 +145,16 @@ extension WalkState {
       setBase(d, result)
     } else {
       self[d] = result
+    }
+  }
+
+  /// Of two values that are no constants.
+  private func mixed(_ logic: A64.Logic, _ a: SymbolicValue, _ b: SymbolicValue) -> SymbolicValue {
+    guard let a = Mixture(a), let b = Mixture(b) else { return .unknown }
+    return switch logic {
+    case .or: Mixture.combined(a, b, .or)?.value ?? .unknown
+    case .exclusiveOr: Mixture.combined(a, b, .exclusiveOr)?.value ?? .unknown
+    case .and, .andSettingFlags: .unknown
     }
   }
 

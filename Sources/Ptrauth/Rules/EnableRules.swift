@@ -148,7 +148,10 @@ extension Rule {
     proofs: [
       .events(
         "proved if kvm_nested_eret shows L1's HCR_EL2 and the next entry's shadow is sampled with "
-          + "other bits")
+          + "other bits"),
+      .audit(
+        "static: what the load of a vCPU makes of L1's HCR_EL2, and whether kvm_handle_ptrauth hands a trap of L2 "
+          + "to L1"),
     ],
     history: [
       Source("279946ada1f2", "6.10: L2's bits come from L1's HCR_EL2"),
