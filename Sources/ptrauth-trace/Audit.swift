@@ -98,7 +98,7 @@ struct Audit: ParsableCommand {
     case .text:
       try sink.write(
         AuditText.render(
-          audit, of: facts, style: Style(isColoured: output.isColoured), isVerbose: verbose))
+          audit, of: facts, style: output.style, isVerbose: verbose))
     case .json: try sink.write(AuditJSON.render(audit, of: facts))
     }
     try sink.finish()

@@ -139,7 +139,7 @@ struct Compare: ParsableCommand {
       switch format {
       case .text:
         try sink.write(
-          ComparisonText.render(report, style: Style(isColoured: output.isColoured)))
+          ComparisonText.render(report, style: output.style))
       case .markdown: try sink.write(ComparisonMarkdown.render(report))
       case .json: try sink.write(ComparisonJSON.render(report))
       case .html: try sink.write(ComparisonHTML.render(report, pictures: pictures))

@@ -44,7 +44,7 @@ struct Explain: ParsableCommand {
     try ExitDialect.standard.run {
       let asked = rules.compactMap { Rule(id: $0) }
       let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
-      let style = Style(isColoured: output.isColoured)
+      let style = output.style
       switch (format, asked.isEmpty) {
       case (.json, _): try sink.write(RuleJSON.render(asked.isEmpty ? Rule.all : asked))
       case (.text, true): try sink.write(RuleText.list(Rule.all, style: style))

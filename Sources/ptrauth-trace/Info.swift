@@ -70,7 +70,7 @@ struct Info: ParsableCommand {
           } else {
             try sink.write(
               Refusal.text(
-                path, problem.sentence, style: Style(isColoured: output.isColoured)))
+                path, problem.sentence, style: output.style))
           }
           worst = max(worst, .cannotJudge)
         }
@@ -95,7 +95,7 @@ struct Info: ParsableCommand {
   private func write(_ contents: Contents, to sink: ByteSink) throws(ByteSinkError) {
     switch format {
     case .text:
-      try sink.write(ContentsText.render(contents, style: Style(isColoured: output.isColoured)))
+      try sink.write(ContentsText.render(contents, style: output.style))
     case .json: try sink.write(ContentsJSON.render(contents))
     }
   }

@@ -87,7 +87,7 @@ struct Render: ParsableCommand {
   }
 
   private func text(_ saved: SavedFiles) -> String {
-    let style = Style(isColoured: output.isColoured)
+    let style = output.style
     var summary = Summary()
     var texts: [String] = []
     for part in saved.parts {

@@ -113,5 +113,5 @@ struct Verify: ParsableCommand {
     return table.isComplete ? .clean : .cannotJudge
   }
 
-  private var style: Style { Style(isColoured: output.isColoured) }
+  private var style: Style { output.style }
 }

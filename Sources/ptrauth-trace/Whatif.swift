@@ -117,7 +117,7 @@ struct Whatif: ParsableCommand {
   private func write(_ whatIf: WhatIf, to sink: ByteSink) throws(ByteSinkError) {
     switch format {
     case .text:
-      try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
+      try sink.write(WhatIfText.render(whatIf, style: output.style))
     case .json: try sink.write(WhatIfJSON.render(whatIf))
     }
   }

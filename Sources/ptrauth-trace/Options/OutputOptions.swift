@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bytes
+import Report
 
 /// Where results go, and how they look there.
 struct OutputOptions: ParsableArguments {
@@ -27,6 +28,17 @@ struct OutputOptions: ParsableArguments {
     color.isColoured(
       isTerminal: isStandardOutput && ProcessState.standardOutputIsTerminal,
       environment: ProcessState.environment)
+  }
+
+  /// How text looks where it goes.
+  var style: Style { Style(isColoured: isColoured, columns: columns) }
+
+  /// What COLUMNS says, as to other programs (environ(7)), else the terminal; nil: neither.
+  private var columns: Int? {
+    guard isStandardOutput else { return nil }
+    let asked = ProcessState.environment["COLUMNS"].flatMap { Int($0) }
+    if let asked, asked > 0 { return asked }
+    return ProcessState.standardOutputColumns
   }
 
   /// Where text goes: on a terminal through a pager.
