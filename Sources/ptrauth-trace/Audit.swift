@@ -11,7 +11,8 @@ struct Audit: ParsableCommand {
       Finds every access to the ten key registers, walks every path of __guest_enter and __guest_exit (both \
       copies), of the host save and of kvm_arch_vcpu_load, with and without each alternative that is patched in \
       at boot, and answers fourteen questions (S1 to S14) for each place: PASS, FAIL, NOTE (so by the design of \
-      that generation), n/a, or ? (cannot be judged from this file).
+      that generation), n/a, or ? (cannot be judged from this file). What failed comes first, then what cannot be \
+      judged; what passed is counted, and shown with -v.
 
       Examples:
         ptrauth-trace audit vmlinux
@@ -38,7 +39,7 @@ struct Audit: ParsableCommand {
       valueName: "path"))
   var objdump = "llvm-objdump"
 
-  @Flag(name: .shortAndLong, help: "Show the instructions of what passed too, and every place.")
+  @Flag(name: .shortAndLong, help: "Also show what passed, with its instructions, the marks, and every place.")
   var verbose = false
 
   @OptionGroup(title: "Kernel") var types: TypeOptions
