@@ -130,7 +130,7 @@ public enum TextReport {
     guard !costs.isEmpty else { return }
     page.heading("What it cost")
     for finding in costs {
-      var words = costWords(finding)
+      var words = costWords(finding, document.kernel)
       if finding.level == .suspected { words += " (suspected)" }
       page.paragraph("  \(finding.rule.id.padded(20)) ", "\(finding.rule.title): \(words)")
     }
