@@ -24,8 +24,8 @@ struct Audit: ParsableCommand {
       not everything could be judged; 64 usage.
       """)
 
-  @Argument(help: "The vmlinux, with symbols; may be .xz or .zst.", completion: .file())
-  var vmlinux: String
+  @OptionGroup var kernel: VmlinuxOptions
+  private var vmlinux: String { kernel.path }
 
   @Option(
     name: .customLong("format"),
@@ -94,7 +94,7 @@ struct Audit: ParsableCommand {
         KernelFacts.Mark(
           description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
       }, typeFormats: image.typeFormats.map(\.rawValue), btf: types.btf)
-    let sink = try ByteSink(path: output.output)
+    let sink = try output.sink(isText: format == .text)
     switch format {
     case .text:
       try sink.write(

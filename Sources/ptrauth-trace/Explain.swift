@@ -43,7 +43,7 @@ struct Explain: ParsableCommand {
   func run() throws {
     try ExitDialect.standard.run {
       let asked = rules.compactMap { Rule(id: $0) }
-      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+      let sink = try output.sink(isText: format == .text)
       let style = output.style
       switch (format, asked.isEmpty) {
       case (.json, _): try sink.write(RuleJSON.render(asked.isEmpty ? Rule.all : asked))

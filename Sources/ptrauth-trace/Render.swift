@@ -108,7 +108,7 @@ struct Render: ParsableCommand {
   }
 
   private func write(_ bytes: [UInt8]) throws {
-    let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+    let sink = try output.sink(isText: format == .text)
     try sink.write(bytes)
     try sink.finish()
   }

@@ -50,6 +50,11 @@ struct OutputOptions: ParsableArguments {
     }
     return try ByteSink(path: output)
   }
+
+  /// Where a result goes that is all there when it is shown.
+  func sink(isText: Bool) throws(ByteSinkError) -> ByteSink {
+    isText ? try textSink() : try ByteSink(path: output)
+  }
 }
 
 extension OutputOptions.ColorChoice {
