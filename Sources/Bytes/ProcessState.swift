@@ -20,6 +20,12 @@ public enum ProcessState {
 
   public static var standardOutputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
 
+  /// Of the terminal that standard output is; nil: it is none, or does not say.
+  public static var standardOutputColumns: Int? {
+    let columns = Int(terminal_columns(STDOUT_FILENO))
+    return columns > 0 ? columns : nil
+  }
+
   public static var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
   /// Time since some fixed moment.

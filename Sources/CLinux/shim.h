@@ -1,5 +1,6 @@
 #pragma once
 #include <linux/stat.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -24,6 +25,12 @@ static inline int is_trace_file(const char *path) {
 
 /* pipe2(2), closed on exec. */
 static inline int closed_pipe(int ends[2]) { return (int)syscall(SYS_pipe2, ends, 02000000); }
+
+/* How many columns a terminal has, by ioctl(2), which is variadic; 0: it is none, or does not know. */
+static inline int terminal_columns(int descriptor) {
+  struct winsize size;
+  return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 /* prctl(2), which is variadic: no core file of this process, nor of what it forks without exec. */
 static inline void leave_no_core(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

@@ -24,9 +24,9 @@ public struct AuditSubjectFacts: Sendable {
   }
 }
 
-/// The checklist for the terminal: the verdict first, then one line for each question and place.
+/// The checklist for the terminal: the verdict, what failed, what cannot be judged; what passed only if asked.
 public enum AuditText {
-  /// - Parameter isVerbose: the instructions of what passed too, every place that touches a key, the marks.
+  /// - Parameter isVerbose: what passed too, with its instructions; every place that touches a key; the marks.
   public static func render(
     _ audit: CodeAudit, of kernel: AuditSubjectFacts, style: Style, isVerbose: Bool = false
   ) -> String {
@@ -51,14 +51,46 @@ public enum AuditText {
             + (mark.isConsistent ? "" : "  <- does not fit"))
       }
     }
-    for question in CodeCheck.Question.allCases {
-      let checks = audit.checks.filter { $0.question == question }
-      guard !checks.isEmpty else { continue }
-      page.heading("\(question.rawValue.padded(3)) \(question.title)")
-      for check in checks { show(check, &page, isVerbose) }
+    for (title, outcomes) in sections where isVerbose || outcomes.contains(where: \.isShownUnasked) {
+      section(title, audit.checks.filter { outcomes.contains($0.outcome) }, &page, isVerbose)
     }
-    if isVerbose { sites(audit.sites, &page) }
+    if isVerbose { sites(audit.sites, &page) } else { unshown(audit, &page) }
     return page.text
+  }
+
+  /// What has to be looked at first, first.
+  private static let sections: [(title: String, outcomes: [CodeCheck.Outcome])] = [
+    ("FAIL", [.fail]), ("CANNOT BE JUDGED", [.cannotJudge]), ("NOTE", [.note]), ("PASS", [.pass]),
+    ("Not applicable", [.notApplicable]),
+  ]
+
+  /// The checks of one section by the question they answer.
+  private static func section(
+    _ title: String, _ checks: [CodeCheck], _ page: inout Page, _ isVerbose: Bool
+  ) {
+    guard !checks.isEmpty else { return }
+    page.heading(title)
+    for question in CodeCheck.Question.allCases {
+      let answers = checks.filter { $0.question == question }
+      guard !answers.isEmpty else { continue }
+      page.heading("\(question.rawValue.padded(3)) \(question.title)")
+      for check in answers { show(check, &page, isVerbose) }
+    }
+  }
+
+  /// What was left to -v, counted.
+  private static func unshown(_ audit: CodeAudit, _ page: inout Page) {
+    func count(_ outcome: CodeCheck.Outcome) -> UInt64 {
+      UInt64(audit.checks.count { $0.outcome == outcome })
+    }
+    let passed = count(.pass)
+    let rest = count(.notApplicable)
+    guard passed + rest > 0 else { return }
+    page.line()
+    page.paragraph(
+      "",
+      counted(passed, "check") + " passed" + (rest == 0 ? "" : ", \(rest) not applicable")
+        + "; -v shows them.")
   }
 
   private static func verdict(_ audit: CodeAudit, _ page: inout Page) {
@@ -71,14 +103,13 @@ public enum AuditText {
       for check in audit.checks where check.outcome == .fail {
         if let id = check.rule?.id, !rules.contains(id) { rules.append(id) }
       }
-      page.paragraph(
-        "",
+      page.sentence(
         "\(page.style.red("FAIL")): \(count(.fail)) of \(judged) checks"
           + (rules.isEmpty ? "" : ": " + rules.joined(separator: ", ")) + open)
     } else if judged == 0 || rest > 0 {
-      page.line(
-        "\(page.style.yellow("CANNOT JUDGE")): \(rest) of \(judged + rest) checks; "
-          + "the others pass")
+      page.sentence(
+        "\(page.style.yellow("CANNOT JUDGE")): \(rest) of \(judged + rest) checks"
+          + (judged == 0 ? "" : "; the others pass"))
     } else {
       page.line("\(page.style.green("PASS")): \(judged) checks, none failed")
     }
@@ -93,28 +124,40 @@ public enum AuditText {
       case .notApplicable: page.style.dim("n/a ")
       case .cannotJudge: page.style.yellow("?   ")
       }
-    page.line("  \(word)  \(check.place)")
+    page.paragraph("  \(word)  ", check.place)
     let rule =
       check.outcome == .fail ? check.rule.map { " [\($0.id), \($0.severity.name)]" } ?? "" : ""
     page.paragraph("        ", check.statement + rule)
     guard !check.lines.isEmpty else { return }
     if isVerbose || check.outcome == .fail {
-      var source = ""
-      for line in check.lines {
-        if let now = line.source, now != source {
-          page.line("          \(now)")
-          source = now
-        }
-        let text = line.text ?? ".inst \(hexadecimal(UInt64(line.word)))"
-        let mark = line.isMarked ? page.style.red(">") : " "
-        let place = (line.symbol.map { "<\($0)>" } ?? "").padded(28)
-        page.line("        \(mark) \(hexadecimal(line.address)) \(place) \(text)")
-      }
+      instructions(check.lines, &page)
     } else if let line = check.lines.first {
       page.paragraph(
         "        ",
         "at \(hexadecimal(line.address))" + (line.symbol.map { " <\($0)>" } ?? "")
           + (line.source.map { ", \($0)" } ?? ""))
+    }
+  }
+
+  /// Address, place and words in columns; the words in a line of their own where those are too wide.
+  private static func instructions(_ lines: [CodeLine], _ page: inout Page) {
+    var source = ""
+    for line in lines {
+      if let now = line.source, now != source {
+        page.line("        \(now)")
+        source = now
+      }
+      let mark = line.isMarked ? page.style.red(">") : " "
+      let head = "    \(mark) \(hexadecimal(line.address)) "
+      let place = line.symbol.map { "<\($0)>" } ?? ""
+      let text = line.text ?? ".inst \(hexadecimal(UInt64(line.word)))"
+      let row = head + place.padded(24) + " " + text
+      if page.style.columns(of: row) <= page.width {
+        page.line(row)
+      } else {
+        page.paragraph(head, place)
+        page.line("        \(text)")
+      }
     }
   }
 
@@ -127,4 +170,9 @@ public enum AuditText {
       )
     }
   }
+}
+
+extension CodeCheck.Outcome {
+  /// Somebody has to look at it.
+  fileprivate var isShownUnasked: Bool { self == .fail || self == .cannotJudge }
 }

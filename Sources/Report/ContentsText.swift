@@ -26,13 +26,13 @@ public enum ContentsText {
     case .yes:
       let word =
         contents.isIncomplete ? page.style.yellow("SUFFICES") : page.style.green("SUFFICES")
-      page.line("\(word): all \(all) correctness rules can be judged\(gaps)")
+      page.sentence("\(word): all \(all) correctness rules can be judged\(gaps)")
     case .partly:
-      page.line(
+      page.sentence(
         page.style.yellow("SUFFICES IN PART")
           + ": \(judged) of \(all) correctness rules can be judged\(gaps)")
     case .no:
-      page.line(
+      page.sentence(
         page.style.yellow("DOES NOT SUFFICE") + ": " + contents.shortcoming
           + (contents.obstacle == nil
             ? contents.document.kernelRemark("info").map { "; \($0)" } ?? "" : ""))
@@ -57,7 +57,8 @@ public enum ContentsText {
           + (contents.eventCount == 0 ? "there are no events" : "no event has a time"))
     }
     if !facts.commandLine.isEmpty {
-      page.paragraph("recorder   ", facts.commandLine.joined(separator: " "))
+      // Somebody may type it again.
+      page.line("recorder   " + facts.commandLine.joined(separator: " "))
     }
     let machine = [facts.osRelease, facts.architecture].compactMap(\.self)
     page.paragraph(
@@ -106,10 +107,12 @@ public enum ContentsText {
   private static func events(_ contents: Contents, _ page: inout Page) {
     let events = contents.document.recording.events
     page.heading("Events")
-    page.line(
-      "  \(String(contents.eventCount).right(10)) in all, "
-        + "\(contents.document.analysis.eventCount) of them used")
-    for event in events { page.line("  \(String(event.count).right(10)) \(event.name)") }
+    page.paragraph(
+      "  \(String(contents.eventCount).right(10)) ",
+      "in all, \(contents.document.analysis.eventCount) of them used")
+    for event in events {
+      page.paragraph("  \(String(event.count).right(10)) ", event.name)
+    }
   }
 
   private static func cpus(_ contents: Contents, _ page: inout Page) {
@@ -117,20 +120,23 @@ public enum ContentsText {
     page.heading("pCPUs")
     let online = contents.document.recording.cpusOnline.map { ", \($0) online" } ?? ""
     let known = contents.cpus.count { $0.cpu >= 0 }
-    page.line("  \(counted(UInt64(known), "pCPU")) with events or losses\(online)")
+    page.paragraph("  ", "\(counted(UInt64(known), "pCPU")) with events or losses\(online)")
     if known < contents.cpus.count {
-      page.line("  ?: which pCPU an event was on is not recorded")
+      page.paragraph("  ", "?: which pCPU an event was on is not recorded")
     }
-    page.line("  " + "cpu".right(4) + "first".right(20) + "last".right(20) + "lost".right(12))
+    var table = Table(columns: [
+      .init("cpu", 4), .init("first", 20, turn: 2), .init("last", 20, turn: 1), .init("lost", 12),
+    ])
     func time(_ value: UInt64?) -> String {
       value.map { contents.clockIsInNanoseconds ? seconds($0) : String($0) } ?? "-"
     }
     for cpu in contents.cpus {
       let lost = cpu.lost.map { $0 == 0 ? "uncounted" : String($0) } ?? "0"
-      page.line(
-        "  " + (cpu.cpu < 0 ? "?" : String(cpu.cpu)).right(4) + time(cpu.span?.first).right(20)
-          + time(cpu.span?.last).right(20) + lost.right(12))
+      table.rows.append([
+        cpu.cpu < 0 ? "?" : String(cpu.cpu), time(cpu.span?.first), time(cpu.span?.last), lost,
+      ])
     }
+    table.write(to: &page)
   }
 
   private static func next(_ contents: Contents, _ page: inout Page) {
@@ -141,7 +147,7 @@ public enum ContentsText {
       page.paragraph(
         "       ",
         "as root on the arm64 host, records what every rule takes; with perf or trace-cmd: "
-          + "ptrauth-trace probes \(shellWord(contents.document.kernel.path ?? "vmlinux"))")
+          + "`ptrauth-trace probes \(shellWord(contents.document.kernel.path ?? "vmlinux"))`")
     }
   }
 

@@ -1,15 +1,21 @@
 import Printing
 
-/// Lays out text in columns: 80 for terminals. Control characters of what it shows are written out.
+/// Lays out text in columns: as many as the terminal has, 80 where there is none. Control characters of what it
+/// shows are written out.
 struct Page {
   let width: Int
   private(set) var text = ""
   let style: Style
 
+  /// - Parameter width: where no terminal says.
   init(_ style: Style, width: Int = 80) {
     self.style = style
-    self.width = width
+    self.width = style.columns ?? width
   }
+
+  /// Words get this many columns beside what stands in front of them; where that leaves fewer, they get lines
+  /// of their own.
+  private static let leastWords = 24
 
   mutating func line(_ words: String = "") {
     text += style.shown(ControlCharacters.escaped(words)) + "\n"
@@ -17,33 +23,88 @@ struct Page {
 
   mutating func heading(_ words: String) {
     line()
-    line(style.bold(words))
+    for part in lines("", words) { line(style.bold(part)) }
+  }
+
+  /// What a report begins with: one line for whoever takes the first of a file or a pipe.
+  mutating func sentence(_ words: String) {
+    if style.columns == nil { line(words) } else { paragraph("", words) }
   }
 
   /// Breaks `words` at spaces; the first line begins with `first`, the others with as many spaces.
   mutating func paragraph(_ first: String, _ words: String) {
+    for part in lines(first, words) { line(part) }
+  }
+
+  private func lines(_ first: String, _ words: String) -> [String] {
     let first = ControlCharacters.escaped(first)
-    let indent = String(repeating: " ", count: first.count)
+    let words = ControlCharacters.escaped(words)
+    var column = style.columns(of: first)
+    var lines: [String] = []
     var current = first
+    if column + Self.leastWords > width, column + style.columns(of: words) > width {
+      lines.append(Self.trimmed(first))
+      column = min(first.prefix { $0 == " " }.count + 4, 8)
+      current = String(repeating: " ", count: column)
+    }
+    let indent = String(repeating: " ", count: column)
     var isEmpty = true
-    for word in ControlCharacters.escaped(words).split(separator: " ") {
-      if !isEmpty, current.count + 1 + word.count > width {
-        line(current)
+    for word in Self.unbroken(words) {
+      let length = style.columns(of: word)
+      if !isEmpty, column + 1 + length > width {
+        lines.append(current)
         current = indent
+        column = indent.count
         isEmpty = true
       }
-      if !isEmpty { current += " " }
+      if !isEmpty {
+        current += " "
+        column += 1
+      }
       current += word
+      column += length
       isEmpty = false
     }
-    line(current)
+    return lines + [current]
+  }
+
+  /// The parts between which a line may end: words, but what stands in backquotes is typed as it is, and stays
+  /// whole with what is next to it.
+  private static func unbroken(_ words: String) -> [String] {
+    var parts: [String] = []
+    var isQuoted = false
+    for word in words.split(separator: " ").map(String.init) {
+      if isQuoted, let last = parts.popLast() {
+        parts.append(last + " " + word)
+      } else {
+        parts.append(word)
+      }
+      if !word.count(where: { $0 == "`" }).isMultiple(of: 2) { isQuoted.toggle() }
+    }
+    // A backquote without its other half quotes nothing.
+    guard isQuoted, let last = parts.popLast() else { return parts }
+    return parts + last.split(separator: " ").map(String.init)
+  }
+
+  static func trimmed(_ line: String) -> String {
+    var line = line
+    while line.last == " " { line.removeLast() }
+    return line
   }
 }
 
-/// Colours and weights, or none.
+/// What the reader's terminal can show: colours and weights, or none; how many columns.
 public struct Style: Sendable {
   public var isColoured: Bool
-  public init(isColoured: Bool) { self.isColoured = isColoured }
+  /// nil: not known, as of a file or a pipe.
+  public var columns: Int?
+  public init(isColoured: Bool, columns: Int? = nil) {
+    self.isColoured = isColoured
+    self.columns = columns.map { max(Self.leastColumns, $0) }
+  }
+
+  /// What is narrower is laid out as if it had these.
+  static let leastColumns = 40
 
   func bold(_ text: String) -> String { wrap(text, .bold) }
   func red(_ text: String) -> String { wrap(text, .red) }
@@ -71,6 +132,12 @@ public struct Style: Sendable {
 
   private func wrap(_ text: String, _ mark: Mark) -> String {
     isColoured ? mark.scalar + text + Mark.end.scalar : text
+  }
+
+  /// How many columns `text` takes.
+  func columns(of text: String) -> Int {
+    guard isColoured else { return text.count }
+    return text.count - text.unicodeScalars.count { Mark(rawValue: $0.value) != nil }
   }
 
   /// A finished line, with the terminal's own sequences.

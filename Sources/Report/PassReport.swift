@@ -47,11 +47,13 @@ public struct PassReport: Sendable {
   func write(to page: inout Page) {
     page.line(page.style.bold("Passes, by executed instructions"))
     page.paragraph("  ", "from \(event.map { "the samples of \($0)" } ?? path)")
-    page.line(
-      "  " + "CPU".right(5) + "calls".right(10) + "returned".right(10) + "entries".right(10)
-        + "exits".right(10) + "switched in".right(13) + "out".right(9))
-    for (cpu, passes) in cpus { page.line(Self.row(cpu < 0 ? "?" : String(cpu), passes)) }
-    if cpus.count > 1 { page.line(Self.row("all", total)) }
+    var table = Table(columns: [
+      .init("CPU", 5), .init("calls", 10, turn: 3), .init("returned", 10, turn: 2),
+      .init("entries", 10), .init("exits", 10, turn: 1), .init("switched in", 13), .init("out", 9),
+    ])
+    table.rows = cpus.map { Self.row($0.cpu < 0 ? "?" : String($0.cpu), $0.passes) }
+    if cpus.count > 1 { table.rows.append(Self.row("all", total)) }
+    table.write(to: &page)
     page.paragraph("  ", sentence)
     if total.partialSwitches > 0 {
       page.paragraph(
@@ -78,10 +80,12 @@ public struct PassReport: Sendable {
     return word + passes + (reasons.isEmpty ? "." : "; \(reasons.joined(separator: "; ")).")
   }
 
-  private static func row(_ name: String, _ passes: PassCounts) -> String {
-    "  " + name.right(5) + String(passes.calls).right(10) + String(passes.bailOuts).right(10)
-      + String(passes.entries).right(10) + String(passes.exits).right(10)
-      + String(passes.switchedEntries).right(13) + String(passes.switchedExits).right(9)
+  private static func row(_ name: String, _ passes: PassCounts) -> [String] {
+    [name]
+      + [
+        passes.calls, passes.bailOuts, passes.entries, passes.exits, passes.switchedEntries,
+        passes.switchedExits,
+      ].map { String($0) }
   }
 
   /// One document: schema "ptrauth-trace/passes/1", toolVersion, path, complete, certainty (exactly | at least | sample),

@@ -2,7 +2,7 @@
 public enum Refusal {
   public static func text(_ path: String, _ sentence: String, style: Style) -> String {
     var page = Page(style)
-    page.line("\(style.yellow("UNUSABLE")): \(sentence)")
+    page.sentence("\(style.yellow("UNUSABLE")): \(sentence)")
     page.line()
     page.paragraph("recording  ", path)
     return page.text

@@ -20,16 +20,14 @@ public enum RuleText {
 
   public static func explain(_ rule: Rule, style: Style) -> String {
     var page = Page(style)
-    page.line(
-      style.bold(rule.id) + "  \(rule.severity.name), "
-        + (rule.isCorrectness ? "correctness" : "cost"))
+    page.paragraph(
+      style.bold(rule.id) + "  ",
+      "\(rule.severity.name), " + (rule.isCorrectness ? "correctness" : "cost"))
     page.paragraph("", rule.title)
     page.line()
     page.paragraph("  ", rule.definition)
     page.line()
-    for line in rule.diagram.split(separator: "\n", omittingEmptySubsequences: false) {
-      page.line(line.isEmpty ? "" : "    " + line)
-    }
+    diagram(rule, &page)
     page.line()
     page.paragraph("  => ", rule.consequence + ".")
     page.heading("Who can judge it")
@@ -39,12 +37,26 @@ public enum RuleText {
     page.heading("Where it comes from")
     for source in rule.history {
       page.paragraph("  ", source.says)
-      page.line("      " + source.reference)
+      page.paragraph("      ", source.reference)
     }
     page.heading("Look at")
     page.paragraph("  ", rule.lookAt)
     page.paragraph("  in ", rule.symbols.joined(separator: ", "))
     return page.text
+  }
+
+  /// A picture has no narrower layout.
+  private static func diagram(_ rule: Rule, _ page: inout Page) {
+    let lines = rule.diagram.split(separator: "\n", omittingEmptySubsequences: false)
+    let widest = lines.map(\.count).max() ?? 0
+    let indent = min(4, page.width - widest)
+    guard indent >= 0 else {
+      page.paragraph("  ", "(Its picture takes \(widest) columns; there are \(page.width). A wider terminal shows it.)")
+      return
+    }
+    for line in lines {
+      page.line(line.isEmpty ? "" : String(repeating: " ", count: indent) + line)
+    }
   }
 }
 

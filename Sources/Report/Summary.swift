@@ -34,7 +34,7 @@ public struct Summary: Sendable {
   /// What the reports on a terminal end with.
   public func text(style: Style) -> String {
     var page = Page(style)
-    page.line(
+    page.sentence(
       style.bold("SUMMARY") + " of \(counted(UInt64(lines.count), "recording")): "
         + [Analysis.Verdict.findings, .incomplete, .cannotJudge, .unusable, .clean].compactMap {
           verdict in
@@ -42,7 +42,7 @@ public struct Summary: Sendable {
           return count == 0 ? nil : "\(count) \(verdict.word)"
         }.joined(separator: ", "))
     page.line()
-    let width = min(40, lines.map(\.path.count).max() ?? 0)
+    let width = lines.map(\.path.count).max() ?? 0
     for line in lines {
       page.paragraph(
         "  " + line.verdict.word.padded(13) + line.path.padded(width) + "  ", detail(line.result))

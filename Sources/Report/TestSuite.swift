@@ -146,12 +146,15 @@ public struct TestCase: Sendable {
 }
 
 /// "27 times, 810 register accesses": what a cost rule's occurrences cost.
-func costWords(_ finding: Finding) -> String {
+/// - Parameter kernel: where there is room to say why one costs what it does.
+func costWords(_ finding: Finding, _ kernel: KernelFacts? = nil) -> String {
   var words = counted(finding.count, "time")
   if let cost = finding.cost, cost.accesses > 0 {
     words += ", \(counted(cost.accesses, "register access", "register accesses"))"
     // A gap of which the host consumed APIA costs less: 4 of 5 keys.
-    if finding.rule == .redundantSwitch, finding.count > 0 {
+    if let basis = kernel.flatMap({ CostSentence.of(finding, $0) }) {
+      words += " (\(basis))"
+    } else if finding.rule == .redundantSwitch, finding.count > 0 {
       words += " (\(cost.accesses / finding.count) each"
       words +=
         cost.accesses / finding.count < Cost.switchedPass.accesses

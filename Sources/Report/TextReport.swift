@@ -27,7 +27,7 @@ public enum TextReport {
       case .doubtful: page.style.yellow(sentence.word)
       case .bad: page.style.red(sentence.word)
       }
-    page.line("\(word)\(sentence.caveat): \(sentence.rest)")
+    page.sentence("\(word)\(sentence.caveat): \(sentence.rest)")
   }
 
   private static func header(_ document: Document, _ page: inout Page, _ isVerbose: Bool) {
@@ -62,7 +62,7 @@ public enum TextReport {
             + (mark.isConsistent ? "" : "  <- does not fit"))
       }
       for event in facts.events {
-        page.line("             \(String(event.count).right(9)) \(event.name)")
+        page.paragraph("             \(String(event.count).right(9)) ", event.name)
       }
     }
     for guest in facts.guests {
@@ -102,8 +102,7 @@ public enum TextReport {
       page.line()
       let rule = finding.rule
       let mark = "\(rule.severity.name), \(finding.level.word)"
-      page.line(
-        page.style.red(rule.id) + "  \(mark), \(occurrences(finding))")
+      page.paragraph(page.style.red(rule.id) + "  ", "\(mark), \(occurrences(finding))")
       page.paragraph("  ", finding.statement + ".")
       for cause in finding.causes {
         page.paragraph(
@@ -131,7 +130,7 @@ public enum TextReport {
     guard !costs.isEmpty else { return }
     page.heading("What it cost")
     for finding in costs {
-      var words = costWords(finding)
+      var words = costWords(finding, document.kernel)
       if finding.level == .suspected { words += " (suspected)" }
       page.paragraph("  \(finding.rule.id.padded(20)) ", "\(finding.rule.title): \(words)")
     }
@@ -141,8 +140,12 @@ public enum TextReport {
     let vcpus = document.analysis.vcpus
     guard !vcpus.isEmpty else { return }
     page.heading("vCPUs")
-    page.line(
-      "  " + "vcpu".padded(18) + " id    tid ptrauth  loads   runs known enabled traps saves")
+    var table = Table(columns: [
+      .init("vcpu", 18, .left), .init("id", 3, turn: 2), .init("tid", 7, turn: 4),
+      .init("ptrauth", 8, turn: 5), .init("loads", 7, turn: 3), .init("runs", 7),
+      .init("known", 6, turn: 6), .init("enabled", 8, turn: 7), .init("traps", 6),
+      .init("saves", 6, turn: 1),
+    ])
     for vcpu in vcpus {
       let c = vcpu.counters
       let feature =
@@ -154,14 +157,14 @@ public enum TextReport {
         }
       let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
       let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
-      page.line(
-        "  " + (vcpu.identity.pointer.map(hexadecimal) ?? "by thread").padded(18)
-          + (vcpu.identity.number.map(String.init) ?? "?").right(3) + String(vcpu.tid).right(7)
-          + feature.right(8) + loads.right(7) + String(c.runs).right(7) + known.right(6)
-          + String(c.enabledRuns).right(8)
-          + String(c.instructionTraps + c.registerTraps + c.hiddenTraps).right(6)
-          + String(c.hostSaves).right(6))
+      table.rows.append([
+        vcpu.identity.pointer.map(hexadecimal) ?? "by thread",
+        vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
+        String(c.runs), known, String(c.enabledRuns),
+        String(c.instructionTraps + c.registerTraps + c.hiddenTraps), String(c.hostSaves),
+      ])
     }
+    table.write(to: &page)
     page.paragraph(
       "  ",
       "known: of the runs, those whose API and APK the shadow of HCR_EL2 tells at both ends (the register itself is in "

@@ -12,7 +12,7 @@ public struct VerificationTable {
   public init(style: Style) {
     self.style = style
     page = Page(style)
-    page.line("generation     era     states  depth  invariants")
+    page.paragraph("generation     era     states  depth  ", "invariants")
   }
 
   public mutating func add(_ verification: Verification) {
@@ -26,7 +26,10 @@ public struct VerificationTable {
   }
 
   public mutating func beginFaults() {
-    page.heading("fault                    in       states  violated, in so many steps")
+    page.line()
+    page.paragraph(
+      style.bold("fault                    in       states  "),
+      style.bold("violated, in so many steps"))
   }
 
   public mutating func addFault(_ verification: Verification) {

@@ -8,7 +8,7 @@ public enum VerificationText {
     _ verification: Verification, style: Style, isVerbose: Bool = false
   ) -> String {
     var page = Page(style)
-    page.line(verdict(verification, style))
+    page.sentence(verdict(verification, style))
     page.line()
     page.paragraph("generation  ", words(verification.setting.standard))
     page.paragraph(

@@ -7,7 +7,7 @@ public enum WhatIfText {
     var page = Page(style)
     let facts = whatIf.document.recording
     let kernel = whatIf.document.kernel
-    page.line(
+    page.sentence(
       style.bold("WHAT IF") + ": the recorded schedule under "
         + "\(whatIf.comparison.rows.count) policies")
     page.line()
@@ -57,37 +57,36 @@ public enum WhatIfText {
     }
   }
 
-  private static let widths = [9, 9, 9, 9, 7, 7]
-
   private static func table(_ whatIf: WhatIf, _ page: inout Page) {
     page.line()
-    page.line(
-      page.style.bold(
-        "  " + "policy".padded(15)
-          + zip(CostVector.components, widths).map { $0.name.right($1) }.joined()
-          + "rank".right(8)))
+    let widths = [9, 9, 9, 9, 7, 7]
+    // Without these two, the accesses that the weights count by default remain.
+    let turns = ["hyp": 1, "isb": 2, "full": 3, "pairs": 4]
+    var table = Table(
+      columns: [.init("policy", 15, .left)]
+        + zip(CostVector.components, widths).map {
+          .init($0.name, $1, turn: turns[$0.name])
+        } + [.init("rank", 8)])
+    table.hasBoldTitles = true
     for row in whatIf.comparison.rows {
       let lows = CostVector.components.map { row.low[keyPath: $0.value] }
       let cells = zip(lows, row.high).map { low, high in
         high == nil ? ">=" + brief(low) : brief(low)
       }
-      let mark = row.isOwn ? "* " : "  "
       let rank =
         row.rank.map {
           $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
         } ?? "-"
-      page.line(
-        mark + row.policy.id.padded(15) + zip(cells, widths).map { $0.right($1) }.joined()
-          + rank.right(8))
+      table.rows.append([(row.isOwn ? "* " : "  ") + row.policy.id] + cells + [rank])
       // A second line for what is bounded on both sides.
       let tops = zip(lows, row.high).map { low, high in
         high.map { $0 == low ? "" : brief($0) } ?? ""
       }
       if tops.contains(where: { !$0.isEmpty }) {
-        page.line(
-          trimmed("  " + "  at most".padded(15) + zip(tops, widths).map { $0.right($1) }.joined()))
+        table.rows.append(["    at most"] + tops + [""])
       }
     }
+    table.write(to: &page)
   }
 
   private static func closing(_ whatIf: WhatIf, _ page: inout Page) {
@@ -111,12 +110,6 @@ public enum WhatIfText {
         "vCPUs without ptrauth took \(counted(whatIf.trapsWithoutFeature, "trap")) more: a full trip "
           + "and an UNDEF each, under any policy.")
     }
-  }
-
-  private static func trimmed(_ line: String) -> String {
-    var line = line
-    while line.last == " " { line.removeLast() }
-    return line
   }
 
   /// Up to five digits exact, then with four: 123.4k, 56.78M.

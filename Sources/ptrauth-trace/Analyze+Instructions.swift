@@ -37,7 +37,7 @@ extension Analyze {
 
   /// Behind the report of a recording.
   func write(_ passes: PassReport, to sink: ByteSink) throws {
-    try sink.write("\n" + passes.text(style: Style(isColoured: output.isColoured)))
+    try sink.write("\n" + passes.text(style: output.style))
   }
 
   /// Counts passes in an instruction-level log.
@@ -108,7 +108,7 @@ extension Analyze {
     if format == .json {
       try sink.write(report.json)
     } else {
-      try sink.write(report.text(style: Style(isColoured: output.isColoured)))
+      try sink.write(report.text(style: output.style))
     }
     try sink.finish()
     return report.isComplete ? .clean : .cannotJudge

@@ -56,7 +56,7 @@ extension Analyze {
     if let log { passes = try self.passes(in: log, kernelOfLog) } else { passes = nil }
     switch format {
     case .text:
-      try sink.write(summary.text(style: Style(isColoured: output.isColoured)))
+      try sink.write(summary.text(style: output.style))
       for text in texts { try sink.write(text) }
     case .json:
       if let passes {

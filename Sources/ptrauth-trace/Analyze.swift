@@ -205,7 +205,7 @@ struct Analyze: ParsableCommand {
     complain(sentence, unless: .text)
     switch format {
     case .text:
-      try sink.write(Refusal.text(path, sentence, style: Style(isColoured: output.isColoured)))
+      try sink.write(Refusal.text(path, sentence, style: output.style))
     case .json: try sink.write(JSONReport.refused(path: path, sentence: sentence))
     case .html: try sink.write(HTMLReport.render([.refused(path: path, sentence)]))
     case .jsonl:
@@ -229,7 +229,7 @@ struct Analyze: ParsableCommand {
   }
 
   func text(_ document: Document) -> String {
-    TextReport.render(document, style: Style(isColoured: output.isColoured), isVerbose: verbose)
+    TextReport.render(document, style: output.style, isVerbose: verbose)
   }
 
   func warn(of document: Document) {

@@ -11,7 +11,8 @@ struct Audit: ParsableCommand {
       Finds every access to the ten key registers, walks every path of __guest_enter and __guest_exit (both \
       copies), of the host save and of kvm_arch_vcpu_load, with and without each alternative that is patched in \
       at boot, and answers seventeen questions (S1 to S17) for each place: PASS, FAIL, NOTE (so by the design of \
-      that generation), n/a, or ? (cannot be judged from this file).
+      that generation), n/a, or ? (cannot be judged from this file). What failed comes first, then what cannot be \
+      judged; what passed is counted, and shown with -v.
 
       Examples:
         ptrauth-trace audit vmlinux
@@ -23,8 +24,8 @@ struct Audit: ParsableCommand {
       not everything could be judged; 64 usage.
       """)
 
-  @Argument(help: "The vmlinux, with symbols; may be .xz or .zst.", completion: .file())
-  var vmlinux: String
+  @OptionGroup var kernel: VmlinuxOptions
+  private var vmlinux: String { kernel.path }
 
   @Option(
     name: .customLong("format"),
@@ -38,7 +39,7 @@ struct Audit: ParsableCommand {
       valueName: "path"))
   var objdump = "llvm-objdump"
 
-  @Flag(name: .shortAndLong, help: "Show the instructions of what passed too, and every place.")
+  @Flag(name: .shortAndLong, help: "Also show what passed, with its instructions, the marks, and every place.")
   var verbose = false
 
   @OptionGroup(title: "Kernel") var types: TypeOptions
@@ -93,12 +94,12 @@ struct Audit: ParsableCommand {
         KernelFacts.Mark(
           description: $0.description, outcome: $0.outcome.rawValue, isConsistent: $0.consistent)
       }, typeFormats: image.typeFormats.map(\.rawValue), btf: types.btf)
-    let sink = try ByteSink(path: output.output)
+    let sink = try output.sink(isText: format == .text)
     switch format {
     case .text:
       try sink.write(
         AuditText.render(
-          audit, of: facts, style: Style(isColoured: output.isColoured), isVerbose: verbose))
+          audit, of: facts, style: output.style, isVerbose: verbose))
     case .json: try sink.write(AuditJSON.render(audit, of: facts))
     }
     try sink.finish()

@@ -77,19 +77,13 @@ struct Compare: ParsableCommand {
       "Add regzbot's lines to the text: a range (v6.9..v6.10) or a commit.", valueName: "range"))
   var regzbot: String?
 
-  @Option(
-    name: [.customShort("k"), .long],
-    help: "The recorded kernel's vmlinux, where both sides ran the same.", completion: .file())
-  var vmlinux: String?
+  @OptionGroup(title: "Kernel, where both sides ran the same") var kernel: KernelOptions
 
   @Option(help: "The base's vmlinux, where it is not found.", completion: .file())
   var baseVmlinux: String?
 
   @Option(help: "The new side's vmlinux, where it is not found.", completion: .file())
   var newVmlinux: String?
-
-  @Flag(help: "Ask no debuginfod server for a vmlinux, whatever DEBUGINFOD_URLS says.")
-  var offline = false
 
   @Flag(help: "Leave the code of the kernels' vmlinux alone: compare what the events show.")
   var noAudit = false
@@ -130,16 +124,16 @@ struct Compare: ParsableCommand {
     let thresholds = try thresholds()
     try verdict.exitCode.run {
       var pictures: [(side: String, document: Document)] = []
-      let base = read(sides.base, "base", baseVmlinux ?? vmlinux, &pictures)
-      let new = read(sides.new, "new", newVmlinux ?? vmlinux, &pictures)
+      let base = read(sides.base, "base", baseVmlinux ?? kernel.vmlinux, &pictures)
+      let new = read(sides.new, "new", newVmlinux ?? kernel.vmlinux, &pictures)
       let report = ComparisonReport(
         Comparison(base: base, new: new), failOn: verdict.failOn.severity, thresholds: thresholds,
         introduced: regzbot, requirement: required.requirement)
-      let sink = try ByteSink(path: output.output)
+      let sink = try output.sink(isText: format == .text)
       switch format {
       case .text:
         try sink.write(
-          ComparisonText.render(report, style: Style(isColoured: output.isColoured)))
+          ComparisonText.render(report, style: output.style))
       case .markdown: try sink.write(ComparisonMarkdown.render(report))
       case .json: try sink.write(ComparisonJSON.render(report))
       case .html: try sink.write(ComparisonHTML.render(report, pictures: pictures))
@@ -168,7 +162,8 @@ struct Compare: ParsableCommand {
           continue
         }
         let session = try Session(
-          recording: path, vmlinux: vmlinux, generation: nil, isOffline: offline)
+          recording: path, vmlinux: vmlinux, generation: kernel.generation, formats: kernel.formats,
+          types: kernel.types, isOffline: kernel.offline)
         session.auditsCode = !noAudit
         let isDrawn = format == .html && !pictures.contains { $0.side == side }
         var document: Document

@@ -43,8 +43,8 @@ struct Explain: ParsableCommand {
   func run() throws {
     try ExitDialect.standard.run {
       let asked = rules.compactMap { Rule(id: $0) }
-      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
-      let style = Style(isColoured: output.isColoured)
+      let sink = try output.sink(isText: format == .text)
+      let style = output.style
       switch (format, asked.isEmpty) {
       case (.json, _): try sink.write(RuleJSON.render(asked.isEmpty ? Rule.all : asked))
       case (.text, true): try sink.write(RuleText.list(Rule.all, style: style))

@@ -21,10 +21,7 @@ struct Info: ParsableCommand {
       64 usage.
       """)
 
-  @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
-    completion: .file())
-  var recordings: [String] = ["perf.data"]
+  @OptionGroup var given: RecordingOptions
 
   @Option(
     name: .customLong("format"),
@@ -37,24 +34,18 @@ struct Info: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-  func validate() throws {
-    if recordings.count(where: { $0 == "-" }) > 1 {
-      throw ValidationError("standard input can be read once")
-    }
-  }
-
   func run() throws {
     try ExitDialect.standard.run {
-      let groups = RecordingGroups(recordings)
+      let groups = RecordingGroups(given.paths)
       let paths = groups.recordings
       guard paths.count > 1 else {
         let contents = try contents(paths[0], groups)
-        let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+        let sink = try output.sink(isText: format == .text)
         try write(contents, to: sink)
         try sink.finish()
         return outcome(contents)
       }
-      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+      let sink = try output.sink(isText: format == .text)
       var worst = Outcome.clean
       for (number, path) in paths.enumerated() {
         if format == .json { try sink.write(number == 0 ? "[\n" : ",\n") }
@@ -70,7 +61,7 @@ struct Info: ParsableCommand {
           } else {
             try sink.write(
               Refusal.text(
-                path, problem.sentence, style: Style(isColoured: output.isColoured)))
+                path, problem.sentence, style: output.style))
           }
           worst = max(worst, .cannotJudge)
         }
@@ -95,7 +86,7 @@ struct Info: ParsableCommand {
   private func write(_ contents: Contents, to sink: ByteSink) throws(ByteSinkError) {
     switch format {
     case .text:
-      try sink.write(ContentsText.render(contents, style: Style(isColoured: output.isColoured)))
+      try sink.write(ContentsText.render(contents, style: output.style))
     case .json: try sink.write(ContentsJSON.render(contents))
     }
   }

@@ -12,11 +12,16 @@ struct Manual: ParsableCommand {
       Examples:
         ptrauth-trace manual analyze | man -l -
         ptrauth-trace manual --all /usr/local/share/man/man1
+        ptrauth-trace --generate-completion-script bash > /etc/bash_completion.d/ptrauth-trace
 
       Exit codes: 0 done; 2 a page cannot be written; 64 usage.
       """)
 
-  @Argument(help: "The command; without one, ptrauth-trace as a whole.")
+  @Argument(
+    help: "The command; without one, ptrauth-trace as a whole.",
+    completion: .list(
+      PtrauthTrace.configuration.subcommands.map { $0.configuration.commandName ?? $0._commandName }
+    ))
   var command: String?
 
   @Option(
@@ -24,7 +29,11 @@ struct Manual: ParsableCommand {
     completion: .directory)
   var all: String?
 
+  @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
+  var output = "-"
+
   func validate() throws {
+    if all != nil, output != "-" { throw ValidationError("give --output, or --all") }
     if command != nil, all != nil {
       throw ValidationError("give a command, or --all")
     }
@@ -41,7 +50,7 @@ struct Manual: ParsableCommand {
           try write(page, to: "\(all)/\(page.pageName).1")
         }
       } else {
-        try write(try command.flatMap { try page(named: $0) } ?? program, to: "-")
+        try write(try command.flatMap { try page(named: $0) } ?? program, to: output)
       }
       return .clean
     }
@@ -51,9 +60,11 @@ struct Manual: ParsableCommand {
     try CommandDescription.ofProgram().shownSubcommands.first { $0.commandName == name }
   }
 
-  private func write(_ page: CommandDescription, to path: String) throws(ByteSinkError) {
+  private func write(_ page: CommandDescription, to path: String) throws {
     let sink = try ByteSink(path: path)
-    try sink.write(ManualPage.render(page, version: PtrauthTrace.configuration.version))
+    try sink.write(
+      ManualPage.render(
+        page, of: CommandDescription.ofProgram(), version: PtrauthTrace.configuration.version))
     try sink.finish()
   }
 }

@@ -25,8 +25,8 @@ struct Probes: ParsableCommand {
       Exit codes: 0 written; 2 the vmlinux does not tell, or a probe asked for must not be set; 64 usage.
       """)
 
-  @Argument(help: "The vmlinux of the kernel to record; may be .xz or .zst.", completion: .file())
-  var vmlinux: String
+  @OptionGroup var kernel: VmlinuxOptions
+  private var vmlinux: String { kernel.path }
 
   @Option(name: .customLong("for"), help: "tracefs, perf, trace-cmd or bpftrace.")
   var recorder = ScriptKind.perf
@@ -51,6 +51,9 @@ struct Probes: ParsableCommand {
 
   @Option(name: .shortAndLong, help: "Write to this file; - is standard output.")
   var output = "-"
+
+  @Flag(name: .shortAndLong, help: "No warnings on standard error.")
+  var quiet = false
 
   func validate() throws {
     // What the kernel takes as a group (is_good_system_name, kernel/trace/trace_probe.c).
@@ -95,6 +98,7 @@ struct Probes: ParsableCommand {
       let sink = try ByteSink(path: output)
       try sink.write(script(plan, kernel))
       try sink.finish()
+      if quiet { return .clean }
       if functionTracer, plan.traced.isEmpty {
         ProcessState.complain(
           "ptrauth-trace: this kernel has nothing that only the function tracer may see: "

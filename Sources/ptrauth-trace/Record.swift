@@ -18,15 +18,17 @@ struct Record: ParsableCommand {
       page of the ring buffer that is not understood is left out and counts as lost. --no-keys leaves \
       the slots out.
 
+      Events that were lost do not change the exit code: a warning says them, even with -q, and so does the file: \
+      analyze then says incomplete, and ends with 2.
+
       Examples:
         ptrauth-trace record --duration 10
         ptrauth-trace record -o boot.dat -- ./start-guest
         ptrauth-trace analyze -k vmlinux trace.dat
 
-      Exit codes: that of COMMAND, 128 + n after signal n; without one, or when --duration or Ctrl-C ended \
-      the recording first, 0: written. 2: not written, or ended early because the disk was full, whatever \
-      COMMAND did; 64 usage. Events that were lost do not change the code: a warning says them, even with \
-      -q, and so does the file: analyze then says incomplete, and ends with 2.
+      Exit codes: that of COMMAND, 128 + n after signal n; 0 written, without COMMAND or where --duration or \
+      Ctrl-C ended the recording first; 2 not written, or ended early because the disk was full, whatever COMMAND \
+      did; 64 usage.
       """)
 
   @Option(name: .shortAndLong, help: "Write to this file.", completion: .file())

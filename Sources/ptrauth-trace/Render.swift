@@ -87,7 +87,7 @@ struct Render: ParsableCommand {
   }
 
   private func text(_ saved: SavedFiles) -> String {
-    let style = Style(isColoured: output.isColoured)
+    let style = output.style
     var summary = Summary()
     var texts: [String] = []
     for part in saved.parts {
@@ -108,7 +108,7 @@ struct Render: ParsableCommand {
   }
 
   private func write(_ bytes: [UInt8]) throws {
-    let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+    let sink = try output.sink(isText: format == .text)
     try sink.write(bytes)
     try sink.finish()
   }

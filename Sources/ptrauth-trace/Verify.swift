@@ -23,10 +23,9 @@ struct Verify: ParsableCommand {
         ptrauth-trace verify --fault trap-skips-host-save
         ptrauth-trace verify --generation 6.10 --dot | dot -Tsvg > vcpu.svg
 
-      Exit codes: 0 every invariant holds, or is broken by a known defect of that generation only; \
-      1 an invariant is violated (a planted fault: always, unless it was missed), or with --strict a known defect; \
-      of everything: 0 if no generation is violated and every fault is found; 2 not all states were explored; \
-      64 usage.
+      Exit codes: 0 every invariant holds, or is broken by a known defect of that generation only (of everything: \
+      no generation is violated, and every fault is found); 1 an invariant is violated (a planted fault: always, \
+      unless it was missed), or with --strict a known defect; 2 not all states were explored; 64 usage.
       """)
 
   @OptionGroup(title: "What runs") var setting: SettingOptions
@@ -71,7 +70,7 @@ struct Verify: ParsableCommand {
 
   func run() throws {
     try exitCode.run {
-      let sink = try ByteSink(path: output.output)
+      let sink = try output.sink(isText: format == .text && !dot)
       let outcome = try setting.isEverything ? everything(to: sink) : one(to: sink)
       try sink.finish()
       return outcome
@@ -113,5 +112,5 @@ struct Verify: ParsableCommand {
     return table.isComplete ? .clean : .cannotJudge
   }
 
-  private var style: Style { Style(isColoured: output.isColoured) }
+  private var style: Style { output.style }
 }

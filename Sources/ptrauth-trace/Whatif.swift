@@ -23,10 +23,7 @@ struct Whatif: ParsableCommand {
       unusable; 64 usage.
       """)
 
-  @Argument(
-    help: "perf.data (file, directory, or - for a pipe), trace.dat or ftrace text; may be several.",
-    completion: .file())
-  var recordings: [String] = ["perf.data"]
+  @OptionGroup var given: RecordingOptions
 
   @Option(
     name: .customLong("format"),
@@ -54,23 +51,20 @@ struct Whatif: ParsableCommand {
     guard (1...64).contains(hysteresis) else {
       throw ValidationError("--hysteresis \(hysteresis): from 1 to 64 load intervals")
     }
-    if recordings.count(where: { $0 == "-" }) > 1 {
-      throw ValidationError("standard input can be read once")
-    }
   }
 
   func run() throws {
     try ExitDialect.standard.run {
-      let groups = RecordingGroups(recordings)
+      let groups = RecordingGroups(given.paths)
       let paths = groups.recordings
       guard paths.count > 1 else {
         let whatIf = try whatIf(paths[0], groups)
-        let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+        let sink = try output.sink(isText: format == .text)
         try write(whatIf, to: sink)
         try sink.finish()
         return .clean
       }
-      let sink = format == .text ? try output.textSink() : try ByteSink(path: output.output)
+      let sink = try output.sink(isText: format == .text)
       var worst = Outcome.clean
       var count = 0
       if format == .json { try sink.write("[\n") }
@@ -117,7 +111,7 @@ struct Whatif: ParsableCommand {
   private func write(_ whatIf: WhatIf, to sink: ByteSink) throws(ByteSinkError) {
     switch format {
     case .text:
-      try sink.write(WhatIfText.render(whatIf, style: Style(isColoured: output.isColoured)))
+      try sink.write(WhatIfText.render(whatIf, style: output.style))
     case .json: try sink.write(WhatIfJSON.render(whatIf))
     }
   }

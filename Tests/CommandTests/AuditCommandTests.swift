@@ -40,8 +40,10 @@ struct AuditCommandTests {
     let run = try audit([image])
     #expect(run.code == 0 && run.errors.isEmpty)
     #expect(run.output.hasPrefix("PASS: "))
-    for number in 1...14 { #expect(run.output.contains("\nS\(number) "), "S\(number)") }
-    #expect(!run.output.contains("FAIL") && !run.output.contains("  ?  "))
+    #expect(!run.output.contains("\nS1 ") && run.output.contains(" checks passed"))
+    let all = try audit([image, "-v"]).output
+    for number in 1...14 { #expect(all.contains("\nS\(number) "), "S\(number)") }
+    #expect(!all.contains("FAIL") && !all.contains("  ?  "))
     let document = try json([image])
     #expect(document["verdict"].text == "pass")
     #expect(document["kernel"]["generation"].text == generation)
@@ -98,6 +100,12 @@ struct AuditCommandTests {
     #expect(run.output.contains("missing-isb"))
     #expect(run.output.contains("> 0x"), "the instruction is marked")
     #expect(run.output.contains("<__guest_exit+0x"))
+    // What passed is counted, and comes last if it is asked for.
+    #expect(!run.output.contains("  PASS  ") && run.output.contains("19 checks passed"))
+    let all = try audit([image, "-v"]).output
+    let (first, next) = (all.range(of: "\n  FAIL  "), all.range(of: "\n  PASS  "))
+    #expect(try #require(first).upperBound < #require(next).lowerBound)
+    #expect(all.range(of: "\n  FAIL  ", options: .backwards)?.lowerBound == first?.lowerBound)
     let check = try #require(
       try json([image])["checks"].list.first { $0["outcome"].text == "fail" })
     #expect(check["id"].text == "S5" && check["rule"].text == "missing-isb")
@@ -217,10 +225,10 @@ struct AuditCommandTests {
   func allUnits() throws {
     defer { remove() }
     let image = try kernel("deb-6.1-good")
-    let run = try audit([image, "--all-units"])
+    let run = try audit([image, "--all-units", "-v"])
     #expect(run.code == 0)
     #expect(run.output.contains("compile units define the structs used, and agree on all"))
-    #expect(!(try audit([image])).output.contains("compile units"))
+    #expect(!(try audit([image, "-v"])).output.contains("compile units"))
     #expect(
       try Program.run(Program.command, ["probes", image, "--all-units", "-o", "/dev/null"]).code
         == 0)

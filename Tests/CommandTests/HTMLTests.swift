@@ -94,6 +94,30 @@ struct HTMLTests {
     #expect((seen.jumpZoom ?? 0) > 100)
   }
 
+  /// On a phone nothing that is to be read is off the screen.
+  @Test func aPhone() throws {
+    let path = "/tmp/ptrauth-trace-page-\(getpid())-\(UInt64.random(in: 0 ... .max)).html"
+    defer { unsafe unlink(path) }
+    let run = try CommandRun([Corpus.traces[2].recording, "--format", "html"])
+    Corpus.write(run.output, to: path)
+    let seen = try Program.run(
+      "python3", [Corpus.root + "/Tests/CommandTests/Browser/phone.py", path],
+      environment: ["PYTHONDONTWRITEBYTECODE=1"])
+    #expect(seen.output == "evidence: 18\n", "\(seen.output) \(seen.errors)")
+  }
+
+  /// What is only suspected is not shown like what is proved.
+  @Test func suspectedCostsSaySo() throws {
+    var document = Documents.hostile
+    document.analysis.findings[0].rule = .redundantHostSave
+    document.analysis.findings[0].level = .suspected
+    let page = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
+    #expect(page.contains("or of the same keys (suspected)</td>"))
+    document.analysis.findings[0].level = .proved
+    let proved = String(decoding: HTMLReport.render([.judged(document)]), as: UTF8.self)
+    #expect(!proved.contains("(suspected)</td>"))
+  }
+
   /// More than 100,000 runs are drawn within 2 s from less than 5 MB, and a finding's moment is there at
   /// full resolution.
   @Test func aLongRecording() throws {

@@ -37,24 +37,63 @@ struct ManualTests {
       }
       #expect(argument.abstract?.isEmpty == false, "\(argument.valueName ?? "") has a help text")
     }
-    for case .examples(let lines) in page.paragraphs {
-      for line in lines { #expect(shown.output.contains(line)) }
+    let lines = shown.output.split(separator: "\n").map { String($0.drop { $0 == " " }) }
+    var examples = 0
+    for case .examples(_, let typed) in page.paragraphs {
+      for line in typed { #expect(lines.contains(line), "stays a line: \(line)") }
+      examples += typed.count
     }
-    guard index > 0 else { return }
-    #expect(shown.output.contains("EXAMPLES"), "\(page.commandName) --help has examples")
+    #expect(examples > 0 && lines.count { $0 == "EXAMPLES" } == 1)
+    // The synopsis has every option, and none twice.
+    let synopsis = shown.output.split(separator: "SYNOPSIS")[1].split(separator: "DESCRIPTION")[0]
+    for argument in page.arguments ?? [] where argument.shouldDisplay && argument.kind != .positional {
+      let name = argument.names?.first { $0.kind == .long }?.name ?? ""
+      #expect(synopsis.contains("--\(name)"), "--\(name)")
+    }
+    #expect(!synopsis.contains(" -- ") || ["record", "compare"].contains(page.commandName))
+    let related = shown.output.split(separator: "SEE ALSO")[1]
+    for other in Self.pages where other.pageName != page.pageName {
+      #expect(related.contains("\(other.pageName)(1)"))
+    }
     #expect(shown.output.contains("EXIT STATUS"))
+    let help = try Program.run(
+      Program.command, (index == 0 ? [] : [page.commandName]) + ["--help"]
+    ).output
+    #expect(help.contains("Examples:\n  "), "\(page.commandName) --help has examples")
   }
 
   @Test(arguments: pages.indices)
   func mandocHasNoWarning(index: Int) throws {
-    let source = ManualPage.render(Self.pages[index], version: "1")
+    let source = ManualPage.render(Self.pages[index], of: Self.pages[0], version: "1")
     let lint = try Program.run("mandoc", ["-Tlint", "-Wwarning"], input: source)
     #expect(lint.code == 0 && lint.output.isEmpty, "\(lint.output)")
+    let groff = try Program.run("groff", ["-mandoc", "-Kutf8", "-ww", "-z"], input: source)
+    #expect(groff.code == 0 && groff.errors.isEmpty, "\(groff.errors)")
+  }
+
+  /// Whoever asks for help first sees what to type.
+  @Test func theProgramItselfHasExamples() throws {
+    let help = try Program.run(Program.command, ["--help"]).output
+    #expect(help.contains("Examples:\n  ptrauth-trace analyze -k vmlinux perf.data "))
+    let page = try Program.run(Program.command, ["manual", "-o", "/dev/stdout"]).output
+    #expect(page == (try Program.run(Program.command, ["manual"]).output))
+  }
+
+  /// Parts of exit codes that have no number belong to what is before them.
+  @Test(arguments: pages.indices)
+  func exitCodesAreNumbers(index: Int) {
+    let source = ManualPage.render(Self.pages[index], of: Self.pages[0], version: "1")
+    let codes = source.split(separator: "\n").filter { $0.hasPrefix(".It Er ") }
+    #expect(codes.count > 1)
+    for code in codes {
+      // .It Er "\&64"
+      #expect(Int(code.dropFirst(10).dropLast()) != nil, "\(code)")
+    }
   }
 
   /// The check can fail.
   @Test func mandocWarns() throws {
-    let source = ManualPage.render(Self.pages[0], version: "1") + ".El\n"
+    let source = ManualPage.render(Self.pages[0], of: Self.pages[0], version: "1") + ".El\n"
     #expect(try Program.run("mandoc", ["-Tlint", "-Wwarning"], input: source).code != 0)
   }
 
@@ -105,6 +144,59 @@ struct ManualTests {
         """,
       ], input: try script("bash"))
     #expect(run.output.hasSuffix("\nanalyze\n--kcidb-origin\n"), "\(run.output) \(run.errors)")
+  }
+
+  /// What bash offers behind `words`.
+  private func bashOffers(_ words: [String], _ script: String) throws -> [String] {
+    let all = ["ptrauth-trace"] + words
+    let line = all.joined(separator: " ")
+    let run = try Program.run(
+      "bash",
+      [
+        "--norc", "-c",
+        """
+        source /dev/stdin
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMP_LINE='\(line)' COMP_POINT=\(line.count)
+        _ptrauth-trace ptrauth-trace "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+        """, "bash",
+      ] + all, input: script)
+    return run.output.split(separator: "\n").map(String.init)
+  }
+
+  @Test func bashCompletesValues() throws {
+    let script = try script("bash")
+    let expected: [([String], [String])] = [
+      (["analyze", "--generation", "v"], ["v6", "v7"]),
+      (["verify", "--generation", "5.1"], ["5.16"]),
+      (["verify", "--fault", "trap-s"], ["trap-skips-host-save"]),
+      (["explain", "missed-host-s"], ["missed-host-save"]),
+      (["explain", "stale-enable", "redundant-s"], ["redundant-switch"]),
+      (["analyze", "--require", "crit"], ["critical"]),
+      (["analyze", "--require", "stale-e"], ["stale-enable"]),
+      (["audit", "--fail-on", "cr"], ["critical"]),
+      (["compare", "--format", "mark"], ["markdown"]),
+      (["analyze", "--exit-code", "ks"], ["kselftest"]),
+      (["info", "--color", "n"], ["never"]),
+      (["manual", "wha"], ["whatif"]),
+      (["verify", "--era", "C"], ["C", "C-"]),
+    ]
+    for (words, offers) in expected {
+      #expect(try bashOffers(words, script) == offers, "\(words)")
+    }
+  }
+
+  /// What cannot be written is said, and no success.
+  @Test(arguments: [
+    ["--help"], ["--version"], ["analyze", "--help"], ["help", "info"], ["manual"], ["explain"],
+    ["--generate-completion-script", "bash"], ["--generate-completion-script", "fish"],
+  ])
+  func aFullDisk(arguments: [String]) throws {
+    let run = try Program.run(
+      "sh", ["-c", "exec \"$0\" \"$@\" > /dev/full", Program.command] + arguments)
+    #expect(run.code == 2)
+    #expect(
+      run.errors == "ptrauth-trace: standard output: cannot be written: No space left on device\n")
   }
 
   @Test func zshCompletes() throws {

@@ -2,7 +2,7 @@ import Ptrauth
 import Regression
 import Replay
 
-/// A comparison for a mailing list: 72 columns, no colours unless asked for.
+/// A comparison for a mailing list: 72 columns where no terminal has others, no colours unless asked for.
 public enum ComparisonText {
   static let width = 72
 
@@ -16,11 +16,7 @@ public enum ComparisonText {
       case .none: report.caveat.isEmpty ? style.green(word) : style.yellow(word)
       case .cannotJudge: style.yellow(word)
       }
-    if style.isColoured {
-      page.line("\(coloured): \(report.sentence)")
-    } else {
-      page.paragraph("", "\(word): \(report.sentence)")
-    }
+    page.paragraph("", "\(coloured): \(report.sentence)")
     page.line()
     side("base", comparison.base, &page)
     side("new", comparison.new, &page)
@@ -54,9 +50,9 @@ public enum ComparisonText {
     page.heading("Findings")
     if comparison.findings.isEmpty { page.line("  none on either side") }
     for change in comparison.findings {
-      page.line(
-        "  " + change.kind.rawValue.padded(11) + change.rule.padded(24)
-          + (change.isCorrectness ? change.severity.name : "cost"))
+      page.paragraph(
+        "  " + change.kind.rawValue.padded(11) + change.rule.padded(24),
+        change.isCorrectness ? change.severity.name : "cost")
       page.paragraph(
         "      ",
         "base \(ComparisonReport.counts(change.base, of: comparison.base.count)), "
@@ -73,15 +69,19 @@ public enum ComparisonText {
   private static func rates(_ report: ComparisonReport, _ page: inout Page) {
     let rates = report.comparison.rates
     guard !rates.isEmpty else { return }
-    page.heading(
-      "Rates (medians)".padded(24) + "base".right(10) + "new".right(10) + "ratio".right(8))
-    for rate in rates {
-      page.line(
-        "  " + rate.metric.name.padded(22)
-          + ComparisonReport.value(rate.baseMedian, rate).right(10)
-          + ComparisonReport.value(rate.newMedian, rate).right(10)
-          + ComparisonReport.ratio(rate).right(8) + "  " + ComparisonReport.confidence(rate))
+    page.heading("Rates (medians)")
+    var table = Table(columns: [
+      .init("metric", 22, .left), .init("base", 10, turn: 3), .init("new", 10, turn: 1),
+      .init("ratio", 8), .init("  confidence", 20, .left, turn: 2),
+    ])
+    table.rows = rates.map { rate in
+      [
+        rate.metric.name, ComparisonReport.value(rate.baseMedian, rate),
+        ComparisonReport.value(rate.newMedian, rate), ComparisonReport.ratio(rate),
+        "  " + ComparisonReport.confidence(rate),
+      ]
     }
+    table.write(to: &page)
     let isTested = rates.contains { $0.p != nil }
     page.paragraph(
       "  ",

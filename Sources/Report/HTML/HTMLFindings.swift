@@ -108,6 +108,7 @@ enum HTMLFindings {
               page.element("td") { $0.element("code", finding.rule.id) }
               page.element("td") { page in
                 page.text(finding.rule.title)
+                if finding.level == .suspected { page.text(" (suspected)") }
                 guard let basis = CostSentence.of(finding, document.kernel) else { return }
                 page.element("p", [("class", "note")], basis.capitalizedFirst + ".")
               }

@@ -187,6 +187,10 @@ enum HTMLSections {
           }
         }
       }
+      page.element(
+        "p", [("class", "note")],
+        "Live keys are those in the registers. Host slots hold keys of the process that is named: valid if they "
+          + "were saved since the last load on this pCPU, else stale, and nobody may rely on them.")
     }
     page.raw("\n")
   }

@@ -28,6 +28,7 @@ struct CommandDescription: Decodable {
     var sectionTitle: String?
     var isOptional: Bool
     var isRepeating: Bool
+    var parsingStrategy: String?
     var shouldDisplay: Bool
   }
 
@@ -49,12 +50,13 @@ struct CommandDescription: Decodable {
     (subcommands ?? []).filter { $0.shouldDisplay ?? true && $0.commandName != "help" }
   }
 
-  /// The paragraphs of the discussion; `Examples:` and `Exit codes:` have sections of their own.
+  /// The paragraphs of the discussion; examples and `Exit codes:` have sections of their own.
   var paragraphs: [Paragraph] { Paragraph.split(discussion ?? "") }
 
   enum Paragraph: Hashable {
     case words(String)
-    case examples([String])
+    /// Lines that are typed as they are; what they are for, unless they are just examples.
+    case examples(String?, [String])
     case exitCodes(String)
 
     static func split(_ text: String) -> [Paragraph] {
@@ -66,8 +68,13 @@ struct CommandDescription: Decodable {
           continue
         }
         if let first = lines.first {
-          if first == "Examples:" || first == "Example:" {
-            paragraphs.append(.examples(lines.dropFirst().map { String($0.dropFirst(2)) }))
+          if lines.count > 1, first.hasSuffix(":"),
+            lines.dropFirst().allSatisfy({ $0.hasPrefix("  ") })
+          {
+            let isPlain = first == "Examples:" || first == "Example:"
+            paragraphs.append(
+              .examples(
+                isPlain ? nil : String(first), lines.dropFirst().map { String($0.dropFirst(2)) }))
           } else if first.hasPrefix("Exit codes: ") {
             let words = lines.joined(separator: " ").dropFirst("Exit codes: ".count)
             paragraphs.append(.exitCodes(String(words)))

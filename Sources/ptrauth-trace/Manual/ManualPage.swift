@@ -2,12 +2,17 @@
 struct ManualPage {
   private var source = MdocSource()
   private let command: CommandDescription
+  /// All pages, by name.
+  private let siblings: [String]
 
   /// Of the release; pages of the same release are the same.
   static let date = "November 25, 2026"
 
-  static func render(_ command: CommandDescription, version: String) -> String {
-    var page = ManualPage(command: command)
+  /// - Parameter program: whose command it is, or which it is itself.
+  static func render(
+    _ command: CommandDescription, of program: CommandDescription, version: String
+  ) -> String {
+    var page = ManualPage(command, of: program)
     page.head(version)
     page.synopsis()
     page.description()
@@ -19,7 +24,10 @@ struct ManualPage {
     return page.source.text
   }
 
-  private init(command: CommandDescription) { self.command = command }
+  private init(_ command: CommandDescription, of program: CommandDescription) {
+    self.command = command
+    siblings = ([program] + program.shownSubcommands).map(\.pageName)
+  }
 
   private var words: [String] { (command.superCommands ?? []) + [command.commandName] }
 
@@ -39,16 +47,22 @@ struct ManualPage {
     if !command.shownSubcommands.isEmpty {
       source.macro("Ar", "command")
       source.macro("Op", raw: "Ar argument ...")
+      for argument in shown where argument.kind != .positional {
+        source.macro("Nm", words.joined(separator: " "))
+        source.control(MdocSource.spelled(argument))
+      }
+      source.macro("Nm", words.joined(separator: " "))
+      source.macro("Fl", raw: "-generate-completion-script Ar shell")
       return
     }
     for argument in shown where argument.kind != .positional {
-      source.macro(argument.isOptional ? "Op" : "No", raw: MdocSource.spelled(argument))
+      source.control((argument.isOptional ? "Op " : "") + MdocSource.spelled(argument))
     }
     for argument in shown where argument.kind == .positional {
       let dots = argument.isRepeating ? " ..." : ""
       let name = MdocSource.quoted(argument.valueName ?? "argument") + dots
-      source.macro(
-        argument.isOptional ? "Op" : "Ar", raw: argument.isOptional ? "Ar \(name)" : name)
+      let terminator = argument.parsingStrategy == "postTerminator" ? "Fl - " : ""
+      source.control((argument.isOptional ? "Op " : "") + terminator + "Ar \(name)")
     }
   }
 
@@ -139,33 +153,48 @@ struct ManualPage {
   private mutating func exitStatus() {
     for case .exitCodes(let words) in command.paragraphs {
       source.macro("Sh", raw: "EXIT STATUS")
-      let codes = words.hasSuffix(".") ? words.dropLast() : words[...]
+      var codes: [(code: String, words: String)] = []
+      for part in (words.hasSuffix(".") ? words.dropLast() : words[...]).split(separator: ";") {
+        let pair = part.drop { $0 == " " }.split(separator: " ", maxSplits: 1).map(String.init)
+        if pair.count == 2, pair[0].allSatisfy(\.isNumber) {
+          codes.append((pair[0], pair[1]))
+        } else if let last = codes.indices.last {
+          codes[last].words += ";" + part
+        } else {
+          source.words(part.drop { $0 == " " } + ".")
+        }
+      }
       source.macro("Bl", raw: "-tag -width Ds")
-      for code in codes.split(separator: ";") {
-        let parts = code.drop { $0 == " " }.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2 else { continue }
-        source.macro("It", raw: "Er \(MdocSource.quoted(String(parts[0])))")
-        source.words(String(parts[1]))
+      for code in codes {
+        source.macro("It", raw: "Er \(MdocSource.quoted(code.code))")
+        source.words(code.words)
       }
       source.macro("El")
     }
   }
 
   private mutating func examples() {
-    for case .examples(let lines) in command.paragraphs {
-      source.macro("Sh", raw: "EXAMPLES")
-      source.macro("Bd", raw: "-literal")
+    var isFirst = true
+    for case .examples(let title, let lines) in command.paragraphs {
+      if isFirst { source.macro("Sh", raw: "EXAMPLES") }
+      if let title {
+        if !isFirst { source.macro("Pp") }
+        source.words(title)
+      }
+      source.macro("Bd", raw: "-literal" + (title == nil ? "" : " -offset indent"))
       for line in lines { source.literal(line) }
       source.macro("Ed")
+      isFirst = false
     }
   }
 
   private mutating func seeAlso() {
     source.macro("Sh", raw: "SEE ALSO")
-    let own = command.superCommands?.first.map { [$0] } ?? []
-    let pages = (own + ["git-bisect", "perf-record", "trace-cmd-record"]).sorted()
+    let pages = (siblings.filter { $0 != command.pageName } + Self.elsewhere).sorted()
     for (number, page) in pages.enumerated() {
       source.macro("Xr", raw: "\(page) 1" + (number + 1 < pages.count ? " ," : ""))
     }
   }
+
+  private static let elsewhere = ["git-bisect", "perf-record", "trace-cmd-record"]
 }

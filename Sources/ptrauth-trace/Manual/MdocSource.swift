@@ -10,6 +10,9 @@ struct MdocSource {
   /// `raw` is mdoc already.
   mutating func macro(_ name: String, raw: String) { text += ".\(name) \(raw)\n" }
 
+  /// A line of macros that is mdoc already.
+  mutating func control(_ raw: String) { text += ".\(raw)\n" }
+
   /// Text, filled; a sentence begins on a line of its own, as mdoc wants it.
   mutating func words(_ words: String) {
     var line = ""

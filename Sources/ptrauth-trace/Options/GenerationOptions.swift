@@ -7,7 +7,7 @@ struct GenerationOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The key switch's generation, where no vmlinux tells: v7, 5.2, 5.8, 5.9 ... or a release.",
-      valueName: "name"))
+      valueName: "name"), completion: .list(Generation.all.map(\.name)))
   var generation: String?
 
   func validate() throws {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bytes
+import Report
 
 /// Where results go, and how they look there.
 struct OutputOptions: ParsableArguments {
@@ -29,6 +30,17 @@ struct OutputOptions: ParsableArguments {
       environment: ProcessState.environment)
   }
 
+  /// How text looks where it goes.
+  var style: Style { Style(isColoured: isColoured, columns: columns) }
+
+  /// What COLUMNS says, as to other programs (environ(7)), else the terminal; nil: neither.
+  private var columns: Int? {
+    guard isStandardOutput else { return nil }
+    let asked = ProcessState.environment["COLUMNS"].flatMap { Int($0) }
+    if let asked, asked > 0 { return asked }
+    return ProcessState.standardOutputColumns
+  }
+
   /// Where text goes: on a terminal through a pager.
   func textSink() throws(ByteSinkError) -> ByteSink {
     if isStandardOutput, !noPager, ProcessState.standardOutputIsTerminal,
@@ -37,6 +49,11 @@ struct OutputOptions: ParsableArguments {
       return ByteSink(pager: pager)
     }
     return try ByteSink(path: output)
+  }
+
+  /// Where a result goes that is all there when it is shown.
+  func sink(isText: Bool) throws(ByteSinkError) -> ByteSink {
+    isText ? try textSink() : try ByteSink(path: output)
   }
 }
 

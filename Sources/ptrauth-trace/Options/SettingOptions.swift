@@ -4,20 +4,23 @@ import Ptrauth
 
 /// What `verify` explores.
 struct SettingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("v7, 5.2, 5.8, 5.9 ... or a kernel release.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp("v7, 5.2, 5.8, 5.9 ... or a kernel release.", valueName: "name"),
+    completion: .list(Generation.all.map(\.name)))
   var generation: String?
 
   @Option(
     help: ArgumentHelp(
       "Plant a fault in it: " + Fault.all.map(\.name).joined(separator: ", ") + ".",
-      valueName: "name"))
+      valueName: "name"), completion: .list(Fault.all.map(\.name)))
   var fault: String?
 
   @Option(
     help: ArgumentHelp(
       "How the host itself uses the keys: "
         + Era.all.map { "\($0.name) (\($0.description))" }.joined(separator: "; ")
-        + ". Default: the generation's first.", valueName: "era"))
+        + ". Default: the generation's first.", valueName: "era"),
+    completion: .list(Era.all.map(\.name)))
   var era: String?
 
   @Option(help: "vCPUs, 1 to 3 (default 2).") var vcpus: Int?
@@ -28,7 +31,7 @@ struct SettingOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "What each vCPU asks for: both, none or partial (one of the two features); the last one is "
-        + "repeated.", valueName: "list"))
+        + "repeated.", valueName: "list"), completion: .list(["both", "none", "partial"]))
   var features: String?
 
   @Flag(help: "All vCPU threads are of one process, and so share user keys.")
