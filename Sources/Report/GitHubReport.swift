@@ -30,6 +30,9 @@ public enum GitHubReport {
       if let document = suite.document, suite.trouble == nil {
         warnings += doubt(document, suite)
       }
+      if let selection = suite.document.flatMap({ SelectionSentence($0.analysis) }) {
+        warnings += command("warning", [("title", "filtered: \(suite.name)")], selection.text)
+      }
       let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
       for warning in code + (suite.document?.recording.warnings ?? []) {
         warnings += command("warning", [("title", suite.name)], warning)

@@ -20,6 +20,37 @@ extension JSONReport {
     }
     json.key("code")
     json.object { code(analysis.code, &$0) }
+    if let selection = analysis.selection {
+      json.key("filtered")
+      json.object { filtered(selection, analysis, &$0) }
+    }
+  }
+
+  /// What is shown, and of what.
+  private static func filtered(
+    _ selection: Selection, _ analysis: Analysis, _ json: inout JSONWriter
+  ) {
+    json.field("options", selection.words)
+    json.key("rules")
+    if let rules = selection.rules {
+      json.array { json in for rule in rules { json.value(rule.id) } }
+    } else {
+      json.null()
+    }
+    json.key("findings")
+    json.object { json in
+      json.field("shown", analysis.findings.count)
+      json.field("of", selection.findings)
+    }
+    json.key("occurrences")
+    json.object { json in
+      json.field("shown", analysis.findings.reduce(0) { $0 &+ $1.count })
+      json.field("of", selection.occurrences)
+    }
+    json.field("vcpus", selection.vcpuCount)
+    json.field("cpus", selection.cpuCount)
+    json.field("judgedInWhole", selection.isOfPart)
+    json.field("countersOfWhole", selection.countersAreOfWhole)
   }
 
   /// What the verdict had to stand on.

@@ -20,6 +20,9 @@ import Replay
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     filtered      only where a part is shown: options, rules (null: all), findings and occurrences {shown, of},
+///                   vcpus and cpus of the whole recording, judgedInWhole (judged is of the whole recording),
+///                   countersOfWhole (so are counters)
 ///     required      rules and severity (null: none) of --require
 ///     obstacle      why no vCPU could be followed, or null
 ///     code          the audit of the recorded kernel's code: audited, reason (why not), passed, failed, notJudged

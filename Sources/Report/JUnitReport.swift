@@ -44,6 +44,7 @@ public enum JUnitReport {
     let kernel = document.kernel
     let optional: [(String, String?)] = [
       ("verdict", document.analysis.verdict.word),
+      ("filtered", SelectionSentence(document.analysis)?.text),
       ("reason", VerdictSentence(document.analysis).phrase),
       ("critical-not-judged", list(document.analysis.criticalNotJudged)),
       ("required-not-judged", list(document.analysis.requiredNotJudged)),

@@ -67,6 +67,9 @@ public struct KCIDBReport {
         json.field("recording", suite.name)
         if let document = suite.document {
           json.field("verdict", VerdictSentence(document.analysis).phrase)
+          if let selection = SelectionSentence(document.analysis) {
+            json.field("filtered", selection.text)
+          }
           json.field("code", CodeSentence(document.analysis.code).text)
         }
         if let release = suite.document?.recording.osRelease { json.field("osrelease", release) }
@@ -111,7 +114,8 @@ public struct KCIDBReport {
       document.analysis.lastTime,
     ]
     return Digest.of(
-      ([suite.name, document.kernel.recordedBuildID ?? ""] + facts.map(String.init))
+      ([suite.name, document.kernel.recordedBuildID ?? ""]
+        + (document.analysis.selection.map { [$0.words] } ?? []) + facts.map(String.init))
         .joined(separator: "\u{0}"))
   }
 }

@@ -14,6 +14,9 @@ public enum LAVAReport {
       if let document = suite.document {
         let code = CodeSentence(document.analysis.code)
         text += log("verdict \(VerdictSentence(document.analysis).phrase)")
+        if let selection = SelectionSentence(document.analysis) {
+          text += log("filtered \(selection.text)")
+        }
         text += log("code \(code.text)") + code.warnings.map { log("warning: \($0)") }.joined()
       }
       for test in suite.cases {

@@ -36,7 +36,8 @@ public struct TestSuite: Sendable {
         ?? VerdictSentence.unfulfilled(analysis)
     name = document.recording.path
     self.document = document
-    cases = Analysis.judgedRules.map { rule in
+    let chosen = analysis.selection?.rules
+    cases = Analysis.judgedRules.filter { chosen?.contains($0) ?? true }.map { rule in
       let findings = analysis.findings.filter { $0.rule.id == rule.id }
       return TestCase(
         rule: rule, findings: findings, source: document.kernel.sources[rule.id],

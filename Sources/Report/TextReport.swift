@@ -40,7 +40,7 @@ public enum TextReport {
       "\(facts.path) (\(facts.format), \(size(facts.byteCount)), "
         + "\(duration(analysis.lastTime - min(analysis.firstTime, analysis.lastTime))), "
         + "\(document.eventWords), "
-        + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock))")
+        + "\(counted(UInt64(analysis.cpuCount), "pCPU")), clock \(facts.clock))")
     page.paragraph(
       "kernel     ",
       ([[facts.osRelease, facts.architecture].compactMap(\.self).joined(separator: " ")]
@@ -71,6 +71,9 @@ public enum TextReport {
     let code = CodeSentence(analysis.code)
     page.paragraph("code       ", code.text)
     for warning in code.warnings { page.paragraph("           ", warning) }
+    if let selection = SelectionSentence(analysis) {
+      page.paragraph("filtered   ", selection.text)
+    }
     losses(document, &page)
     for item in analysis.requiredInVain {
       page.paragraph(

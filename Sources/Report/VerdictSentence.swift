@@ -8,7 +8,7 @@ import Replay
 struct VerdictSentence {
   enum Tone { case good, doubtful, bad }
   var word: String
-  /// Follows the word: the critical rules that a clean verdict does not stand on.
+  /// Follows the word: of what it speaks, and the critical rules that a clean verdict does not stand on.
   var caveat = ""
   /// Follows after ": ".
   var rest: String
@@ -28,13 +28,19 @@ struct VerdictSentence {
   init(_ analysis: Analysis) {
     word = analysis.verdict.word.uppercased()
     let (judged, all) = (analysis.judged.count, analysis.breakable.count)
+    let rules = analysis.isOfCosts ? "chosen rules" : "correctness rules"
+    let judgedWords = "\(judged) of \(all) \(rules) judged"
+    let isOfPart = analysis.selection?.isOfPart ?? false
     // The code alone says nothing of a run.
     let inCode = analysis.code.rules.count
-    let none = "none of the \(all - inCode) correctness rules can be judged from this recording"
+    let none =
+      all > inCode || all == 0
+      ? "none of the \(all - inCode) \(rules) can be judged from this recording"
+      : "no event of this kernel shows the chosen rules, its code alone"
     switch analysis.verdict {
     case .findings:
-      let rules = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
-      rest = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
+      let broken = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
+      rest = broken.enumerated().filter { broken.firstIndex(of: $0.element) == $0.offset }
         .map(\.element).joined(separator: ", ")
       rest += Self.shortcomings(analysis).map { "; " + $0 }.joined()
       tone = .bad
@@ -45,7 +51,7 @@ struct VerdictSentence {
           ? "" : " (\(analysis.missingParts.joined(separator: "; ")))")
         + (judged == inCode
           ? ", and \(none)"
-          : "; \(judged) of \(all) correctness rules judged, \(Self.broken(analysis))")
+          : "; \(judgedWords), \(Self.broken(analysis))")
       if judged > inCode { rest += Self.shortcomings(analysis).map { "; " + $0 }.joined() }
       tone = .doubtful
     case .cannotJudge:
@@ -58,7 +64,9 @@ struct VerdictSentence {
     case .clean:
       let hidden = analysis.criticalNotJudged
       rest =
-        "\(judged) of \(all) correctness rules judged, none broken"
+        "\(judgedWords)\(isOfPart ? " in the whole recording" : ""), "
+        + (analysis.isOfCosts
+          ? "none is of correctness" : isOfPart ? "none broken there" : "none broken")
         + (judged == all || !hidden.isEmpty ? "" : "; the others cannot be seen here")
       let doubts =
         (hidden.isEmpty ? [] : [Self.notJudged(hidden)])
@@ -72,6 +80,7 @@ struct VerdictSentence {
         : "no vCPU could be followed; passes are counted, and nothing else can be judged"
       tone = .doubtful
     }
+    if let selection = SelectionSentence(analysis) { caveat = selection.caveat + caveat }
   }
 
   /// What stands in spite of what is missing.

@@ -74,6 +74,11 @@ struct Render: ParsableCommand {
       guard saved.lone.isEmpty else {
         throw Problem("a trend is made of reports; timelines have no counters")
       }
+      for case .judged(let document) in saved.parts where document.analysis.selection != nil {
+        throw Problem(
+          "the report of \(document.recording.path) shows a part of its recording; a trend takes the whole"
+        )
+      }
       return TrendHTML.render(saved.samples)
     }
     if format == .html { return HTMLReport.render(saved.parts + saved.lone.map { .timeline($0) }) }

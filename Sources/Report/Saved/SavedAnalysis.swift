@@ -41,10 +41,24 @@ extension Analysis {
     }
     if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
     code = try CodeJudgement(try saved.object("code"))
+    if let filtered = try saved.objectOrNull("filtered") { selection = try Selection(filtered) }
     let required = try saved.object("required")
     requirement = Requirement(
       named: try required.rules("rules"),
       least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+  }
+}
+
+extension Selection {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    var rules: [Rule]?
+    if case .list = saved.value["rules"] { rules = try saved.rules("rules") }
+    self.init(
+      words: try saved.text("options"), rules: rules,
+      findings: try saved.object("findings").number("of"),
+      occurrences: try saved.object("occurrences").number("of"), cpuCount: try saved.number("cpus"),
+      vcpuCount: try saved.number("vcpus"), isOfPart: try saved.flag("judgedInWhole"),
+      countersAreOfWhole: try saved.flag("countersOfWhole"))
   }
 }
 
