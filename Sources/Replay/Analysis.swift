@@ -40,6 +40,8 @@ public struct Analysis: Sendable {
   public var code = CodeJudgement(reason: "its code was not asked")
   /// The rules that the verdict has to stand on (see ``require(_:)``).
   public var requirement = Requirement()
+  /// The least severity that makes a command fail; nil: none does.
+  public var failOn: Rule.Severity? = .medium
   /// What of the recording is shown; nil: all.
   public var selection: Selection?
 

@@ -9,7 +9,9 @@ enum FindingLines {
 
   private static func lines(_ finding: Finding, _ source: SourcePlace?) -> [String] {
     let rule = finding.rule
-    guard rule.isCorrectness else { return ["\(rule.title): \(costWords(finding))"] }
+    guard rule.isCorrectness else {
+      return ["\(rule.title): \(costWords(finding, times: levelWords(finding)))"]
+    }
     var lines = [
       "\(rule.title): \(rule.severity.name), \(finding.level.word), "
         + (finding.level == .static ? occurrences(finding) : counted(finding.count, "time")),

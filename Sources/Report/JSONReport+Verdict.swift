@@ -6,6 +6,8 @@ extension JSONReport {
   static func verdict(_ analysis: Analysis, _ json: inout JSONWriter) {
     json.field("verdict", analysis.verdict.word)
     json.field("reason", VerdictSentence(analysis).phrase)
+    json.field("failOn", analysis.failOn?.name ?? "none")
+    json.field("fails", !analysis.failing.isEmpty)
     json.key("judged")
     json.object { json in
       json.field("rules", analysis.judged.count)

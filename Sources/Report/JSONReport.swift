@@ -17,6 +17,7 @@ import Replay
 ///                   sources {rule: function (file:line) that it is about}
 ///     verdict       findings | incomplete | cannot judge | clean | unusable
 ///     reason        the verdict's sentence, as the text report begins with it
+///     failOn        --fail-on; fails: a finding is of that severity or above (the exit code is 1)
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean

@@ -82,6 +82,10 @@ public struct KCIDBReport {
       if let level = test.findings.first?.level { json.field("confidence", level.word) }
       if !test.findings.isEmpty {
         json.field("count", test.findings.reduce(0) { $0 + $1.count })
+        json.key("counts")
+        json.object { json in
+          for finding in test.findings { json.field(finding.level.word, finding.count) }
+        }
       }
       if let reason = test.result.reason {
         let isOfSuite = test.result.kind == .error && !suite.requires(test.rule)

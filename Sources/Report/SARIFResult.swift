@@ -45,6 +45,10 @@ struct SARIFResult {
     json.key("properties")
     json.object { json in
       json.field("confidence", confidence.word)
+      json.key("counts")
+      json.object { json in
+        for level in Self.levels where count(level) > 0 { json.field(level.word, count(level)) }
+      }
       json.key("occurrences")
       json.array { json in
         for (recording, finding) in occurrences {
@@ -64,6 +68,17 @@ struct SARIFResult {
     }
   }
 
+  private static let levels: [Finding.Level] = [.proved, .static, .suspected]
+
+  private func count(_ level: Finding.Level) -> UInt64 {
+    occurrences.filter { $0.finding.level == level }.reduce(0) { $0 &+ $1.finding.count }
+  }
+
+  /// "375 proved, 2 suspected".
+  private var counts: String {
+    Self.levels.filter { count($0) > 0 }.map { "\(count($0)) \($0.word)" }.joined(separator: ", ")
+  }
+
   private var confidence: Finding.Level {
     occurrences.map(\.finding.level).max() ?? .suspected
   }
@@ -76,17 +91,18 @@ struct SARIFResult {
 
   private var text: String {
     guard let (recording, first) = occurrences.first else { return "" }
-    let count = counted(occurrences.reduce(0) { $0 + $1.finding.count }, "time")
     let others = Set(occurrences.map(\.recording)).count - 1
     let place =
       "in \(recording)"
       + (others > 0 ? " and \(counted(UInt64(others), "other recording"))" : "")
     guard rule.isCorrectness else {
       return "\(SARIFRule.sentence(rule.title)) "
-        + SARIFRule.sentence("\(occurrences.count == 1 ? costWords(first) : count), \(place)")
+        + SARIFRule.sentence(
+          "\(occurrences.count == 1 ? costWords(first, times: levelWords(first)) : counts), \(place)"
+        )
     }
     return "\(SARIFRule.sentence(first.statement)) \(SARIFRule.sentence(rule.consequence)) "
-      + SARIFRule.sentence("\(confidence.word), \(count), \(place)")
+      + SARIFRule.sentence("\(counts), \(place)")
   }
 
   private func location(_ json: inout JSONWriter) {

@@ -39,11 +39,11 @@ struct VerdictSentence {
       : "no event of this kernel shows the chosen rules, its code alone"
     switch analysis.verdict {
     case .findings:
-      let broken = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
-      rest = broken.enumerated().filter { broken.firstIndex(of: $0.element) == $0.offset }
-        .map(\.element).joined(separator: ", ")
+      rest = Self.found(analysis) + "; \(judgedWords)"
+      if analysis.isIncomplete { rest += "; events are missing" }
       rest += Self.shortcomings(analysis).map { "; " + $0 }.joined()
-      tone = .bad
+      if analysis.isLenient { caveat = Self.below(analysis.failOn) }
+      tone = analysis.isLenient ? .doubtful : .bad
     case .incomplete:
       rest =
         "events are missing"
@@ -80,7 +80,38 @@ struct VerdictSentence {
         : "no vCPU could be followed; passes are counted, and nothing else can be judged"
       tone = .doubtful
     }
+    caveat += Self.costly(analysis)
     if let selection = SelectionSentence(analysis) { caveat = selection.caveat + caveat }
+  }
+
+  /// "missed-host-save (critical, 375 proved, 2 suspected), bits-differ (medium, 1 proved)".
+  private static func found(_ analysis: Analysis) -> String {
+    var rules: [Rule] = []
+    for finding in analysis.findings
+    where finding.rule.isCorrectness && !rules.contains(finding.rule) {
+      rules.append(finding.rule)
+    }
+    return rules.map { rule in
+      "\(rule.id) (\(rule.severity.name), "
+        + analysis.findings.filter { $0.rule == rule }.map(levelWords).joined(separator: ", ") + ")"
+    }.joined(separator: ", ")
+  }
+
+  /// Why the exit code is none of findings.
+  private static func below(_ failOn: Rule.Severity?) -> String {
+    failOn.map { " below --fail-on \($0.name)" } ?? ", which --fail-on none lets pass"
+  }
+
+  /// Costs that make a command fail where no correctness rule does.
+  private static func costly(_ analysis: Analysis) -> String {
+    let failing = analysis.failing
+    guard let failOn = analysis.failOn, !failing.isEmpty,
+      !failing.contains(where: \.rule.isCorrectness)
+    else { return "" }
+    var rules: [String] = []
+    for finding in failing where !rules.contains(finding.rule.id) { rules.append(finding.rule.id) }
+    return ", but \(enumerated(rules)) \(rules.count == 1 ? "is" : "are") at or above --fail-on "
+      + failOn.name
   }
 
   /// What stands in spite of what is missing.

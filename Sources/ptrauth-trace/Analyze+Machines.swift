@@ -14,7 +14,7 @@ extension Analyze {
           try Session(recording: path, kernel, guests: groups.guests[path] ?? []), to: sink)
         for warning in document.recording.warnings { complain("warning: \(warning)") }
         suites.append(TestSuite(document, failOn: verdict.failOn.severity))
-        worst = max(worst, outcome(document))
+        worst = max(worst, Outcome(document.analysis))
       } catch let problem as Problem {
         complain(problem.sentence)
         suites.append(TestSuite(unreadable: path, because: problem.sentence))

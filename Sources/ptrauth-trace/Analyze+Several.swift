@@ -35,7 +35,7 @@ extension Analyze {
           try write(document, to: sink)
         }
         summary.lines.append(Summary.Line(path: path, result: .judged(document.analysis)))
-        worst = max(worst, outcome(document))
+        worst = max(worst, Outcome(document.analysis))
       } catch let problem as Problem {
         complain(problem.sentence)
         summary.lines.append(Summary.Line(path: path, result: .refused(problem.sentence)))

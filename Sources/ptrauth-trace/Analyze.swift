@@ -151,17 +151,13 @@ struct Analyze: ParsableCommand {
         )
       }
       try sink.finish()
-      return outcome(document)
+      return Outcome(document.analysis)
     }
   }
 
   /// - Parameter pages: the text is all there when it is shown.
   func sink(pages: Bool) throws(ByteSinkError) -> ByteSink {
     pages && format == .text ? try output.textSink() : try ByteSink(path: output.output)
-  }
-
-  func outcome(_ document: Document) -> Outcome {
-    Outcome(document.analysis, failOn: verdict.failOn.severity)
   }
 
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
@@ -212,6 +208,7 @@ struct Analyze: ParsableCommand {
     session.auditsCode = !noAudit
     var document = try session.document(analysis)
     document.analysis.require(required.requirement)
+    document.analysis.failOn = verdict.failOn.severity
     return document
   }
 

@@ -41,6 +41,8 @@ extension Analysis {
     }
     if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
     code = try CodeJudgement(try saved.object("code"))
+    // One from before it was written is shown as the default would.
+    if let name = saved.textOrNull("failOn") { failOn = Rule.Severity(name: name) }
     if let filtered = try saved.objectOrNull("filtered") { selection = try Selection(filtered) }
     let required = try saved.object("required")
     requirement = Requirement(
