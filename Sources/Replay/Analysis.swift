@@ -42,6 +42,8 @@ public struct Analysis: Sendable {
   public var requirement = Requirement()
   /// The least severity that makes a command fail; nil: none does.
   public var failOn: Rule.Severity? = .medium
+  /// Findings that do not count; nil: there is no list of them.
+  public var known: Known?
   /// What of the recording is shown; nil: all.
   public var selection: Selection?
 

@@ -6,7 +6,7 @@ extension Analysis {
   public var failing: [Finding] {
     guard let failOn else { return [] }
     return findings.filter {
-      $0.rule.severity >= failOn && (!$0.rule.isCorrectness || verdict == .findings)
+      $0.rule.severity >= failOn && !isKnown($0) && (!$0.rule.isCorrectness || verdict == .findings)
     }
   }
 

@@ -4,7 +4,9 @@ import Replay
 /// A finding as plain lines, for the formats that carry a log excerpt.
 enum FindingLines {
   static func lines(_ test: TestCase) -> [String] {
-    test.findings.flatMap { lines($0, test.source) }
+    test.isKnown
+      ? ["known: \(test.rule.title): \(test.summary ?? "")"]
+      : test.findings.flatMap { lines($0, test.source) }
   }
 
   private static func lines(_ finding: Finding, _ source: SourcePlace?) -> [String] {

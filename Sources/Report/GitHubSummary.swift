@@ -26,6 +26,9 @@ public enum GitHubSummary {
     text += "\n#### \(cell(suite.name))\n\n"
     if let selection { text += "**Filtered:** \(cell(selection.text))\n\n" }
     if let trouble = suite.trouble { text += "**Not judged:** \(cell(trouble))\n\n" }
+    for line in suite.document.map({ KnownSentence($0.analysis).lines }) ?? [] {
+      text += "- \(cell(line))\n"
+    }
     for test in found {
       text += "<details><summary><b>\(test.rule.id)</b> "
       text += "\(html(test.summary ?? ""))</summary>\n\n<pre>\n"

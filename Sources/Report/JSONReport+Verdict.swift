@@ -22,6 +22,30 @@ extension JSONReport {
     }
     json.key("code")
     json.object { code(analysis.code, &$0) }
+    if let known = analysis.known {
+      json.key("known")
+      json.object { json in
+        json.key("findings")
+        json.array { json in
+          for finding in known.findings {
+            json.object { json in
+              json.field("rule", finding.rule.id)
+              json.field("level", finding.level.word)
+            }
+          }
+        }
+        json.key("gone")
+        json.array { json in
+          for gone in known.gone {
+            json.object { json in
+              json.field("rule", gone.rule)
+              json.field("level", gone.level.word)
+              json.field("judged", gone.isJudged)
+            }
+          }
+        }
+      }
+    }
     if let selection = analysis.selection {
       json.key("filtered")
       json.object { filtered(selection, analysis, &$0) }

@@ -21,6 +21,8 @@ import Replay
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     known         only with --known: findings {rule, level} that are in the list and do not count; gone {rule, level,
+///                   judged}: in the list and not here (judged false: this recording does not show them)
 ///     filtered      only where a part is shown: options, rules (null: all), findings and occurrences {shown, of},
 ///                   vcpus and cpus of the whole recording, judgedInWhole (judged is of the whole recording),
 ///                   countersOfWhole (so are counters)

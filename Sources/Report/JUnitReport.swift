@@ -58,7 +58,9 @@ public enum JUnitReport {
       ("generation-basis", kernel.generationBasis),
       ("code", CodeSentence(document.analysis.code).text),
     ]
+    let known = KnownSentence(document.analysis)
     return optional.compactMap { name, value in value.map { (name, $0) } }
+      + (known.text.map { [("known", $0)] } ?? []) + known.gone.map { ("known-gone", $0) }
       + CodeSentence(document.analysis.code).warnings.map { ("warning", $0) }
       + recording.warnings.map { ("warning", $0) }
   }

@@ -67,6 +67,8 @@ public struct KCIDBReport {
         json.field("recording", suite.name)
         if let document = suite.document {
           json.field("verdict", VerdictSentence(document.analysis).phrase)
+          let gone = KnownSentence(document.analysis).gone
+          if !gone.isEmpty { json.field("knownGone", gone.joined(separator: "; ")) }
           if let selection = SelectionSentence(document.analysis) {
             json.field("filtered", selection.text)
           }
@@ -87,6 +89,7 @@ public struct KCIDBReport {
           for finding in test.findings { json.field(finding.level.word, finding.count) }
         }
       }
+      if test.isKnown { json.field("known", true) }
       if let reason = test.result.reason {
         let isOfSuite = test.result.kind == .error && !suite.requires(test.rule)
         json.field("reason", isOfSuite ? suite.trouble ?? reason : reason)

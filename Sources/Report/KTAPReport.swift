@@ -57,6 +57,7 @@ public enum KTAPReport {
       "scheme \(kernel.generation?.name ?? "unknown"), from \(kernel.generationBasis)",
       "code \(CodeSentence(document.analysis.code).text)",
     ] + (SelectionSentence(document.analysis).map { ["filtered \($0.text)"] } ?? [])
+      + KnownSentence(document.analysis).lines
       + CodeSentence(document.analysis.code).warnings.map { "warning: \($0)" }
       + document.recording.warnings.map { "warning: \($0)" }
   }

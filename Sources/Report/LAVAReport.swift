@@ -18,6 +18,7 @@ public enum LAVAReport {
         if let selection = SelectionSentence(document.analysis) {
           text += log("filtered \(selection.text)")
         }
+        text += KnownSentence(document.analysis).lines.map(log).joined()
         text += log("code \(code.text)") + code.warnings.map { log("warning: \($0)") }.joined()
       }
       for test in suite.cases {

@@ -66,6 +66,9 @@ public enum SARIFReport {
         if let selection = suite.document.flatMap({ SelectionSentence($0.analysis) }) {
           notification("filtered: \(selection.text)", "warning", nil, suite, &json)
         }
+        for gone in suite.document.map({ KnownSentence($0.analysis).gone }) ?? [] {
+          notification("known: \(gone)", "note", nil, suite, &json)
+        }
         let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
         for warning in code + (suite.document?.recording.warnings ?? []) {
           notification(warning, "warning", nil, suite, &json)

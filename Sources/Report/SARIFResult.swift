@@ -5,6 +5,8 @@ import Replay
 struct SARIFResult {
   private var rule: Rule
   private var source: SourcePlace?
+  /// Whether all that was found of it is in the list of known findings; nil: there is no list.
+  private var isKnown: Bool?
   /// Where it was found, in the order of the recordings.
   private var occurrences: [(recording: String, finding: Finding)]
 
@@ -14,6 +16,7 @@ struct SARIFResult {
     for suite in suites {
       for test in suite.cases {
         for finding in test.findings {
+          let isKnown = suite.document?.analysis.known?.contains(finding)
           let same = results.firstIndex {
             $0.rule == test.rule && $0.source?.file == test.source?.file
               && $0.source?.function == test.source?.function
@@ -21,10 +24,12 @@ struct SARIFResult {
           }
           if let same {
             results[same].occurrences.append((suite.name, finding))
+            if isKnown == false { results[same].isKnown = false }
           } else {
             results.append(
               SARIFResult(
-                rule: test.rule, source: test.source, occurrences: [(suite.name, finding)]))
+                rule: test.rule, source: test.source, isKnown: isKnown,
+                occurrences: [(suite.name, finding)]))
           }
         }
       }
@@ -40,6 +45,13 @@ struct SARIFResult {
     json.key("locations")
     json.array { json in json.object { location(&$0) } }
     json.field("occurrenceCount", occurrences.reduce(0) { $0 + $1.finding.count })
+    if let isKnown {
+      json.field("baselineState", isKnown ? "unchanged" : "new")
+      if isKnown {
+        json.key("suppressions")
+        json.array { json in json.object { $0.field("kind", "external") } }
+      }
+    }
     json.key("partialFingerprints")
     json.object { $0.field("primaryLocationLineHash", fingerprint + ":1") }
     json.key("properties")

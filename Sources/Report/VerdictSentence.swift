@@ -42,7 +42,7 @@ struct VerdictSentence {
       rest = Self.found(analysis) + "; \(judgedWords)"
       if analysis.isIncomplete { rest += "; events are missing" }
       rest += Self.shortcomings(analysis).map { "; " + $0 }.joined()
-      if analysis.isLenient { caveat = Self.below(analysis.failOn) }
+      if analysis.isLenient { caveat = Self.below(analysis) }
       tone = analysis.isLenient ? .doubtful : .bad
     case .incomplete:
       rest =
@@ -98,8 +98,14 @@ struct VerdictSentence {
   }
 
   /// Why the exit code is none of findings.
-  private static func below(_ failOn: Rule.Severity?) -> String {
-    failOn.map { " below --fail-on \($0.name)" } ?? ", which --fail-on none lets pass"
+  private static func below(_ analysis: Analysis) -> String {
+    let broken = analysis.findings.filter(\.rule.isCorrectness)
+    if broken.allSatisfy(analysis.isKnown) { return ", all known" }
+    let failOn = analysis.failOn
+    if broken.contains(where: analysis.isKnown) {
+      return ", known or not failing by --fail-on \(failOn?.name ?? "none")"
+    }
+    return failOn.map { " below --fail-on \($0.name)" } ?? ", which --fail-on none lets pass"
   }
 
   /// Costs that make a command fail where no correctness rule does.

@@ -13,6 +13,7 @@ extension Analyze {
     let sink = try sink(pages: !paths.contains("-"))
     var summary = Summary()
     var worst = Outcome.clean
+    var found = KnownFindings()
     // A page is written whole.
     var pages: [HTMLReport.Part] = []
     // Of a directory the summary comes first.
@@ -25,7 +26,9 @@ extension Analyze {
       do {
         let session = try Session(recording: path, kernel, guests: groups.guests[path] ?? [])
         if kernelOfLog == nil { kernelOfLog = session.binding }
-        let document = try replay(session, to: sink)
+        var document = try replay(session, to: sink)
+        found.add(document)
+        document.analysis.known?.gone = []
         if format == .html {
           pages.append(.judged(document))
         } else if isSummaryFirst {
@@ -69,6 +72,8 @@ extension Analyze {
     }
     if format == .text, let passes { try write(passes, to: sink) }
     try sink.finish()
+    for line in try known.missing(in: found) { complain(line) }
+    try known.write(found)
     return worst
   }
 

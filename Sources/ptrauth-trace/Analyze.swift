@@ -33,6 +33,9 @@ struct Analyze: ParsableCommand {
       replayed, so that the state before a time is right. The first line says of what it speaks, and how much was \
       left out. Which rules were judged, and with --time or --cpu the counters, are of the whole recording.
 
+      --write-known writes the findings of a run as a list; --known reads it: these findings are shown in a line each and \
+      do not count, and one that is not there any more is said.
+
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
       that of the worst: findings, then what cannot be judged, then clean.
 
@@ -97,6 +100,7 @@ struct Analyze: ParsableCommand {
   @OptionGroup(title: "What is shown") var filters: FilterOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+  @OptionGroup(title: "Exit code") var known: KnownOptions
   @OptionGroup(title: "Exit code") var required: RequirementOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
 
@@ -122,6 +126,7 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
+      _ = try known.list()
       let (groups, log) = try inputs()
       let recordings = groups.recordings
       if let log, recordings.isEmpty { return try analyzeInstructions(log) }
@@ -151,6 +156,9 @@ struct Analyze: ParsableCommand {
         )
       }
       try sink.finish()
+      var found = KnownFindings()
+      found.add(document)
+      try known.write(found)
       return Outcome(document.analysis)
     }
   }
@@ -209,6 +217,7 @@ struct Analyze: ParsableCommand {
     var document = try session.document(analysis)
     document.analysis.require(required.requirement)
     document.analysis.failOn = verdict.failOn.severity
+    document.analysis.known = try known.list()?.known(in: document)
     return document
   }
 

@@ -43,11 +43,29 @@ extension Analysis {
     code = try CodeJudgement(try saved.object("code"))
     // One from before it was written is shown as the default would.
     if let name = saved.textOrNull("failOn") { failOn = Rule.Severity(name: name) }
+    if let list = try saved.objectOrNull("known") { known = try Known(list) }
     if let filtered = try saved.objectOrNull("filtered") { selection = try Selection(filtered) }
     let required = try saved.object("required")
     requirement = Requirement(
       named: try required.rules("rules"),
       least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+  }
+}
+
+extension Known {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    self.init()
+    func level(_ item: SavedObject) throws(SavedFault) -> Finding.Level {
+      try item.one("level", of: [.proved, .static, .suspected]) { $0.word }
+    }
+    for item in try saved.objects("findings") {
+      findings.append((rule: try item.rule(), level: try level(item)))
+    }
+    for item in try saved.objects("gone") {
+      gone.append(
+        Gone(
+          rule: try item.text("rule"), level: try level(item), isJudged: try item.flag("judged")))
+    }
   }
 }
 
