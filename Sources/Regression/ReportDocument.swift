@@ -10,6 +10,8 @@ public enum ReportDocument {
     case damaged
     /// A count is larger than any recording's: its bytes would not fit on a disk.
     case impossibleCount
+    /// It shows a part of its recording: what it leaves out would seem fixed.
+    case isFiltered
   }
 
   /// Sums over vCPUs and products with the cost of a switch stay far below 64 bits.
@@ -29,6 +31,7 @@ public enum ReportDocument {
     } catch {
       throw .damaged
     }
+    guard shapes.allSatisfy({ $0.filtered == nil }) else { throw .isFiltered }
     let samples = shapes.map { sample($0, name, isOne: shapes.count == 1) }
     guard samples.allSatisfy(isPossible) else { throw .impossibleCount }
     return samples
@@ -144,6 +147,7 @@ public enum ReportDocument {
       var cost: Cost?
     }
     struct Code: Decodable { var rules: [String] }
+    struct Filtered: Decodable {}
     struct Hidden: Decodable {
       var rule: String
       var applies: Bool?
@@ -156,6 +160,7 @@ public enum ReportDocument {
     var findings: [Finding]?
     var notObservable: [Hidden]?
     var code: Code?
+    var filtered: Filtered?
   }
 }
 

@@ -40,6 +40,12 @@ public struct Analysis: Sendable {
   public var code = CodeJudgement(reason: "its code was not asked")
   /// The rules that the verdict has to stand on (see ``require(_:)``).
   public var requirement = Requirement()
+  /// The least severity that makes a command fail; nil: none does.
+  public var failOn: Rule.Severity? = .medium
+  /// Findings that do not count; nil: there is no list of them.
+  public var known: Known?
+  /// What of the recording is shown; nil: all.
+  public var selection: Selection?
 
   public enum Verdict: Sendable, Hashable {
     /// A correctness rule fired.
@@ -67,6 +73,8 @@ public struct Analysis: Sendable {
     public var identity: VCPUIdentity
     public var tid: Int32
     public var pid: Int32
+    /// What the process that runs it is called; of a recording without process ids, its thread.
+    public var vmm: String?
     public var feature: Feature
     public var counters: Counters
     /// What other policies would have had to do.
@@ -75,6 +83,20 @@ public struct Analysis: Sendable {
     public var answersWithUndef: Bool
     /// The thread of all its runs; nil: it has none, or several threads entered it.
     public var runThread: Int32?
+
+    /// "VM 90 (qemu-system-aar)": the VMM's process and its name, as far as they are known.
+    public var machine: String {
+      let name = vmm.map { "(\($0))" }
+      return (pid >= 0 ? ["VM \(pid)", name] : ["a VM", name]).compactMap(\.self)
+        .joined(separator: " ")
+    }
+  }
+
+  /// Takes the names of threads and processes.
+  public mutating func name(_ names: [Int32: String]) {
+    for index in vcpus.indices {
+      vcpus[index].vmm = names[vcpus[index].pid >= 0 ? vcpus[index].pid : vcpus[index].tid]
+    }
   }
 
   /// A pCPU at the end of the recording.
@@ -114,8 +136,9 @@ extension Replayer {
     // what leans on a sequence is no proof, and alone no verdict.
     let isUnexplained = missing > 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut
     if isUnexplained { log.lower(except: Self.shownBySamples) }
-    let findings = log.sorted()
-    let hidden = notObservable()
+    let findings = log.shown()
+    let scope = configuration.scope
+    let hidden = notObservable().filter { scope?.admits($0.rule) ?? true }
     let missingParts = missingParts
     let isIncomplete =
       !missingParts.isEmpty || isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
@@ -129,14 +152,12 @@ extension Replayer {
       verdict = .unusable
     } else if isIncomplete {
       verdict = .incomplete
-    } else if Analysis.judged(except: hidden).isEmpty {
-      verdict = .cannotJudge
     } else {
       verdict = .clean
     }
-    return Analysis(
+    var analysis = Analysis(
       verdict: verdict, findings: findings,
-      vcpus: followed.map {
+      vcpus: followed.filter { scope?.admits($0.identity) ?? true }.map {
         Analysis.VCPU(
           identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
           counters: $0.counters, schedule: $0.schedule,
@@ -145,7 +166,7 @@ extension Replayer {
       }.sorted {
         ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
       },
-      cpus: cpus.sorted { $0.key < $1.key }.map {
+      cpus: cpus.filter { scope?.admits(cpu: $0.key) ?? true }.sorted { $0.key < $1.key }.map {
         Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
       },
       notObservable: hidden, firstTime: firstTime ?? 0, lastTime: lastTime,
@@ -157,6 +178,11 @@ extension Replayer {
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, silentTails: silentTails(), silenceCount: silences.count,
       longestSilence: silences.longest, isIncomplete: isIncomplete)
+    analysis.selection = scope.map {
+      Selection($0, of: log.sorted(), cpuCount: cpus.count, vcpuCount: followed.count)
+    }
+    if verdict == .clean, analysis.judged.isEmpty { analysis.verdict = .cannotJudge }
+    return analysis
   }
 
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may

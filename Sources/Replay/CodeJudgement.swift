@@ -77,8 +77,14 @@ extension Analysis {
         failures.append((rule, [check]))
       }
     }
-    guard !failures.isEmpty else { return }
-    findings = (findings + failures.map { Finding($0.rule, in: $0.checks) }).worstFirst
+    // Every vCPU runs the code, on every pCPU and at all times.
+    let all = failures.map { Finding($0.rule, in: $0.checks) }
+    selection?.findings += all.count
+    selection?.occurrences += all.reduce(0) { $0 + $1.count }
+    selection?.foundRules += all.map(\.rule)
+    let found = all.filter { selection?.rules?.contains($0.rule) ?? true }
+    guard !found.isEmpty else { return }
+    findings = (findings + found).worstFirst
     verdict = .findings
   }
 

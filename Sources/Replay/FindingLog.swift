@@ -4,7 +4,12 @@ import Ptrauth
 struct FindingLog {
   /// Others are not taken.
   var admits: [Rule]?
-  private var groups: [Key: Finding] = [:]
+  /// What of it is shown; nil: all.
+  private let scope: Scope?
+  private typealias Groups = [Key: Finding]
+  private var groups: Groups = [:]
+  /// Those of `scope`.
+  private var chosen: Groups = [:]
   private let ceiling: Finding.Level
   private struct Key: Hashable {
     var rule: String
@@ -12,7 +17,10 @@ struct FindingLog {
   }
 
   /// - Parameter ceiling: the most that a finding can be.
-  init(ceiling: Finding.Level = .proved) { self.ceiling = ceiling }
+  init(ceiling: Finding.Level = .proved, scope: Scope? = nil) {
+    self.ceiling = ceiling
+    self.scope = scope
+  }
 
   /// Adds one occurrence; `proof` is asked only for the first of its kind.
   ///
@@ -22,7 +30,18 @@ struct FindingLog {
     cost: Cost? = nil, count: UInt64 = 1, cause: Rule? = nil, proof: () -> (String, [Evidence])
   ) {
     guard admits?.contains(rule) ?? true else { return }
-    let level = min(level, ceiling)
+    func add(to groups: inout Groups) {
+      Self.add(
+        rule, min(level, ceiling), vcpu, moment, cost, count, cause, to: &groups, proof: proof)
+    }
+    add(to: &groups)
+    if let scope, scope.admits(rule, vcpu, moment) { add(to: &chosen) }
+  }
+
+  private static func add(
+    _ rule: Rule, _ level: Finding.Level, _ vcpu: VCPUIdentity?, _ moment: Moment, _ cost: Cost?,
+    _ count: UInt64, _ cause: Rule?, to groups: inout Groups, proof: () -> (String, [Evidence])
+  ) {
     let key = Key(rule: rule.id, level: level)
     if groups[key] == nil {
       let (statement, evidence) = proof()
@@ -53,6 +72,11 @@ struct FindingLog {
 
   /// Lowers what is proved to suspected, but of these rules.
   mutating func lower(except rules: [Rule]) {
+    Self.lower(&groups, except: rules)
+    Self.lower(&chosen, except: rules)
+  }
+
+  private static func lower(_ groups: inout Groups, except rules: [Rule]) {
     for (key, finding) in groups where key.level == .proved {
       guard finding.rule.isCorrectness, !rules.contains(finding.rule) else { continue }
       groups[key] = nil
@@ -76,7 +100,10 @@ struct FindingLog {
 
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
+  /// All, whatever is shown.
   func sorted() -> [Finding] { groups.values.worstFirst }
+
+  func shown() -> [Finding] { (scope == nil ? groups : chosen).values.worstFirst }
 }
 
 extension Sequence<Finding> {

@@ -6,16 +6,14 @@ extension Analysis {
     $0.isJudged(by: .events) || $0.isJudged(by: .audit) && $0.decidesVerdict
   }
 
-  /// The correctness rules that this recording shows.
-  public var judged: [Rule] { Self.judged(except: notObservable) }
+  /// The correctness rules that this recording shows, of those that were chosen.
+  public var judged: [Rule] { judged(except: notObservable) }
 
-  /// The correctness rules that this kernel and its guests can break.
-  public var breakable: [Rule] { Self.judged(except: notObservable.filter { !$0.applies }) }
+  /// Those that this kernel and its guests can break.
+  public var breakable: [Rule] { judged(except: notObservable.filter { !$0.applies }) }
 
-  static func judged(except hidden: [NotObservable]) -> [Rule] {
-    judgedRules.filter { rule in
-      rule.isCorrectness && !hidden.contains { $0.rule == rule }
-    }
+  private func judged(except hidden: [NotObservable]) -> [Rule] {
+    rulesOfVerdict.filter { rule in !hidden.contains { $0.rule == rule } }
   }
 }
 

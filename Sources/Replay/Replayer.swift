@@ -32,6 +32,8 @@ public struct Replayer {
     public var vcpuNumbers: [Int32: Int32] = [:]
     /// `perf record -z` of perf 6.1 can lose the end of a pCPU's buffer without a record of it.
     public var tailsMayBeMissing = false
+    /// What of it is shown; nil: all.
+    public var scope: Scope?
     /// How many load intervals a policy with hysteresis remembers.
     public var hysteresis = Hysteresis.defaultDepth
 
@@ -101,7 +103,8 @@ public struct Replayer {
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
-    log = FindingLog(ceiling: ceiling)
+    let scope = configuration.scope
+    log = FindingLog(ceiling: ceiling, scope: scope)
     if isThinned { log.admits = Self.shownBySamples }
     emit = timeline.map { timeline in
       { entry in
@@ -110,6 +113,7 @@ public struct Replayer {
         {
           return
         }
+        if let scope, !scope.admits(entry) { return }
         timeline(entry.capped(at: ceiling))
       }
     }

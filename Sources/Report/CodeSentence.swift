@@ -57,6 +57,9 @@ extension CodeLine {
   }
 }
 
+/// "375 proved", "1 static".
+func levelWords(_ finding: Finding) -> String { "\(finding.count) \(finding.level.word)" }
+
 /// How often, or in how many places: "375 times on 3 vCPUs", "in 1 place".
 func occurrences(_ finding: Finding) -> String {
   finding.level == .static

@@ -1,9 +1,11 @@
 import Printing
+import Ptrauth
 import Replay
 
 /// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
 /// `loads_are_lower_bounds` is true, so are loads and puts; key_switches where
-/// `key_switches_are_lower_bounds` is. `critical_not_judged` names rules of the recording, by spaces.
+/// `key_switches_are_lower_bounds` is. `critical_not_judged` names rules of the recording, by spaces. The verdict of a
+/// part says which: "clean of --vcpu 1 (0 of 5 findings)".
 public enum CountersCSV {
   private static let columns: [(name: String, value: @Sendable (Analysis.VCPU) -> String?)] = [
     ("vcpu", { $0.identity.pointer.map(hexadecimal) }),
@@ -32,9 +34,11 @@ public enum CountersCSV {
     var text = line(["recording", "verdict"] + columns.map(\.name) + ["critical_not_judged"])
     for suite in suites {
       guard let analysis = suite.document?.analysis else { continue }
+      let verdict =
+        analysis.verdict.word + (SelectionSentence(analysis).map(\.caveat) ?? "")
       for vcpu in analysis.vcpus {
         text += line(
-          [suite.name, analysis.verdict.word] + columns.map { $0.value(vcpu) ?? "" }
+          [suite.name, verdict] + columns.map { $0.value(vcpu) ?? "" }
             + [analysis.criticalNotJudged.map(\.rule.id).joined(separator: " ")])
       }
     }

@@ -4,12 +4,16 @@ import Replay
 /// A finding as plain lines, for the formats that carry a log excerpt.
 enum FindingLines {
   static func lines(_ test: TestCase) -> [String] {
-    test.findings.flatMap { lines($0, test.source) }
+    test.isKnown
+      ? ["known: \(test.rule.title): \(test.summary ?? "")"]
+      : test.findings.flatMap { lines($0, test.source) }
   }
 
   private static func lines(_ finding: Finding, _ source: SourcePlace?) -> [String] {
     let rule = finding.rule
-    guard rule.isCorrectness else { return ["\(rule.title): \(costWords(finding))"] }
+    guard rule.isCorrectness else {
+      return ["\(rule.title): \(costWords(finding, times: levelWords(finding)))"]
+    }
     var lines = [
       "\(rule.title): \(rule.severity.name), \(finding.level.word), "
         + (finding.level == .static ? occurrences(finding) : counted(finding.count, "time")),

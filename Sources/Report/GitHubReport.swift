@@ -20,6 +20,7 @@ public enum GitHubReport {
       for test in suite.cases where !test.findings.isEmpty {
         switch test.result {
         case .failed: errors += annotation("error", test, in: suite)
+        case .skipped where test.isKnown: notices += annotation("notice", test, in: suite)
         case .skipped: warnings += annotation("warning", test, in: suite)
         default: notices += annotation("notice", test, in: suite)
         }
@@ -30,6 +31,11 @@ public enum GitHubReport {
       if let document = suite.document, suite.trouble == nil {
         warnings += doubt(document, suite)
       }
+      if let selection = suite.document.flatMap({ SelectionSentence($0.analysis) }) {
+        warnings += command("warning", [("title", "filtered: \(suite.name)")], selection.text)
+      }
+      let known = suite.document.map { KnownSentence($0.analysis).gone } ?? []
+      for gone in known { notices += command("notice", [("title", "known: \(suite.name)")], gone) }
       let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
       for warning in code + (suite.document?.recording.warnings ?? []) {
         warnings += command("warning", [("title", suite.name)], warning)
@@ -71,9 +77,11 @@ public enum GitHubReport {
   private static func annotation(_ kind: String, _ test: TestCase, in suite: TestSuite) -> String {
     let first = test.findings.first
     let words =
-      test.rule.isCorrectness
-      ? "\(first?.statement ?? ""). => \(test.rule.consequence). Look at \(test.rule.lookAt)."
-      : test.rule.title
+      test.isKnown
+      ? "known: \(test.rule.title)"
+      : test.rule.isCorrectness
+        ? "\(first?.statement ?? ""). => \(test.rule.consequence). Look at \(test.rule.lookAt)."
+        : test.rule.title
     return command(
       kind,
       [

@@ -21,9 +21,14 @@ public enum GitHubSummary {
   private static func section(_ suite: TestSuite, _ text: inout String) {
     let found = suite.cases.filter { !$0.findings.isEmpty }
     let hidden = suite.cases.filter { $0.result.kind == .skipped && $0.findings.isEmpty }
-    if found.isEmpty, hidden.isEmpty, suite.trouble == nil { return }
+    let selection = suite.document.flatMap { SelectionSentence($0.analysis) }
+    if found.isEmpty, hidden.isEmpty, suite.trouble == nil, selection == nil { return }
     text += "\n#### \(cell(suite.name))\n\n"
+    if let selection { text += "**Filtered:** \(cell(selection.text))\n\n" }
     if let trouble = suite.trouble { text += "**Not judged:** \(cell(trouble))\n\n" }
+    for line in suite.document.map({ KnownSentence($0.analysis).lines }) ?? [] {
+      text += "- \(cell(line))\n"
+    }
     for test in found {
       text += "<details><summary><b>\(test.rule.id)</b> "
       text += "\(html(test.summary ?? ""))</summary>\n\n<pre>\n"

@@ -4,6 +4,7 @@ public enum JSONFormat: String, Sendable, CaseIterable {
   case audit = "audit/2"
   case comparison = "comparison/1"
   case info = "info/1"
+  case known = "known/1"
   case passes = "passes/1"
   case picture = "timeline/1"
   case rules = "rules/1"

@@ -6,6 +6,8 @@ extension JSONReport {
   static func verdict(_ analysis: Analysis, _ json: inout JSONWriter) {
     json.field("verdict", analysis.verdict.word)
     json.field("reason", VerdictSentence(analysis).phrase)
+    json.field("failOn", analysis.failOn?.name ?? "none")
+    json.field("fails", !analysis.failing.isEmpty)
     json.key("judged")
     json.object { json in
       json.field("rules", analysis.judged.count)
@@ -20,6 +22,61 @@ extension JSONReport {
     }
     json.key("code")
     json.object { code(analysis.code, &$0) }
+    if let known = analysis.known {
+      json.key("known")
+      json.object { json in
+        json.key("findings")
+        json.array { json in
+          for finding in known.findings {
+            json.object { json in
+              json.field("rule", finding.rule.id)
+              json.field("level", finding.level.word)
+            }
+          }
+        }
+        json.key("gone")
+        json.array { json in
+          for gone in known.gone {
+            json.object { json in
+              json.field("rule", gone.rule)
+              json.field("level", gone.level.word)
+              json.field("judged", gone.isJudged)
+            }
+          }
+        }
+      }
+    }
+    if let selection = analysis.selection {
+      json.key("filtered")
+      json.object { filtered(selection, analysis, &$0) }
+    }
+  }
+
+  /// What is shown, and of what.
+  private static func filtered(
+    _ selection: Selection, _ analysis: Analysis, _ json: inout JSONWriter
+  ) {
+    json.field("options", selection.words)
+    json.key("rules")
+    if let rules = selection.rules {
+      json.array { json in for rule in rules { json.value(rule.id) } }
+    } else {
+      json.null()
+    }
+    json.key("findings")
+    json.object { json in
+      json.field("shown", analysis.findings.count)
+      json.field("of", selection.findings)
+    }
+    json.key("occurrences")
+    json.object { json in
+      json.field("shown", analysis.findings.reduce(0) { $0 &+ $1.count })
+      json.field("of", selection.occurrences)
+    }
+    json.field("vcpus", selection.vcpuCount)
+    json.field("cpus", selection.cpuCount)
+    json.field("judgedInWhole", selection.isOfPart)
+    json.field("countersOfWhole", selection.countersAreOfWhole)
   }
 
   /// What the verdict had to stand on.

@@ -17,9 +17,15 @@ import Replay
 ///                   sources {rule: function (file:line) that it is about}
 ///     verdict       findings | incomplete | cannot judge | clean | unusable
 ///     reason        the verdict's sentence, as the text report begins with it
+///     failOn        --fail-on; fails: a finding is of that severity or above (the exit code is 1)
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     known         only with --known: findings {rule, level} that are in the list and do not count; gone {rule, level,
+///                   judged}: in the list and not here (judged false: this recording does not show them)
+///     filtered      only where a part is shown: options, rules (null: all), findings and occurrences {shown, of},
+///                   vcpus and cpus of the whole recording, judgedInWhole (judged is of the whole recording),
+///                   countersOfWhole (so are counters)
 ///     required      rules and severity (null: none) of --require
 ///     obstacle      why no vCPU could be followed, or null
 ///     code          the audit of the recorded kernel's code: audited, reason (why not), passed, failed, notJudged

@@ -44,6 +44,7 @@ public enum JUnitReport {
     let kernel = document.kernel
     let optional: [(String, String?)] = [
       ("verdict", document.analysis.verdict.word),
+      ("filtered", SelectionSentence(document.analysis)?.text),
       ("reason", VerdictSentence(document.analysis).phrase),
       ("critical-not-judged", list(document.analysis.criticalNotJudged)),
       ("required-not-judged", list(document.analysis.requiredNotJudged)),
@@ -57,7 +58,9 @@ public enum JUnitReport {
       ("generation-basis", kernel.generationBasis),
       ("code", CodeSentence(document.analysis.code).text),
     ]
+    let known = KnownSentence(document.analysis)
     return optional.compactMap { name, value in value.map { (name, $0) } }
+      + (known.text.map { [("known", $0)] } ?? []) + known.gone.map { ("known-gone", $0) }
       + CodeSentence(document.analysis.code).warnings.map { ("warning", $0) }
       + recording.warnings.map { ("warning", $0) }
   }

@@ -67,6 +67,11 @@ public struct KCIDBReport {
         json.field("recording", suite.name)
         if let document = suite.document {
           json.field("verdict", VerdictSentence(document.analysis).phrase)
+          let gone = KnownSentence(document.analysis).gone
+          if !gone.isEmpty { json.field("knownGone", gone.joined(separator: "; ")) }
+          if let selection = SelectionSentence(document.analysis) {
+            json.field("filtered", selection.text)
+          }
           json.field("code", CodeSentence(document.analysis.code).text)
         }
         if let release = suite.document?.recording.osRelease { json.field("osrelease", release) }
@@ -79,7 +84,12 @@ public struct KCIDBReport {
       if let level = test.findings.first?.level { json.field("confidence", level.word) }
       if !test.findings.isEmpty {
         json.field("count", test.findings.reduce(0) { $0 + $1.count })
+        json.key("counts")
+        json.object { json in
+          for finding in test.findings { json.field(finding.level.word, finding.count) }
+        }
       }
+      if test.isKnown { json.field("known", true) }
       if let reason = test.result.reason {
         let isOfSuite = test.result.kind == .error && !suite.requires(test.rule)
         json.field("reason", isOfSuite ? suite.trouble ?? reason : reason)
@@ -111,7 +121,8 @@ public struct KCIDBReport {
       document.analysis.lastTime,
     ]
     return Digest.of(
-      ([suite.name, document.kernel.recordedBuildID ?? ""] + facts.map(String.init))
+      ([suite.name, document.kernel.recordedBuildID ?? ""]
+        + (document.analysis.selection.map { [$0.words] } ?? []) + facts.map(String.init))
         .joined(separator: "\u{0}"))
   }
 }

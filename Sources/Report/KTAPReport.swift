@@ -56,7 +56,9 @@ public enum KTAPReport {
         + (kernel.recordedBuildID ?? kernel.buildID ?? "unknown"),
       "scheme \(kernel.generation?.name ?? "unknown"), from \(kernel.generationBasis)",
       "code \(CodeSentence(document.analysis.code).text)",
-    ] + CodeSentence(document.analysis.code).warnings.map { "warning: \($0)" }
+    ] + (SelectionSentence(document.analysis).map { ["filtered \($0.text)"] } ?? [])
+      + KnownSentence(document.analysis).lines
+      + CodeSentence(document.analysis.code).warnings.map { "warning: \($0)" }
       + document.recording.warnings.map { "warning: \($0)" }
   }
 

@@ -4,7 +4,8 @@ import Replay
 
 /// `--format lava`: the signals that LAVA reads from a device's console, as its lava-test-case and
 /// lava-test-set write them. A recording is a test set. What is not judged is `skip`, what should have been
-/// and was not is `unknown`, LAVA's word for a test without a result.
+/// and was not is `unknown`, LAVA's word for a test without a result. What was found at a second, weaker level is a test case
+/// of its own behind it: "bits-differ.suspected".
 public enum LAVAReport {
   public static func render(_ suites: [TestSuite]) -> String {
     var text = ""
@@ -14,13 +15,19 @@ public enum LAVAReport {
       if let document = suite.document {
         let code = CodeSentence(document.analysis.code)
         text += log("verdict \(VerdictSentence(document.analysis).phrase)")
+        if let selection = SelectionSentence(document.analysis) {
+          text += log("filtered \(selection.text)")
+        }
+        text += KnownSentence(document.analysis).lines.map(log).joined()
         text += log("code \(code.text)") + code.warnings.map { log("warning: \($0)") }.joined()
       }
       for test in suite.cases {
         for line in FindingLines.lines(test) { text += log("\(test.rule.id): \(line)") }
-        text += "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=\(test.rule.id) RESULT=\(word(test.result))"
-        if let (value, unit) = measurement(test) { text += " UNITS=\(unit) MEASUREMENT=\(value)" }
-        text += ">\n"
+        text += signal(test.rule.id, test, test.findings.first)
+        // A measurement is of one level: 2 suspected are not 2 more proved.
+        for weaker in test.findings.dropFirst() {
+          text += signal("\(test.rule.id).\(weaker.level.word)", test, weaker)
+        }
       }
       text += "<LAVA_SIGNAL_TESTSET STOP>\n"
     }
@@ -36,10 +43,16 @@ public enum LAVAReport {
     }
   }
 
-  private static func measurement(_ test: TestCase) -> (UInt64, String)? {
-    guard let first = test.findings.first else { return nil }
-    if let cost = first.cost, cost.accesses > 0 { return (cost.accesses, "register-accesses") }
-    return (test.findings.reduce(0) { $0 + $1.count }, "times")
+  private static func signal(_ name: String, _ test: TestCase, _ finding: Finding?) -> String {
+    var text = "<LAVA_SIGNAL_TESTCASE TEST_CASE_ID=\(name) RESULT=\(word(test.result))"
+    if let finding {
+      let accesses = finding.cost?.accesses ?? 0
+      text +=
+        accesses > 0
+        ? " UNITS=register-accesses MEASUREMENT=\(accesses)"
+        : " UNITS=\(finding.level.word) MEASUREMENT=\(finding.count)"
+    }
+    return text + ">\n"
   }
 
   /// Parameters are split at spaces, and end at ">".

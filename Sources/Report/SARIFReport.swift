@@ -63,6 +63,12 @@ public enum SARIFReport {
     json.array { json in
       for suite in suites {
         if let trouble = suite.trouble { notification(trouble, "error", nil, suite, &json) }
+        if let selection = suite.document.flatMap({ SelectionSentence($0.analysis) }) {
+          notification("filtered: \(selection.text)", "warning", nil, suite, &json)
+        }
+        for gone in suite.document.map({ KnownSentence($0.analysis).gone }) ?? [] {
+          notification("known: \(gone)", "note", nil, suite, &json)
+        }
         let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
         for warning in code + (suite.document?.recording.warnings ?? []) {
           notification(warning, "warning", nil, suite, &json)

@@ -5,6 +5,8 @@ import Replay
 struct SARIFResult {
   private var rule: Rule
   private var source: SourcePlace?
+  /// Whether all that was found of it is in the list of known findings; nil: there is no list.
+  private var isKnown: Bool?
   /// Where it was found, in the order of the recordings.
   private var occurrences: [(recording: String, finding: Finding)]
 
@@ -14,6 +16,7 @@ struct SARIFResult {
     for suite in suites {
       for test in suite.cases {
         for finding in test.findings {
+          let isKnown = suite.document?.analysis.known?.contains(finding)
           let same = results.firstIndex {
             $0.rule == test.rule && $0.source?.file == test.source?.file
               && $0.source?.function == test.source?.function
@@ -21,10 +24,12 @@ struct SARIFResult {
           }
           if let same {
             results[same].occurrences.append((suite.name, finding))
+            if isKnown == false { results[same].isKnown = false }
           } else {
             results.append(
               SARIFResult(
-                rule: test.rule, source: test.source, occurrences: [(suite.name, finding)]))
+                rule: test.rule, source: test.source, isKnown: isKnown,
+                occurrences: [(suite.name, finding)]))
           }
         }
       }
@@ -40,11 +45,22 @@ struct SARIFResult {
     json.key("locations")
     json.array { json in json.object { location(&$0) } }
     json.field("occurrenceCount", occurrences.reduce(0) { $0 + $1.finding.count })
+    if let isKnown {
+      json.field("baselineState", isKnown ? "unchanged" : "new")
+      if isKnown {
+        json.key("suppressions")
+        json.array { json in json.object { $0.field("kind", "external") } }
+      }
+    }
     json.key("partialFingerprints")
     json.object { $0.field("primaryLocationLineHash", fingerprint + ":1") }
     json.key("properties")
     json.object { json in
       json.field("confidence", confidence.word)
+      json.key("counts")
+      json.object { json in
+        for level in Self.levels where count(level) > 0 { json.field(level.word, count(level)) }
+      }
       json.key("occurrences")
       json.array { json in
         for (recording, finding) in occurrences {
@@ -64,6 +80,17 @@ struct SARIFResult {
     }
   }
 
+  private static let levels: [Finding.Level] = [.proved, .static, .suspected]
+
+  private func count(_ level: Finding.Level) -> UInt64 {
+    occurrences.filter { $0.finding.level == level }.reduce(0) { $0 &+ $1.finding.count }
+  }
+
+  /// "375 proved, 2 suspected".
+  private var counts: String {
+    Self.levels.filter { count($0) > 0 }.map { "\(count($0)) \($0.word)" }.joined(separator: ", ")
+  }
+
   private var confidence: Finding.Level {
     occurrences.map(\.finding.level).max() ?? .suspected
   }
@@ -76,17 +103,18 @@ struct SARIFResult {
 
   private var text: String {
     guard let (recording, first) = occurrences.first else { return "" }
-    let count = counted(occurrences.reduce(0) { $0 + $1.finding.count }, "time")
     let others = Set(occurrences.map(\.recording)).count - 1
     let place =
       "in \(recording)"
       + (others > 0 ? " and \(counted(UInt64(others), "other recording"))" : "")
     guard rule.isCorrectness else {
       return "\(SARIFRule.sentence(rule.title)) "
-        + SARIFRule.sentence("\(occurrences.count == 1 ? costWords(first) : count), \(place)")
+        + SARIFRule.sentence(
+          "\(occurrences.count == 1 ? costWords(first, times: levelWords(first)) : counts), \(place)"
+        )
     }
     return "\(SARIFRule.sentence(first.statement)) \(SARIFRule.sentence(rule.consequence)) "
-      + SARIFRule.sentence("\(confidence.word), \(count), \(place)")
+      + SARIFRule.sentence("\(counts), \(place)")
   }
 
   private func location(_ json: inout JSONWriter) {

@@ -35,7 +35,7 @@ public struct Summary: Sendable {
   public func text(style: Style) -> String {
     var page = Page(style)
     page.sentence(
-      style.bold("SUMMARY") + " of \(counted(UInt64(lines.count), "recording")): "
+      style.bold("SUMMARY") + " of \(counted(UInt64(lines.count), "recording"))\(filtered): "
         + [Analysis.Verdict.findings, .incomplete, .cannotJudge, .unusable, .clean].compactMap {
           verdict in
           let count = lines.count { $0.verdict == verdict }
@@ -48,6 +48,13 @@ public struct Summary: Sendable {
         "  " + line.verdict.word.padded(13) + line.path.padded(width) + "  ", detail(line.result))
     }
     return page.text
+  }
+
+  private var filtered: String {
+    for case .judged(let analysis) in lines.map(\.result) {
+      if let selection = analysis.selection { return " (\(selection.words))" }
+    }
+    return ""
   }
 
   private func detail(_ result: Result) -> String {

@@ -9,6 +9,7 @@ public enum TextReport {
     verdict(document, &page)
     header(document, &page, isVerbose)
     findings(document, &page)
+    known(document.analysis, &page)
     costs(document, &page)
     vcpus(document, &page)
     if let passes = document.analysis.passes {
@@ -40,7 +41,7 @@ public enum TextReport {
       "\(facts.path) (\(facts.format), \(size(facts.byteCount)), "
         + "\(duration(analysis.lastTime - min(analysis.firstTime, analysis.lastTime))), "
         + "\(document.eventWords), "
-        + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock))")
+        + "\(counted(UInt64(analysis.cpuCount), "pCPU")), clock \(facts.clock))")
     page.paragraph(
       "kernel     ",
       ([[facts.osRelease, facts.architecture].compactMap(\.self).joined(separator: " ")]
@@ -71,6 +72,9 @@ public enum TextReport {
     let code = CodeSentence(analysis.code)
     page.paragraph("code       ", code.text)
     for warning in code.warnings { page.paragraph("           ", warning) }
+    if let selection = SelectionSentence(analysis) {
+      page.paragraph("filtered   ", selection.text)
+    }
     losses(document, &page)
     for item in analysis.requiredInVain {
       page.paragraph(
@@ -98,7 +102,9 @@ public enum TextReport {
   }
 
   private static func findings(_ document: Document, _ page: inout Page) {
-    for finding in document.analysis.findings where finding.rule.isCorrectness {
+    let analysis = document.analysis
+    for finding in analysis.findings where finding.rule.isCorrectness && !analysis.isKnown(finding)
+    {
       page.line()
       let rule = finding.rule
       let mark = "\(rule.severity.name), \(finding.level.word)"
@@ -115,6 +121,19 @@ public enum TextReport {
       if let source = document.kernel.sources[rule.id] { page.paragraph("  in ", "\(source)") }
       page.paragraph("  look at ", rule.lookAt + ".")
     }
+  }
+
+  /// One line each.
+  private static func known(_ analysis: Analysis, _ page: inout Page) {
+    guard let known = analysis.known else { return }
+    let sentence = KnownSentence(analysis)
+    page.heading("Known: \(sentence.text ?? "")")
+    for finding in analysis.findings where known.contains(finding) {
+      page.paragraph(
+        "  \(finding.rule.id.padded(20)) ",
+        "\(finding.rule.severity.name), \(finding.level.word), \(occurrences(finding))")
+    }
+    for gone in sentence.gone { page.paragraph("  ", gone) }
   }
 
   private static func event(_ evidence: Evidence, _ page: inout Page) {

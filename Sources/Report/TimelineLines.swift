@@ -5,7 +5,8 @@ public import Replay
 /// said once its exit was handled). `time`, `enter` and `exit` are nanoseconds of the recording's clock;
 /// `vcpu` is the struct kvm_vcpu pointer, null where it was never shown; `tid` is always there.
 ///
-///     timeline the first line: schema ("ptrauth-trace/lines/2") and toolVersion
+///     timeline the first line: schema ("ptrauth-trace/lines/2") and toolVersion; filtered: the options
+///              that chose a part, if any did
 ///     run      vcpu, vcpuId, tid, cpu, enter, exit (null: never seen), ret ("TRAP", "IRQ" ...), ec,
 ///              api and apk: [at the first pass's entry, at the last pass's exit], 0, 1 or null;
 ///              basis: [at entry, at exit], "observed", "implied" or "unknown"
@@ -18,14 +19,17 @@ public import Replay
 ///     verdict  the last line: see SummaryLines
 public struct TimelineLines: TimelineWriter {
   private var json = JSONWriter(pretty: false)
+  private let filter: String?
 
-  public init() {}
+  /// - Parameter filter: the options that chose what comes; nil: everything does.
+  public init(filter: String? = nil) { self.filter = filter }
 
   public mutating func begin() -> [UInt8] {
     json.clear()
     json.object { json in
       json.field("type", "timeline")
       json.begin(.lines)
+      if let filter { json.field("filtered", filter) }
     }
     json.newline()
     return json.bytes

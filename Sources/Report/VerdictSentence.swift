@@ -8,7 +8,7 @@ import Replay
 struct VerdictSentence {
   enum Tone { case good, doubtful, bad }
   var word: String
-  /// Follows the word: the critical rules that a clean verdict does not stand on.
+  /// Follows the word: of what it speaks, and the critical rules that a clean verdict does not stand on.
   var caveat = ""
   /// Follows after ": ".
   var rest: String
@@ -28,16 +28,22 @@ struct VerdictSentence {
   init(_ analysis: Analysis) {
     word = analysis.verdict.word.uppercased()
     let (judged, all) = (analysis.judged.count, analysis.breakable.count)
+    let rules = analysis.isOfCosts ? "chosen rules" : "correctness rules"
+    let judgedWords = "\(judged) of \(all) \(rules) judged"
+    let isOfPart = analysis.selection?.isOfPart ?? false
     // The code alone says nothing of a run.
     let inCode = analysis.code.rules.count
-    let none = "none of the \(all - inCode) correctness rules can be judged from this recording"
+    let none =
+      all > inCode || all == 0
+      ? "none of the \(all - inCode) \(rules) can be judged from this recording"
+      : "no event of this kernel shows the chosen rules, its code alone"
     switch analysis.verdict {
     case .findings:
-      let rules = analysis.findings.filter(\.rule.isCorrectness).map(\.rule.id)
-      rest = rules.enumerated().filter { rules.firstIndex(of: $0.element) == $0.offset }
-        .map(\.element).joined(separator: ", ")
+      rest = Self.found(analysis) + "; \(judgedWords)"
+      if analysis.isIncomplete { rest += "; events are missing" }
       rest += Self.shortcomings(analysis).map { "; " + $0 }.joined()
-      tone = .bad
+      if analysis.isLenient { caveat = Self.below(analysis) }
+      tone = analysis.isLenient ? .doubtful : .bad
     case .incomplete:
       rest =
         "events are missing"
@@ -45,7 +51,7 @@ struct VerdictSentence {
           ? "" : " (\(analysis.missingParts.joined(separator: "; ")))")
         + (judged == inCode
           ? ", and \(none)"
-          : "; \(judged) of \(all) correctness rules judged, \(Self.broken(analysis))")
+          : "; \(judgedWords), \(Self.broken(analysis))")
       if judged > inCode { rest += Self.shortcomings(analysis).map { "; " + $0 }.joined() }
       tone = .doubtful
     case .cannotJudge:
@@ -58,7 +64,9 @@ struct VerdictSentence {
     case .clean:
       let hidden = analysis.criticalNotJudged
       rest =
-        "\(judged) of \(all) correctness rules judged, none broken"
+        "\(judgedWords)\(isOfPart ? " in the whole recording" : ""), "
+        + (analysis.isOfCosts
+          ? "none is of correctness" : isOfPart ? "none broken there" : "none broken")
         + (judged == all || !hidden.isEmpty ? "" : "; the others cannot be seen here")
       let doubts =
         (hidden.isEmpty ? [] : [Self.notJudged(hidden)])
@@ -72,6 +80,44 @@ struct VerdictSentence {
         : "no vCPU could be followed; passes are counted, and nothing else can be judged"
       tone = .doubtful
     }
+    caveat += Self.costly(analysis)
+    if let selection = SelectionSentence(analysis) { caveat = selection.caveat + caveat }
+  }
+
+  /// "missed-host-save (critical, 375 proved, 2 suspected), bits-differ (medium, 1 proved)".
+  private static func found(_ analysis: Analysis) -> String {
+    var rules: [Rule] = []
+    for finding in analysis.findings
+    where finding.rule.isCorrectness && !rules.contains(finding.rule) {
+      rules.append(finding.rule)
+    }
+    return rules.map { rule in
+      "\(rule.id) (\(rule.severity.name), "
+        + analysis.findings.filter { $0.rule == rule }.map(levelWords).joined(separator: ", ") + ")"
+    }.joined(separator: ", ")
+  }
+
+  /// Why the exit code is none of findings.
+  private static func below(_ analysis: Analysis) -> String {
+    let broken = analysis.findings.filter(\.rule.isCorrectness)
+    if broken.allSatisfy(analysis.isKnown) { return ", all known" }
+    let failOn = analysis.failOn
+    if broken.contains(where: analysis.isKnown) {
+      return ", known or not failing by --fail-on \(failOn?.name ?? "none")"
+    }
+    return failOn.map { " below --fail-on \($0.name)" } ?? ", which --fail-on none lets pass"
+  }
+
+  /// Costs that make a command fail where no correctness rule does.
+  private static func costly(_ analysis: Analysis) -> String {
+    let failing = analysis.failing
+    guard let failOn = analysis.failOn, !failing.isEmpty,
+      !failing.contains(where: \.rule.isCorrectness)
+    else { return "" }
+    var rules: [String] = []
+    for finding in failing where !rules.contains(finding.rule.id) { rules.append(finding.rule.id) }
+    return ", but \(enumerated(rules)) \(rules.count == 1 ? "is" : "are") at or above --fail-on "
+      + failOn.name
   }
 
   /// What stands in spite of what is missing.

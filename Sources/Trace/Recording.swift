@@ -32,7 +32,8 @@ public struct Recording: Sendable {
   /// Parts of an instruction trace that the CPU or the recorder dropped, or that could not be decoded, as the
   /// recording says; known after reading.
   public var instructionGaps: UInt64 = 0
-  /// Names of threads by thread id, as the kernel saved them; a trace.dat has them.
+  /// Names of threads by thread id, as the kernel saved or told them; known after
+  /// reading. Text has none here.
   public var threadNames: [Int32: String] = [:]
   /// Guests that the recorder knew, with the host threads that run their vCPUs; trace-cmd writes them
   /// when it records a guest too.

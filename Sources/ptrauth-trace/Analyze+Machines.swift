@@ -1,4 +1,5 @@
 import Bytes
+import Replay
 import Report
 
 extension Analyze {
@@ -8,13 +9,16 @@ extension Analyze {
     let sink = try ByteSink(path: output.output)
     var suites: [TestSuite] = []
     var worst = Outcome.clean
+    var found = KnownFindings()
     for path in groups.recordings {
       do {
-        let document = try replay(
+        var document = try replay(
           try Session(recording: path, kernel, guests: groups.guests[path] ?? []), to: sink)
+        found.add(document)
+        if groups.recordings.count > 1 { document.analysis.known?.gone = [] }
         for warning in document.recording.warnings { complain("warning: \(warning)") }
         suites.append(TestSuite(document, failOn: verdict.failOn.severity))
-        worst = max(worst, outcome(document))
+        worst = max(worst, Outcome(document.analysis))
       } catch let problem as Problem {
         complain(problem.sentence)
         suites.append(TestSuite(unreadable: path, because: problem.sentence))
@@ -24,6 +28,8 @@ extension Analyze {
     try sink.write(report.render(suites))
     try sink.finish()
     try report.writeSummary(suites)
+    if groups.recordings.count > 1 { for line in try known.missing(in: found) { complain(line) } }
+    try known.write(found)
     return worst
   }
 }

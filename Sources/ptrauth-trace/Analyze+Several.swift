@@ -13,6 +13,7 @@ extension Analyze {
     let sink = try sink(pages: !paths.contains("-"))
     var summary = Summary()
     var worst = Outcome.clean
+    var found = KnownFindings()
     // A page is written whole.
     var pages: [HTMLReport.Part] = []
     // Of a directory the summary comes first.
@@ -25,7 +26,9 @@ extension Analyze {
       do {
         let session = try Session(recording: path, kernel, guests: groups.guests[path] ?? [])
         if kernelOfLog == nil { kernelOfLog = session.binding }
-        let document = try replay(session, to: sink)
+        var document = try replay(session, to: sink)
+        found.add(document)
+        document.analysis.known?.gone = []
         if format == .html {
           pages.append(.judged(document))
         } else if isSummaryFirst {
@@ -35,7 +38,7 @@ extension Analyze {
           try write(document, to: sink)
         }
         summary.lines.append(Summary.Line(path: path, result: .judged(document.analysis)))
-        worst = max(worst, outcome(document))
+        worst = max(worst, Outcome(document.analysis))
       } catch let problem as Problem {
         complain(problem.sentence)
         summary.lines.append(Summary.Line(path: path, result: .refused(problem.sentence)))
@@ -69,6 +72,8 @@ extension Analyze {
     }
     if format == .text, let passes { try write(passes, to: sink) }
     try sink.finish()
+    for line in try known.missing(in: found) { complain(line) }
+    try known.write(found)
     return worst
   }
 

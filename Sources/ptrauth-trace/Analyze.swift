@@ -19,6 +19,7 @@ struct Analyze: ParsableCommand {
         ptrauth-trace analyze -k vmlinux trace.dat
         ptrauth-trace analyze -k vmlinux perf.data -o report.html
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
+        ptrauth-trace analyze --vcpu 1 --time 5.25,5.3 perf.data
         ptrauth-trace analyze a.dat b.data
         ptrauth-trace analyze recordings/     (all that are in it, the summary first)
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
@@ -27,6 +28,13 @@ struct Analyze: ParsableCommand {
       Of a stream (-, or a FIFO) findings are printed as they come, to standard output with the text report \
       and to standard error otherwise. Ctrl-C or SIGTERM ends it, and the report of what came follows; a second \
       one ends the program.
+
+      --vm, --vcpu, --cpu, --time and --rule choose what is shown and counts for the exit code; everything is \
+      replayed, so that the state before a time is right. The first line says of what it speaks, and how much was \
+      left out. Which rules were judged, and with --time or --cpu the counters, are of the whole recording.
+
+      --write-known writes the findings of a run as a list; --known reads it: these findings are shown in a line each and \
+      do not count, and one that is not there any more is said.
 
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
       that of the worst: findings, then what cannot be judged, then clean.
@@ -89,8 +97,10 @@ struct Analyze: ParsableCommand {
   var verbose = false
 
   @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "What is shown") var filters: FilterOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
+  @OptionGroup(title: "Exit code") var known: KnownOptions
   @OptionGroup(title: "Exit code") var required: RequirementOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
 
@@ -104,6 +114,11 @@ struct Analyze: ParsableCommand {
     if format == .perfetto, recordings.count > 1 {
       throw ValidationError("--format perfetto shows one recording")
     }
+    if let rules = filters.chosen?.rules {
+      for rule in required.requirement.named where !rules.contains(rule) {
+        throw ValidationError("--require \(rule.id): --rule leaves it out")
+      }
+    }
     if recordings.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
     }
@@ -111,6 +126,7 @@ struct Analyze: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
+      _ = try known.list()
       let (groups, log) = try inputs()
       let recordings = groups.recordings
       if let log, recordings.isEmpty { return try analyzeInstructions(log) }
@@ -140,7 +156,10 @@ struct Analyze: ParsableCommand {
         )
       }
       try sink.finish()
-      return outcome(document)
+      var found = KnownFindings()
+      found.add(document)
+      try known.write(found)
+      return Outcome(document.analysis)
     }
   }
 
@@ -149,14 +168,11 @@ struct Analyze: ParsableCommand {
     pages && format == .text ? try output.textSink() : try ByteSink(path: output.output)
   }
 
-  func outcome(_ document: Document) -> Outcome {
-    Outcome(document.analysis, failOn: verdict.failOn.severity)
-  }
-
   /// Replays one recording; the timeline is written meanwhile if it is asked for.
   func replay(_ session: Session, to sink: ByteSink) throws -> Document {
     try session.requireArm64()
-    if session.isStream, format != .html, format != .perfetto {
+    session.filter = filters.chosen
+    if session.isStream, session.filter == nil, format != .html, format != .perfetto {
       return try replayStream(session, to: sink)
     }
     // Lines of the timeline, or earlier reports, may be on the same terminal.
@@ -175,8 +191,11 @@ struct Analyze: ParsableCommand {
       // timeline is a second pass.
       let shadowIsNotLive =
         try session.canReread
-        && session.replay(timeline: nil).findings.contains { $0.rule == .trapWhileEnabled }
-      var lines: any TimelineWriter = format == .jsonl ? TimelineLines() : PerfettoTrace()
+        && session.replay(timeline: nil).wasFound(.trapWhileEnabled)
+      var lines: any TimelineWriter =
+        format == .jsonl
+        ? TimelineLines(filter: session.filter?.words)
+        : PerfettoTrace(filter: session.filter?.words)
       var failure: ByteSinkError?
       func write(_ bytes: [UInt8]) {
         guard failure == nil, !bytes.isEmpty else { return }
@@ -197,6 +216,8 @@ struct Analyze: ParsableCommand {
     session.auditsCode = !noAudit
     var document = try session.document(analysis)
     document.analysis.require(required.requirement)
+    document.analysis.failOn = verdict.failOn.severity
+    document.analysis.known = try known.list()?.known(in: document)
     return document
   }
 

@@ -16,13 +16,8 @@ enum Outcome: Comparable {
   /// Findings at or above `--fail-on`.
   case findings
 
-  init(_ analysis: Analysis, failOn: Rule.Severity?) {
-    // What may only seem broken decides no verdict, and so no exit code.
-    if let failOn,
-      analysis.findings.contains(where: {
-        $0.rule.severity >= failOn && (!$0.rule.isCorrectness || analysis.verdict == .findings)
-      })
-    {
+  init(_ analysis: Analysis) {
+    guard analysis.failing.isEmpty else {
       self = .findings
       return
     }

@@ -46,9 +46,9 @@ struct Render: ParsableCommand {
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
   @Option(
     help:
-      "In formats for CI, a rule of this severity or above fails: info, low, medium, high, critical, none."
+      "A rule of this severity or above fails: info, low, medium, high, critical, none (default: as analyze was told)."
   )
-  var failOn = VerdictOptions.FailOn.medium
+  var failOn: VerdictOptions.FailOn?
 
   var format: ReportFormat { chosenFormat ?? output.impliedFormat() ?? .html }
 
@@ -64,6 +64,7 @@ struct Render: ParsableCommand {
     try ExitDialect.standard.run {
       var saved = SavedFiles()
       for path in reports { try saved.read(path) }
+      if let failOn { saved.fail(on: failOn.severity) }
       try write(try rendered(saved))
       return .clean
     }
@@ -74,6 +75,11 @@ struct Render: ParsableCommand {
       guard saved.lone.isEmpty else {
         throw Problem("a trend is made of reports; timelines have no counters")
       }
+      for case .judged(let document) in saved.parts where document.analysis.selection != nil {
+        throw Problem(
+          "the report of \(document.recording.path) shows a part of its recording; a trend takes the whole"
+        )
+      }
       return TrendHTML.render(saved.samples)
     }
     if format == .html { return HTMLReport.render(saved.parts + saved.lone.map { .timeline($0) }) }
@@ -81,7 +87,7 @@ struct Render: ParsableCommand {
       throw Problem("a timeline alone is shown as html; give its report too")
     }
     guard let report = MachineReport(format, kcidb) else { return Array(text(saved).utf8) }
-    let suites = saved.parts.compactMap { TestSuite($0, failOn: failOn.severity) }
+    let suites = saved.parts.compactMap { TestSuite($0) }
     try report.writeSummary(suites)
     return report.render(suites)
   }
@@ -176,6 +182,14 @@ private struct SavedFiles {
     }
   }
 
+  mutating func fail(on severity: Rule.Severity?) {
+    for (number, part) in parts.enumerated() {
+      guard case .judged(var document) = part else { continue }
+      document.analysis.failOn = severity
+      parts[number] = .judged(document)
+    }
+  }
+
   /// Timelines go to the reports of their recordings.
   private mutating func place() {
     for (number, part) in parts.enumerated() {
@@ -190,9 +204,9 @@ private struct SavedFiles {
 
 extension TestSuite {
   /// nil: a timeline alone says too little.
-  fileprivate init?(_ part: HTMLReport.Part, failOn: Rule.Severity?) {
+  fileprivate init?(_ part: HTMLReport.Part) {
     switch part {
-    case .judged(let document): self.init(document, failOn: failOn)
+    case .judged(let document): self.init(document, failOn: document.analysis.failOn)
     case .refused(let path, let sentence): self.init(unreadable: path, because: sentence)
     case .timeline: return nil
     }

@@ -15,11 +15,15 @@ enum ReportFile {
     do throws(ReportDocument.Failure) {
       return try ReportDocument.samples(in: text, name: path)
     } catch {
-      let what =
-        switch error {
-        case .damaged: "is not one to its end"
-        case .impossibleCount: "has a count that no recording can have"
-        }
+      let what: String
+      switch error {
+      case .isFiltered:
+        throw Problem(
+          "\(path): shows a part of its recording, and what it leaves out would seem fixed; write the whole with "
+            + "analyze --format json")
+      case .damaged: what = "is not one to its end"
+      case .impossibleCount: what = "has a count that no recording can have"
+      }
       throw Problem(
         "\(path): begins as a report of ptrauth-trace, but \(what); write it again with analyze "
           + "--format json")

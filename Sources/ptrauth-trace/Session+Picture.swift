@@ -8,7 +8,7 @@ extension Session {
   func picture() throws(Problem) -> (Analysis, TimelinePicture) {
     var collector = TimelineCollector()
     let analysis = try replay { collector.add($0) }
-    guard canReread, analysis.findings.contains(where: { $0.rule == .trapWhileEnabled }) else {
+    guard canReread, analysis.wasFound(.trapWhileEnabled) else {
       return (analysis, collector.finish())
     }
     collector = TimelineCollector()

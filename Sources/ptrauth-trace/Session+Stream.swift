@@ -45,6 +45,7 @@ extension Session {
     var analysis = replay.finish(
       isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
     finish(counter, &analysis)
+    analysis.name(file.recording.threadNames)
     return analysis
   }
 

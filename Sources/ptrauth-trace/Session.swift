@@ -31,6 +31,10 @@ final class Session {
   var showsProgress = false
   /// The kernel's code is judged too.
   var auditsCode = true
+  /// What of it is shown; nil: all.
+  var filter: Filter?
+  /// What the recording makes of it, once all of it was read.
+  private var scope: Scope?
   /// How many load intervals the policy with hysteresis remembers.
   var hysteresis = Hysteresis.defaultDepth
 
@@ -133,14 +137,20 @@ final class Session {
   func survey(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)? = nil
   ) throws(Problem) -> Analysis {
+    if filter != nil, !canReread {
+      throw Problem(
+        "\(file.recording.path) is read once, and what is to be shown of it is chosen when all was seen; write it to "
+          + "a file")
+    }
     if isStream { return try replayStream(timeline: timeline ?? { _ in }) {} }
     if !isSurveyed {
       let assumed = configuration(shadowIsNotLive)
       let analysis = try pass(assumed, timeline: nil)
       isSurveyed = true
       omittedCPUs = analysis.unrecordedCPUs.count
+      scope = try filter?.scope(in: analysis, file.recording.path)
       let found = configuration(shadowIsNotLive)
-      if timeline == nil, found.showsTheSame(as: assumed) { return analysis }
+      if timeline == nil, filter == nil, found.showsTheSame(as: assumed) { return analysis }
     }
     return try pass(configuration(shadowIsNotLive), timeline: timeline)
   }
@@ -163,6 +173,7 @@ final class Session {
     var analysis = replayer.finish(
       isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
     finish(counter, &analysis)
+    analysis.name(file.recording.threadNames)
     return analysis
   }
 
@@ -189,6 +200,7 @@ final class Session {
     configuration.omissions.cpus = max(configuration.omissions.cpus, omittedCPUs)
     if let binding = kernel.binding { configuration.resolve = binding.function(at:) }
     configuration.hysteresis = hysteresis
+    configuration.scope = scope
     for guest in file.recording.guests {
       for (number, thread) in guest.threads { configuration.vcpuNumbers[thread] = number }
     }

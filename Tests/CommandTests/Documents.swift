@@ -103,3 +103,11 @@ struct Documents {
       } + [TestSuite(unreadable: "nothing.data", because: "cannot open nothing.data: No such file")]
   }
 }
+
+extension Outcome {
+  init(_ analysis: Analysis, failOn: Rule.Severity?) {
+    var analysis = analysis
+    analysis.failOn = failOn
+    self.init(analysis)
+  }
+}

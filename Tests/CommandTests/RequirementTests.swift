@@ -77,12 +77,15 @@ struct RequirementTests {
     let text = try render(document, .text)
     #expect(
       text.hasPrefix(
-        "FINDINGS: missed-host-save; preemptible-host-save is required and was not judged: "))
+        "FINDINGS: missed-host-save (critical, 375 proved); 14 of 16 correctness rules judged; "
+          + "preemptible-host-save is required and was not judged: "))
     #expect(Outcome(document.analysis, failOn: .medium) == .findings)
     #expect(Outcome(document.analysis, failOn: nil) == .cannotJudge)
     #expect(
       try render(Documents.faulty, .text)
-        .hasPrefix("FINDINGS: missed-host-save; preemptible-host-save was not judged\n"))
+        .hasPrefix(
+          "FINDINGS: missed-host-save (critical, 375 proved); 14 of 16 correctness rules judged; "
+            + "preemptible-host-save was not judged\n"))
   }
 
   /// What a kernel cannot break is fulfilled; named, the report says so.

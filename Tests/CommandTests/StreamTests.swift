@@ -55,7 +55,7 @@ final class StreamTests {
       Tool.lines("cat '\(folder)/written'").first.flatMap { UInt64($0) })
     #expect(shown > written && shown - written < 1_000_000_000, "\(shown - written) ns")
     // And the report at the end.
-    #expect(output.contains { $0.contains("FINDINGS: missed-host-save;") })
+    #expect(output.contains { $0.contains("FINDINGS: missed-host-save (critical, ") })
   }
 
   /// Ctrl-C ends reading, and the report has its own exit code; the writer is still there.

@@ -125,7 +125,7 @@ struct SubmissionFormatTests {
       "lava.py", LAVAReport.render([TestSuite(Documents.faulty, failOn: .medium)]))
     #expect(
       faulty[0]
-        == "traces_v7-trap-skips-host-save_perf.data\tmissed-host-save\tfail\t375.0\ttimes")
+        == "traces_v7-trap-skips-host-save_perf.data\tmissed-host-save\tfail\t375.0\tproved")
   }
 
   // MARK: GitHub

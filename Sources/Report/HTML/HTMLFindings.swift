@@ -5,13 +5,37 @@ import Replay
 /// that the buttons lead to.
 enum HTMLFindings {
   static func findings(_ document: Document, _ picture: Int?, _ page: inout Markup) {
-    let findings = document.analysis.findings
-    guard findings.contains(where: \.rule.isCorrectness) else { return }
+    let analysis = document.analysis
+    let findings = analysis.findings
+    known(analysis, &page)
+    guard findings.contains(where: { $0.rule.isCorrectness && !analysis.isKnown($0) }) else {
+      return
+    }
     page.element("section", [("class", "findings")]) { page in
       page.element("h2", "Findings")
-      for (index, finding) in findings.enumerated() where finding.rule.isCorrectness {
+      for (index, finding) in findings.enumerated()
+      where finding.rule.isCorrectness && !analysis.isKnown(finding) {
         self.finding(
           finding, index, picture, document.kernel.sources[finding.rule.id]?.description, &page)
+      }
+    }
+    page.raw("\n")
+  }
+
+  private static func known(_ analysis: Analysis, _ page: inout Markup) {
+    guard let known = analysis.known else { return }
+    let sentence = KnownSentence(analysis)
+    page.element("section", [("class", "known")]) { page in
+      page.element("h2", "Known")
+      page.element("p", "Known: \(sentence.text ?? "").")
+      page.element("ul") { page in
+        for finding in analysis.findings where known.contains(finding) {
+          page.element(
+            "li",
+            "\(finding.rule.id): \(finding.rule.severity.name), \(finding.level.word), "
+              + occurrences(finding))
+        }
+        for gone in sentence.gone { page.element("li", gone) }
       }
     }
     page.raw("\n")

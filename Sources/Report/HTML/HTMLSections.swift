@@ -15,7 +15,7 @@ enum HTMLSections {
           page.text(
             " \(facts.format), \(size(facts.byteCount)), \(duration(span)), "
               + "\(document.eventWords), "
-              + "\(counted(UInt64(analysis.cpus.count), "pCPU")), clock \(facts.clock)")
+              + "\(counted(UInt64(analysis.cpuCount), "pCPU")), clock \(facts.clock)")
         }
         fact("kernel", &page) { page in
           let names = [facts.osRelease, facts.architecture].compactMap(\.self)
@@ -33,6 +33,9 @@ enum HTMLSections {
         let code = CodeSentence(analysis.code)
         fact("code", &page) { $0.text(code.text) }
         for warning in code.warnings { fact("code", &page) { $0.text(warning) } }
+        if let selection = SelectionSentence(analysis) {
+          fact("filtered", &page) { $0.element("strong", selection.text) }
+        }
         let losses = LossSentences(document)
         if !losses.missing.isEmpty {
           fact("missing", &page) {

@@ -40,13 +40,20 @@ public struct PerfettoTrace: TimelineWriter {
     var pid: Int32 = -1
   }
 
-  public init() {}
+  private let filter: String?
+
+  /// - Parameter filter: the options that chose what comes; nil: everything does.
+  public init(filter: String? = nil) { self.filter = filter }
 
   public mutating func begin() -> [UInt8] {
-    let version = ToolVersion.number
-    return Array(
-      (#"{"displayTimeUnit":"ns","otherData":{"format":"ptrauth-trace/perfetto/1","#
-        + #""toolVersion":"\#(version)"},"traceEvents":["#).utf8)
+    var data = JSONWriter(pretty: false)
+    data.object { json in
+      json.field("format", "ptrauth-trace/perfetto/1")
+      json.field("toolVersion", ToolVersion.number)
+      if let filter { json.field("filtered", filter) }
+    }
+    return Array(#"{"displayTimeUnit":"ns","otherData":"#.utf8) + data.bytes
+      + Array(#","traceEvents":["#.utf8)
   }
 
   /// What can be written once `entry` is known.

@@ -41,10 +41,44 @@ extension Analysis {
     }
     if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
     code = try CodeJudgement(try saved.object("code"))
+    // One from before it was written is shown as the default would.
+    if let name = saved.textOrNull("failOn") { failOn = Rule.Severity(name: name) }
+    if let list = try saved.objectOrNull("known") { known = try Known(list) }
+    if let filtered = try saved.objectOrNull("filtered") { selection = try Selection(filtered) }
     let required = try saved.object("required")
     requirement = Requirement(
       named: try required.rules("rules"),
       least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+  }
+}
+
+extension Known {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    self.init()
+    func level(_ item: SavedObject) throws(SavedFault) -> Finding.Level {
+      try item.one("level", of: [.proved, .static, .suspected]) { $0.word }
+    }
+    for item in try saved.objects("findings") {
+      findings.append((rule: try item.rule(), level: try level(item)))
+    }
+    for item in try saved.objects("gone") {
+      gone.append(
+        Gone(
+          rule: try item.text("rule"), level: try level(item), isJudged: try item.flag("judged")))
+    }
+  }
+}
+
+extension Selection {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    var rules: [Rule]?
+    if case .list = saved.value["rules"] { rules = try saved.rules("rules") }
+    self.init(
+      words: try saved.text("options"), rules: rules,
+      findings: try saved.object("findings").number("of"),
+      occurrences: try saved.object("occurrences").number("of"), cpuCount: try saved.number("cpus"),
+      vcpuCount: try saved.number("vcpus"), isOfPart: try saved.flag("judgedInWhole"),
+      countersAreOfWhole: try saved.flag("countersOfWhole"))
   }
 }
 

@@ -133,6 +133,7 @@ public struct PerfDataFile: ~Copyable {
     result.warnings += parts.plan.complaints.sentences(result.recordedEvents)
     if result.kernelText == nil { result.kernelText = pass.sideBand.kernelText }
     if result.kernelBuildID == nil { result.kernelBuildID = pass.sideBand.kernelBuildID }
+    result.threadNames = pass.sideBand.threadNames
     result.instructionGaps = pass.sideBand.instructionGaps
     result.warnings += pass.doubts.warnings
     if pass.doubts.areDamage { result.noteDamage() }

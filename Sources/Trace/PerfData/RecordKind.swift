@@ -2,6 +2,7 @@
 enum RecordKind {
   static let mmap: UInt32 = 1
   static let lost: UInt32 = 2
+  static let comm: UInt32 = 3
   static let fork: UInt32 = 7
   static let throttle: UInt32 = 5
   static let sample: UInt32 = 9

@@ -8,6 +8,11 @@ struct SideBand {
   /// From ID_INDEX: the CPU an id was opened on.
   private(set) var cpuByID: [UInt64: Int32] = [:]
 
+  /// Names of threads by thread id: the last that each had.
+  private(set) var threadNames: [Int32: String] = [:]
+  /// A hostile file may have any number.
+  private static let nameLimit = 1 << 16
+
   /// Pieces of an instruction trace that are missing: AUX records with a flag that says so, errors of its
   /// decoder, and samples that the kernel held back.
   private(set) var instructionGaps: UInt64 = 0
@@ -17,6 +22,13 @@ struct SideBand {
     switch type {
     case RecordKind.mmap: takeMap(record, misc, name: 40, isSwapped)
     case RecordKind.mmap2: takeMap(record, misc, name: 72, isSwapped)
+    case RecordKind.comm:
+      // u32 pid, tid, char comm[].
+      if let tid = record.u32(at: 12, swapped: isSwapped).map({ Int32(bitPattern: $0) }),
+        threadNames.count < Self.nameLimit || threadNames[tid] != nil
+      {
+        threadNames[tid] = String(record.text(at: 16).prefix(64))
+      }
     case RecordKind.aux:
       // u64 offset, size, flags: TRUNCATED, OVERWRITE, PARTIAL, COLLISION.
       if let flags = record.u64(at: 24, swapped: isSwapped), flags & 0xf != 0 {
