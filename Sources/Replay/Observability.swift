@@ -233,7 +233,7 @@ extension Replayer {
     case .trapWhileEnabled, .bitsDiffer: return samplesEntry ? nil : noShadow
     case .featureDenied:
       if configuration.generationIsWeak { return isGuess }
-      if generation.trap == .handledAtHyp {
+      if generation.trap == .handledAtHyp, !probesHit.contains(.injectUndefined) {
         return missing(
           "\(generation.name) answers these traps at EL2, without an event",
           "probe kvm_inject_undefined: an UNDEF of a vCPU with the feature shows there")

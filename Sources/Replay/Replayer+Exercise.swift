@@ -77,7 +77,9 @@ extension Replayer {
       if sample.switchesKeys == .set {
         exercised.note(.bitsDiffer)
         if run.isRetry, run.certainlyEntered { exercised.note(.trapWhileEnabled) }
-        if generation?.trap == .never, feature == .both { exercised.note(.featureDenied) }
+        if generation.map({ $0.trap != .reachesHost }) ?? false, feature == .both {
+          exercised.note(.featureDenied)
+        }
       }
       if run.exitIsAtSync, run.exitSample?.isKnown ?? false, run.certainlyEntered,
         sample.switchesKeys == .clear
