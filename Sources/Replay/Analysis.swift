@@ -73,7 +73,7 @@ public struct Analysis: Sendable {
     public var identity: VCPUIdentity
     public var tid: Int32
     public var pid: Int32
-    /// What the process that runs it is called; of a recording without process ids, its thread.
+    /// What the process that runs it is called, where the recording has its id and name.
     public var vmm: String?
     public var feature: Feature
     public var counters: Counters
@@ -86,16 +86,15 @@ public struct Analysis: Sendable {
 
     /// "VM 90 (qemu-system-aar)": the VMM's process and its name, as far as they are known.
     public var machine: String {
-      let name = vmm.map { "(\($0))" }
-      return (pid >= 0 ? ["VM \(pid)", name] : ["a VM", name]).compactMap(\.self)
-        .joined(separator: " ")
+      pid < 0 ? "VM ?" : "VM \(pid)" + (vmm.map { " (\($0))" } ?? "")
     }
   }
 
   /// Takes the names of threads and processes.
   public mutating func name(_ names: [Int32: String]) {
     for index in vcpus.indices {
-      vcpus[index].vmm = names[vcpus[index].pid >= 0 ? vcpus[index].pid : vcpus[index].tid]
+      let pid = vcpus[index].pid
+      vcpus[index].vmm = pid >= 0 ? names[pid] : nil
     }
   }
 

@@ -12,6 +12,7 @@ public enum CountersCSV {
     ("vcpu_id", { $0.identity.number.map(String.init) }),
     ("tid", { String($0.tid) }),
     ("pid", { $0.pid < 0 ? nil : String($0.pid) }),
+    ("vmm", { $0.vmm }),
     ("identity", { $0.identity.kind.words }),
     ("feature", { word($0.feature) }),
     ("loads", { String($0.counters.loads) }),
@@ -38,7 +39,7 @@ public enum CountersCSV {
         analysis.verdict.word + (SelectionSentence(analysis).map(\.caveat) ?? "")
       for vcpu in analysis.vcpus {
         text += line(
-          [suite.name, verdict] + columns.map { $0.value(vcpu) ?? "" }
+          [suite.path, verdict] + columns.map { $0.value(vcpu) ?? "" }
             + [analysis.criticalNotJudged.map(\.rule.id).joined(separator: " ")])
       }
     }

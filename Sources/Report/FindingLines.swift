@@ -6,10 +6,10 @@ enum FindingLines {
   static func lines(_ test: TestCase) -> [String] {
     test.isKnown
       ? ["known: \(test.rule.title): \(test.summary ?? "")"]
-      : test.findings.flatMap { lines($0, test.source) }
+      : test.findings.flatMap { lines($0, test) }
   }
 
-  private static func lines(_ finding: Finding, _ source: SourcePlace?) -> [String] {
+  private static func lines(_ finding: Finding, _ test: TestCase) -> [String] {
     let rule = finding.rule
     guard rule.isCorrectness else {
       return ["\(rule.title): \(costWords(finding, times: levelWords(finding)))"]
@@ -21,14 +21,9 @@ enum FindingLines {
       "=> \(rule.consequence).",
     ]
     lines += evidence(finding) + finding.code.map(\.words)
-    if let source { lines.append("in \(source)") }
+    if let source = test.source { lines.append("in \(source)") }
     lines.append("look at \(rule.lookAt).")
-    lines += finding.vcpus.map { vcpu in
-      let pointer = vcpu.identity.pointer.map(hexadecimal)
-      let thread = vcpu.identity.thread.map { "by thread \($0)" }
-      return "vcpu \(pointer ?? thread ?? "?") id \(vcpu.identity.number.map(String.init) ?? "?"): "
-        + counted(vcpu.count, "time")
-    }
+    lines += finding.vcpus.map { "\(test.name($0.identity)): \(counted($0.count, "time"))" }
     return lines
   }
 

@@ -26,23 +26,23 @@ public enum GitHubReport {
         }
       }
       if let trouble = suite.trouble {
-        errors += command("error", [("title", "cannot judge \(suite.name)")], trouble)
+        errors += command("error", [("title", "cannot judge \(suite.path)")], trouble)
       }
       if let document = suite.document, suite.trouble == nil {
         warnings += doubt(document, suite)
       }
       if let selection = suite.document.flatMap({ SelectionSentence($0.analysis) }) {
-        warnings += command("warning", [("title", "filtered: \(suite.name)")], selection.text)
+        warnings += command("warning", [("title", "filtered: \(suite.path)")], selection.text)
       }
       let known = suite.document.map { KnownSentence($0.analysis).gone } ?? []
-      for gone in known { notices += command("notice", [("title", "known: \(suite.name)")], gone) }
+      for gone in known { notices += command("notice", [("title", "known: \(suite.path)")], gone) }
       let code = suite.document.map { CodeSentence($0.analysis.code).warnings } ?? []
       for warning in code + (suite.document?.recording.warnings ?? []) {
-        warnings += command("warning", [("title", suite.name)], warning)
+        warnings += command("warning", [("title", suite.path)], warning)
       }
       let verdict = verdict(suite)
       text +=
-        "\(plain(suite.name)): \(verdict)\(verdict.contains(",") ? ";" : ",") \(counts(suite))\n"
+        "\(plain(suite.path)): \(verdict)\(verdict.contains(",") ? ";" : ",") \(counts(suite))\n"
     }
     return text + errors + warnings + notices
   }
@@ -58,12 +58,12 @@ public enum GitHubReport {
     let analysis = document.analysis
     if analysis.verdict == .cannotJudge {
       return command(
-        "warning", [("title", "cannot judge \(suite.name)")], VerdictSentence(document).rest)
+        "warning", [("title", "cannot judge \(suite.path)")], VerdictSentence(document).rest)
     }
     let hidden = analysis.criticalNotJudged
     guard !hidden.isEmpty else { return "" }
     return command(
-      "warning", [("title", "not judged in \(suite.name)")],
+      "warning", [("title", "not judged in \(suite.path)")],
       hidden.map { "\($0.rule.id): \($0.reason); \($0.remedy)" }.joined(separator: "\n"))
   }
 
@@ -87,7 +87,7 @@ public enum GitHubReport {
       [
         ("file", test.source?.file), ("line", test.source.map { String($0.line) }),
         ("title", "\(test.rule.id) (\(test.summary ?? ""))"),
-      ], "\(suite.name): \(words)")
+      ], "\(suite.path): \(words)")
   }
 
   private static func command(

@@ -8,7 +8,7 @@ public enum GitHubSummary {
     var text = "### ptrauth-trace\n\n| recording | verdict | failed | error | skipped | passed |\n"
     text += "| --- | --- | --: | --: | --: | --: |\n"
     for suite in suites {
-      text += "| \(cell(suite.name)) | \(GitHubReport.verdict(suite)) "
+      text += "| \(cell(suite.path)) | \(GitHubReport.verdict(suite)) "
       for kind in [TestCase.Result.Kind.failed, .error, .skipped, .passed] {
         text += "| \(suite.count(kind)) "
       }
@@ -23,7 +23,7 @@ public enum GitHubSummary {
     let hidden = suite.cases.filter { $0.result.kind == .skipped && $0.findings.isEmpty }
     let selection = suite.document.flatMap { SelectionSentence($0.analysis) }
     if found.isEmpty, hidden.isEmpty, suite.trouble == nil, selection == nil { return }
-    text += "\n#### \(cell(suite.name))\n\n"
+    text += "\n#### \(cell(suite.path))\n\n"
     if let selection { text += "**Filtered:** \(cell(selection.text))\n\n" }
     if let trouble = suite.trouble { text += "**Not judged:** \(cell(trouble))\n\n" }
     for line in suite.document.map({ KnownSentence($0.analysis).lines }) ?? [] {

@@ -35,11 +35,12 @@ import Replay
 ///     passes        only where samples say which instructions ran: event, complete, certainty (exactly |
 ///                   at least | sample), reasons, total and cpus [{cpu, calls, bailOuts, entries, exits,
 ///                   switchedEntries, switchedExits, partialSwitches, reads, writes}]
-///     vcpus         vcpu (pointer or null), vcpuId, tid, pid, identity, feature, counters (guestTime: ns
+///     vcpus         vcpu (pointer or null), vcpuId, tid, pid and vmm (process and name of the VMM; null: not known),
+///                   identity, feature, counters (guestTime: ns
 ///                   between kvm_entry and kvm_exit)
 ///     cpus          cpu, live, hostSlots, hostSaves: the state at the end
 ///     findings      rule, title, level (proved | static | suspected), severity, correctness, count, first,
-///                   last (both null if static: count is then of places in the code), statement, consequence, lookAt, source, vcpus [{vcpu, vcpuId, tid, count}],
+///                   last (both null if static: count is then of places in the code), statement, consequence, lookAt, source, vcpus [{vcpu, vcpuId, tid, pid, count}],
 ///                   cost {reads, writes, trips} or null, evidence [{time, cpu, tid, event, detail}],
 ///                   code [{address, word, symbol, source, text}] (only if static)
 ///     instructions  of --instructions: as its own document (schema "ptrauth-trace/passes/1")
@@ -84,7 +85,7 @@ public enum JSONReport {
       json.key("findings")
       json.array { json in
         for finding in analysis.findings {
-          json.object { self.finding(finding, document.kernel, &$0) }
+          json.object { self.finding(finding, document, &$0) }
         }
       }
       if let passes = document.passes {
@@ -186,6 +187,7 @@ public enum JSONReport {
     identity(vcpu.identity, &json)
     json.field("tid", vcpu.tid)
     json.field("pid", vcpu.pid < 0 ? nil : vcpu.pid)
+    json.field("vmm", vcpu.vmm)
     json.field("identity", vcpu.identity.kind.words)
     json.field("feature", word(vcpu.feature))
     json.key("counters")
@@ -219,7 +221,7 @@ public enum JSONReport {
   }
 
   private static func finding(
-    _ finding: Finding, _ kernel: KernelFacts, _ json: inout JSONWriter
+    _ finding: Finding, _ document: Document, _ json: inout JSONWriter
   ) {
     json.field("rule", finding.rule.id)
     json.field("title", finding.rule.title)
@@ -243,13 +245,15 @@ public enum JSONReport {
         }
       }
     }
-    json.field("source", kernel.sources[finding.rule.id]?.description)
+    json.field("source", document.kernel.sources[finding.rule.id]?.description)
     json.key("vcpus")
     json.array { json in
       for vcpu in finding.vcpus {
         json.object { json in
           identity(vcpu.identity, &json)
           json.field("tid", vcpu.identity.pointer == nil ? vcpu.identity.thread : nil)
+          let pid = document.analysis.vcpu(vcpu.identity)?.pid ?? -1
+          json.field("pid", pid < 0 ? nil : pid)
           json.field("count", vcpu.count)
         }
       }

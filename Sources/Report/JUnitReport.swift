@@ -28,11 +28,11 @@ public enum JUnitReport {
 
   private static func suite(_ suite: TestSuite, _ xml: inout XMLWriter) {
     xml.element("testsuite", [("name", suite.name)] + counts([suite])) { xml in
-      if let document = suite.document {
-        xml.element("properties", []) { xml in
-          for (name, value) in properties(document) {
-            xml.element("property", [("name", name), ("value", value)])
-          }
+      xml.element("properties", []) { xml in
+        let properties =
+          [("recording", suite.path)] + (suite.document.map(properties) ?? [])
+        for (name, value) in properties {
+          xml.element("property", [("name", name), ("value", value)])
         }
       }
       for test in suite.cases { self.test(test, in: suite, &xml) }
@@ -75,7 +75,7 @@ public enum JUnitReport {
       "testcase",
       [
         // Jenkins splits at the last dot into package and class.
-        ("classname", "ptrauth-trace." + suite.name.replacing(".", with: "_")),
+        ("classname", suite.name.replacing(".", with: "_").replacing("/", with: ".")),
         ("name", test.rule.id), ("file", test.source?.file),
         ("line", test.source.map { String($0.line) }),
       ]

@@ -64,7 +64,7 @@ public struct KCIDBReport {
     json.object { json in
       json.key("misc")
       json.object { json in
-        json.field("recording", suite.name)
+        json.field("recording", suite.path)
         if let document = suite.document {
           json.field("verdict", VerdictSentence(document.analysis).phrase)
           let gone = KnownSentence(document.analysis).gone
@@ -115,7 +115,7 @@ public struct KCIDBReport {
   }
 
   private static func digest(_ suite: TestSuite) -> String {
-    guard let document = suite.document else { return Digest.of(suite.name) }
+    guard let document = suite.document else { return Digest.of(suite.name + suite.path) }
     let facts: [UInt64] = [
       document.recording.byteCount, document.analysis.eventCount, document.analysis.firstTime,
       document.analysis.lastTime,

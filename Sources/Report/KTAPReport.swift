@@ -48,9 +48,10 @@ public enum KTAPReport {
   }
 
   private static func facts(_ suite: TestSuite) -> [String] {
-    guard let document = suite.document else { return [] }
+    guard let document = suite.document else { return ["recording \(suite.path)"] }
     let kernel = document.kernel
     return [
+      "recording \(suite.path)",
       "verdict \(VerdictSentence(document.analysis).phrase)",
       "kernel \(document.recording.osRelease ?? "?"), build-id "
         + (kernel.recordedBuildID ?? kernel.buildID ?? "unknown"),

@@ -11,6 +11,7 @@ public enum LAVAReport {
     var text = ""
     for suite in suites {
       text += "<LAVA_SIGNAL_TESTSET START \(name(suite.name))>\n"
+      text += log("recording \(suite.path)")
       if let trouble = suite.trouble { text += log(trouble) }
       if let document = suite.document {
         let code = CodeSentence(document.analysis.code)

@@ -89,7 +89,7 @@ public enum SARIFReport {
     json.array { json in
       for suite in suites {
         json.object { json in
-          json.field("recording", suite.name)
+          json.field("recording", suite.path)
           if let analysis = suite.document?.analysis {
             JSONReport.verdict(analysis, &json)
           } else {
@@ -112,7 +112,7 @@ public enum SARIFReport {
         json.object { $0.field("id", rule.id) }
       }
       json.key("locations")
-      json.array { json in json.object { SARIFResult.physical(suite.name, nil, &$0) } }
+      json.array { json in json.object { SARIFResult.physical(suite.path, nil, &$0) } }
     }
   }
 

@@ -7,6 +7,8 @@ struct SARIFResult {
   private var source: SourcePlace?
   /// Whether all that was found of it is in the list of known findings; nil: there is no list.
   private var isKnown: Bool?
+  /// Of the first suite: see ``SuiteNames``.
+  private var suite: String
   /// Where it was found, in the order of the recordings.
   private var occurrences: [(recording: String, finding: Finding)]
 
@@ -20,16 +22,16 @@ struct SARIFResult {
           let same = results.firstIndex {
             $0.rule == test.rule && $0.source?.file == test.source?.file
               && $0.source?.function == test.source?.function
-              && (test.source != nil || $0.occurrences.first?.recording == suite.name)
+              && (test.source != nil || $0.occurrences.first?.recording == suite.path)
           }
           if let same {
-            results[same].occurrences.append((suite.name, finding))
+            results[same].occurrences.append((suite.path, finding))
             if isKnown == false { results[same].isKnown = false }
           } else {
             results.append(
               SARIFResult(
-                rule: test.rule, source: test.source, isKnown: isKnown,
-                occurrences: [(suite.name, finding)]))
+                rule: test.rule, source: test.source, isKnown: isKnown, suite: suite.name,
+                occurrences: [(suite.path, finding)]))
           }
         }
       }
@@ -151,7 +153,7 @@ struct SARIFResult {
   /// Stable over lines, recordings and releases that leave the function where it is.
   private var fingerprint: String {
     let place =
-      source.map { "\($0.file)\u{0}\($0.function)" } ?? occurrences.first?.recording ?? ""
+      source.map { "\($0.file)\u{0}\($0.function)" } ?? suite
     return Digest.of("\(rule.id)\u{0}\(place)")
   }
 }

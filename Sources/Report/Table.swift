@@ -22,6 +22,8 @@ struct Table {
   var columns: [Column]
   /// As many cells as there are columns.
   var rows: [[String]] = []
+  /// Lines before the row of a number.
+  var headings: [Int: String] = [:]
   var hasBoldTitles = false
 
   func write(to page: inout Page) {
@@ -51,12 +53,16 @@ struct Table {
     }
     let titles = line(columns.map(\.title))
     page.line(hasBoldTitles ? page.style.bold(titles) : titles)
-    for row in rows { page.line(line(row)) }
+    for (number, row) in rows.enumerated() {
+      if let heading = headings[number] { page.paragraph(Self.margin, heading) }
+      page.line(line(row))
+    }
     if !left.isEmpty {
       page.paragraph(
         Self.margin,
         "Left out, as \(page.width) columns are too few: "
-          + left.sorted().map { columns[$0].title.drop { $0 == " " } }.joined(separator: ", ") + ".")
+          + left.sorted().map { columns[$0].title.drop { $0 == " " } }.joined(separator: ", ") + "."
+      )
     }
   }
 

@@ -14,8 +14,10 @@ public import Replay
 /// So a suite has failures if and only if the exit code is 1; without failures the exit code is 2 if and
 /// only if the suite has errors, or is skipped: no correctness rule could be judged.
 public struct TestSuite: Sendable {
+  /// What the suite is called; see ``SuiteNames``.
+  public var name = SuiteNames.standard
   /// The recording's path, as the user gave it.
-  public var name: String
+  public var path: String
   public var cases: [TestCase]
   /// nil: the recording could not be analysed.
   public var document: Document?
@@ -36,14 +38,14 @@ public struct TestSuite: Sendable {
       ? "no vCPU could be followed" + (document.obstacle.map { ": \($0)" } ?? "")
       : short.map { _ in LossSentences(document).sentence }
         ?? VerdictSentence.unfulfilled(analysis)
-    name = document.recording.path
+    path = document.recording.path
     self.document = document
     let chosen = analysis.selection?.rules
     cases = Analysis.judgedRules.filter { chosen?.contains($0) ?? true }.map { rule in
       let findings = analysis.findings.filter { $0.rule.id == rule.id }
       return TestCase(
         rule: rule, findings: findings, source: document.kernel.sources[rule.id],
-        isKnown: !findings.isEmpty && findings.allSatisfy(analysis.isKnown),
+        isKnown: !findings.isEmpty && findings.allSatisfy(analysis.isKnown), analysis: analysis,
         result: Self.result(
           rule, findings, in: analysis, trouble: short,
           hidden: analysis.notObservable.first { $0.rule.id == rule.id },
@@ -53,7 +55,7 @@ public struct TestSuite: Sendable {
 
   /// A recording that could not be analysed, and why.
   public init(unreadable path: String, because sentence: String) {
-    name = path
+    self.path = path
     trouble = sentence
     cases = Analysis.judgedRules.map {
       TestCase(
@@ -121,6 +123,13 @@ public struct TestCase: Sendable {
   public var source: SourcePlace?
   /// All that was found is in the list of known findings.
   public var isKnown = false
+  /// The vCPUs of the recording: see ``Analysis/name(_:)``.
+  var analysis: Analysis?
+
+  func name(_ identity: VCPUIdentity) -> String {
+    analysis?.name(identity) ?? "vCPU \(identity.number.map(String.init) ?? "?")"
+  }
+
   public var result: Result
 
   public enum Result: Sendable, Hashable {

@@ -109,6 +109,8 @@ public enum TextReport {
       let rule = finding.rule
       let mark = "\(rule.severity.name), \(finding.level.word)"
       page.paragraph(page.style.red(rule.id) + "  ", "\(mark), \(occurrences(finding))")
+      let names = analysis.places(finding)
+      if !names.isEmpty { page.paragraph("  on ", names.joined(separator: "; ")) }
       page.paragraph("  ", finding.statement + ".")
       for cause in finding.causes {
         page.paragraph(
@@ -159,29 +161,27 @@ public enum TextReport {
     let vcpus = document.analysis.vcpus
     guard !vcpus.isEmpty else { return }
     page.heading("vCPUs")
-    var table = Table(columns: [
-      .init("vcpu", 18, .left), .init("id", 3, turn: 2), .init("tid", 7, turn: 4),
-      .init("ptrauth", 8, turn: 5), .init("loads", 7, turn: 3), .init("runs", 7),
-      .init("known", 6, turn: 6), .init("enabled", 8, turn: 7), .init("traps", 6),
-      .init("saves", 6, turn: 1),
-    ])
-    for vcpu in vcpus {
-      let c = vcpu.counters
-      let feature =
-        switch vcpu.feature {
-        case .both: "yes"
-        case .none: "no"
-        case .partial: "partial"
-        case .unknown: "?"
-        }
-      let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
-      let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
-      table.rows.append([
-        vcpu.identity.pointer.map(hexadecimal) ?? "by thread",
-        vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
-        String(c.runs), known, String(c.enabledRuns),
-        String(c.instructionTraps + c.registerTraps + c.hiddenTraps), String(c.hostSaves),
-      ])
+    let analysis = document.analysis
+    let needsPointers = !vcpus.allSatisfy(analysis.isAlone)
+    var table = Table(
+      columns: [
+        .init("vcpu", 4), .init("tid", 7, turn: 4), .init("ptrauth", 8, turn: 5),
+        .init("loads", 7, turn: 3), .init("runs", 7), .init("known", 6, turn: 6),
+        .init("enabled", 8, turn: 7), .init("traps", 6), .init("saves", 6, turn: 1),
+      ] + (needsPointers ? [.init("address", 19)] : []))
+    for machine in analysis.machines {
+      let isNamed = machine.vcpus.allSatisfy { $0.pid >= 0 }
+      table.headings[table.rows.count] =
+        machine.name + (isNamed ? "" : ": no process ids were recorded")
+      for vcpu in machine.vcpus {
+        table.rows.append(
+          row(vcpu)
+            + (needsPointers
+              ? [
+                analysis.isAlone(vcpu)
+                  ? "" : vcpu.identity.pointer.map(hexadecimal) ?? "by thread"
+              ] : []))
+      }
     }
     table.write(to: &page)
     page.paragraph(
@@ -200,6 +200,24 @@ public enum TextReport {
       "\(isExact ? "Exactly" : "At least") \(counted(switches, "pass", "passes")) switched keys "
         + "(\(switches * Cost.switchedPass.accesses) register accesses)"
         + (isExact ? "." : "; the entry loop re-enters without an event."))
+  }
+
+  private static func row(_ vcpu: Analysis.VCPU) -> [String] {
+    let c = vcpu.counters
+    let feature =
+      switch vcpu.feature {
+      case .both: "yes"
+      case .none: "no"
+      case .partial: "partial"
+      case .unknown: "?"
+      }
+    let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
+    let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
+    return [
+      vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
+      String(c.runs), known, String(c.enabledRuns),
+      String(c.instructionTraps + c.registerTraps + c.hiddenTraps), String(c.hostSaves),
+    ]
   }
 
   private static func notObservable(_ document: Document, _ page: inout Page) {

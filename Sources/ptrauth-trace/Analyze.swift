@@ -102,6 +102,7 @@ struct Analyze: ParsableCommand {
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
   @OptionGroup(title: "Exit code") var known: KnownOptions
   @OptionGroup(title: "Exit code") var required: RequirementOptions
+  @OptionGroup(title: "Output") var suite: SuiteOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
 
   func validate() throws {
@@ -136,7 +137,9 @@ struct Analyze: ParsableCommand {
       if format == .perfetto, recordings.count > 1 {
         throw Problem("perfetto shows one recording; there are \(recordings.count)")
       }
-      if let report = MachineReport(format, kcidb) { return try analyze(groups, as: report) }
+      if let report = MachineReport(format, kcidb, suite: suite.suite) {
+        return try analyze(groups, as: report)
+      }
       if recordings.count > 1 { return try analyzeSeveral(groups, log) }
       let session = try Session(
         recording: recordings[0], kernel, guests: groups.guests[recordings[0]] ?? [])

@@ -6,18 +6,23 @@ import Report
 struct MachineReport {
   private let format: ReportFormat
   private let kcidb: KCIDBOptions
+  private let suite: String
 
   /// nil for the formats that people and scripts read.
-  init?(_ format: ReportFormat, _ kcidb: KCIDBOptions) {
+  init?(
+    _ format: ReportFormat, _ kcidb: KCIDBOptions, suite: String = SuiteNames.standard
+  ) {
     switch format {
     case .ktap, .junit, .sarif, .github, .kcidb, .lava, .csv: self.format = format
     default: return nil
     }
     self.kcidb = kcidb
+    self.suite = suite
   }
 
-  func render(_ suites: [TestSuite]) -> [UInt8] {
-    switch format {
+  func render(_ unnamed: [TestSuite]) -> [UInt8] {
+    let suites = SuiteNames.give(suite, to: unnamed)
+    return switch format {
     case .ktap: Array(KTAPReport.render(suites).utf8)
     case .junit: Array(JUnitReport.render(suites).utf8)
     case .sarif: SARIFReport.render(suites, version: PtrauthTrace.configuration.version)

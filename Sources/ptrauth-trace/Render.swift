@@ -43,6 +43,7 @@ struct Render: ParsableCommand {
   var verbose = false
 
   @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Output") var suite: SuiteOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
   @Option(
     help:
@@ -86,7 +87,9 @@ struct Render: ParsableCommand {
     guard !saved.parts.isEmpty else {
       throw Problem("a timeline alone is shown as html; give its report too")
     }
-    guard let report = MachineReport(format, kcidb) else { return Array(text(saved).utf8) }
+    guard let report = MachineReport(format, kcidb, suite: suite.suite) else {
+      return Array(text(saved).utf8)
+    }
     let suites = saved.parts.compactMap { TestSuite($0) }
     try report.writeSummary(suites)
     return report.render(suites)

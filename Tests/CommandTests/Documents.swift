@@ -95,12 +95,17 @@ struct Documents {
 
   /// Every case that a format must tell apart, with its name.
   static var suites: [TestSuite] {
-    [stock, clean, faulty, incomplete(clean), incomplete(faulty), blind, unusable, unfulfilled]
+    SuiteNames.give(
+      SuiteNames.standard,
+      to: [
+        stock, clean, faulty, incomplete(clean), incomplete(faulty), blind, unusable, unfulfilled,
+      ]
       .enumerated().map { number, document in
         var document = document
         document.recording.path = "\(number)/\(document.recording.path)"
         return TestSuite(document, failOn: .medium)
       } + [TestSuite(unreadable: "nothing.data", because: "cannot open nothing.data: No such file")]
+    )
   }
 }
 

@@ -60,7 +60,8 @@ struct SubmissionFormatTests {
         == Documents.stock.analysis.criticalNotJudged.count)
     #expect(
       incomplete.toolExecutionNotifications.first { $0.level == "error" }?.message.text
-        == "events are missing: 12 events lost on pCPU 1")
+        == "events are missing: 12 events lost (12 on pCPU 1): record with a larger buffer (perf record -m 16M)"
+    )
   }
 
   private func sarif(_ document: Document) throws -> SARIFShape {
@@ -125,7 +126,7 @@ struct SubmissionFormatTests {
       "lava.py", LAVAReport.render([TestSuite(Documents.faulty, failOn: .medium)]))
     #expect(
       faulty[0]
-        == "traces_v7-trap-skips-host-save_perf.data\tmissed-host-save\tfail\t375.0\tproved")
+        == "ptrauth-trace\tmissed-host-save\tfail\t375.0\tproved")
   }
 
   // MARK: GitHub
@@ -196,7 +197,7 @@ struct SubmissionFormatTests {
       try JSONDecoder().decode([String: String].self, from: Data($0.utf8))
     }
     let vcpus = suites.flatMap { suite in
-      (suite.document?.analysis.vcpus ?? []).map { (suite.name, $0) }
+      (suite.document?.analysis.vcpus ?? []).map { (suite.path, $0) }
     }
     try #require(rows.count == vcpus.count)
     for (row, (name, vcpu)) in zip(rows, vcpus) {

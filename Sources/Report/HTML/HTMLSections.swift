@@ -85,18 +85,16 @@ enum HTMLSections {
       page.element("table") { page in
         header(
           [
-            "vCPU", "id", "pid", "tid", "ptrauth", "loads", "runs", "known", "enabled",
+            "VM", "vCPU", "tid", "ptrauth", "loads", "runs", "known", "enabled",
             "EC 0x09", "key register", "hidden traps", "UNDEF", "host saves", "runs switched",
+            "address",
           ], &page)
         page.element("tbody") { page in
           for vcpu in vcpus {
             page.element("tr") { page in
               let c = vcpu.counters
-              page.element("td") {
-                $0.element("code", vcpu.identity.pointer.map(hexadecimal) ?? "by thread")
-              }
+              page.element("td", vcpu.machine)
               page.element("td", [("class", "n")], vcpu.identity.number.map(String.init) ?? "?")
-              page.element("td", [("class", "n")], vcpu.pid < 0 ? "?" : String(vcpu.pid))
               page.element("td", [("class", "n")], String(vcpu.tid))
               page.element("td", featureWord(vcpu.feature))
               page.element(
@@ -114,6 +112,9 @@ enum HTMLSections {
               page.element(
                 "td", [("class", "n")],
                 (c.keySwitchesAreExact ? "" : "\u{2265} ") + String(c.keySwitches))
+              page.element("td") {
+                $0.element("code", vcpu.identity.pointer.map(hexadecimal) ?? "by thread")
+              }
             }
           }
         }
@@ -130,8 +131,8 @@ enum HTMLSections {
     page.element("dl", [("class", "columns")]) { page in
       for (name, words) in [
         (
-          "vCPU",
-          "address of its struct kvm_vcpu"
+          "address",
+          "of its struct kvm_vcpu"
             + (vcpus.contains { $0.identity.kind == .thread }
               ? "; by thread: one thread is taken for one vCPU, which is usual, not certain" : "")
         ),

@@ -301,8 +301,12 @@ extension PerfettoTrace {
     return lines
   }
 
-  /// "vCPU 0"; before its number is known, "vCPU of tid 90".
+  /// "VM 90 vCPU 0"; before its number is known, "VM 90 vCPU of tid 91".
   private func name(_ lane: Int) -> String {
+    (vcpus[lane].pid < 0 ? "" : "VM \(vcpus[lane].pid) ") + ownName(lane)
+  }
+
+  private func ownName(_ lane: Int) -> String {
     numbers.identities[lane].number.map { "vCPU \($0)" } ?? "vCPU of tid \(vcpus[lane].tid)"
   }
 

@@ -24,8 +24,10 @@ struct LaneOrder {
       positions[number] = lanes.count
       lanes.append(
         Lane(
-          number: number, name: "vCPU \(vcpu.identity.number.map(String.init) ?? "?")",
-          detail: (processes > 1 && vcpu.pid >= 0 ? "pid \(vcpu.pid), " : "") + "tid \(vcpu.tid)"))
+          number: number,
+          name: (processes > 1 && vcpu.pid >= 0 ? "VM \(vcpu.pid) " : "")
+            + "vCPU \(vcpu.identity.number.map(String.init) ?? "?")",
+          detail: (vcpu.vmm.map { "\($0), " } ?? "") + "tid \(vcpu.tid)"))
     }
     for number in picture.vcpus.indices where positions[number] < 0 {
       let identity = picture.vcpus[number].identity

@@ -120,6 +120,7 @@ extension Analysis.VCPU {
       reported: saved.identity(kind), tid: try saved.number("tid"),
       pid: saved.numberOrNull("pid") ?? -1, feature: feature,
       counters: try Counters(try saved.object("counters"), try saved.texts("lowerBounds")))
+    vmm = saved.textOrNull("vmm")
   }
 }
 
