@@ -56,7 +56,8 @@ struct Table {
       page.paragraph(
         Self.margin,
         "Left out, as \(page.width) columns are too few: "
-          + left.sorted().map { columns[$0].title.drop { $0 == " " } }.joined(separator: ", ") + ".")
+          + left.sorted().map { columns[$0].title.drop { $0 == " " } }.joined(separator: ", ") + "."
+      )
     }
   }
 
