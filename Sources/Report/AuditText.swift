@@ -51,7 +51,8 @@ public enum AuditText {
             + (mark.isConsistent ? "" : "  <- does not fit"))
       }
     }
-    for (title, outcomes) in sections where isVerbose || outcomes.contains(where: \.isShownUnasked) {
+    for (title, outcomes) in sections where isVerbose || outcomes.contains(where: \.isShownUnasked)
+    {
       section(title, audit.checks.filter { outcomes.contains($0.outcome) }, &page, isVerbose)
     }
     if isVerbose { sites(audit.sites, &page) } else { unshown(audit, &page) }

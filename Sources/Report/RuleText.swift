@@ -51,7 +51,10 @@ public enum RuleText {
     let widest = lines.map(\.count).max() ?? 0
     let indent = min(4, page.width - widest)
     guard indent >= 0 else {
-      page.paragraph("  ", "(Its picture takes \(widest) columns; there are \(page.width). A wider terminal shows it.)")
+      page.paragraph(
+        "  ",
+        "(Its picture takes \(widest) columns; there are \(page.width). A wider terminal shows it.)"
+      )
       return
     }
     for line in lines {

@@ -120,6 +120,8 @@ public final class RecordingFile {
   /// comments.
   private static let startCount = 1 << 16
 
+  private static let elfMagic = [0x7f] + Array("ELF".utf8)
+
   private static func format(
     of map: borrowing MappedFile, _ path: String
   ) throws(TraceError) -> Format {
@@ -129,6 +131,7 @@ public final class RecordingFile {
     if StreamHeader.isPerfData(start) { return .perfData }
     if FtraceTextFile.looksLikeFtraceText(start) { return .text }
     if QEMULog.isLog(map.bytes) { throw TraceError(.isInstructionLog, path: path) }
+    if start.starts(with: elfMagic) { throw TraceError(.isELF, path: path) }
     if let known = ForeignText(start) { throw TraceError(known.code, path: path) }
     if RawBufferFolder.isDump(path) { throw TraceError(.isRawBuffer, path: path) }
     if PartFiles.isPart(path) { throw TraceError(.isPartOfDirectory, path: path) }

@@ -41,6 +41,8 @@ public struct TraceError: Error, Sendable {
     case hasNoTime(event: String)
     /// Not a recording of any kind that is read here.
     case isUnknownFormat
+    /// A program or a kernel: ELF.
+    case isELF
     case isNotTraceDat
     /// A trace.dat of that version.
     case traceDatVersion(String)
@@ -148,6 +150,9 @@ extension TraceError.Code {
     case .hasNoTime(let event):
       "the samples of \(event) carry no time, so the events cannot be put in order; "
         + "record with `perf record -T`"
+    case .isELF:
+      "this is an ELF file, no recording; if it is the kernel's vmlinux, give it with -k, and the recording beside "
+        + "it (`ptrauth-trace audit` checks its code alone)"
     case .isUnknownFormat:
       "this is neither perf.data nor trace.dat nor ftrace text; record with `perf record` or "
         + "`trace-cmd record`"

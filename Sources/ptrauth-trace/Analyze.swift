@@ -23,7 +23,8 @@ struct Analyze: ParsableCommand {
         ptrauth-trace analyze a.dat b.data
         ptrauth-trace analyze recordings/     (all that are in it, the summary first)
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
-        ssh host cat /sys/kernel/tracing/trace_pipe | ptrauth-trace analyze -k vmlinux -
+        ssh host cat /sys/kernel/tracing/trace_pipe |
+          ptrauth-trace analyze -k vmlinux -
 
       Of a stream (-, or a FIFO) findings are printed as they come, to standard output with the text report \
       and to standard error otherwise. Ctrl-C or SIGTERM ends it, and the report of what came follows; a second \

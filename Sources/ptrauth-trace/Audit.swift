@@ -39,7 +39,9 @@ struct Audit: ParsableCommand {
       valueName: "path"))
   var objdump = "llvm-objdump"
 
-  @Flag(name: .shortAndLong, help: "Also show what passed, with its instructions, the marks, and every place.")
+  @Flag(
+    name: .shortAndLong,
+    help: "Also show what passed, with its instructions, the marks, and every place.")
   var verbose = false
 
   @OptionGroup(title: "Kernel") var types: TypeOptions

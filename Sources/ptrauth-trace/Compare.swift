@@ -17,7 +17,7 @@ struct Compare: ParsableCommand {
         ptrauth-trace compare good.data new.data
         ptrauth-trace compare -k vmlinux good.data -- new1.data new2.data
         ptrauth-trace compare --format markdown base/*.json -- new/*.json
-        ptrauth-trace compare --fail-if 'redundant-share>1.1' a1.dat a2.dat -- b1.dat b2.dat
+        ptrauth-trace compare --fail-if 'redundant-share>1.1' a1 a2 -- b1 b2
         ptrauth-trace compare --regzbot v6.9..v6.10 old.data -- new.data
 
       --fail-if METRIC>NUMBER looks at the ratio new/base; +10% is 1.1, -20% is 0.8; new.METRIC>NUMBER at the \

@@ -12,7 +12,7 @@ struct Manual: ParsableCommand {
       Examples:
         ptrauth-trace manual analyze | man -l -
         ptrauth-trace manual --all /usr/local/share/man/man1
-        ptrauth-trace --generate-completion-script bash > /etc/bash_completion.d/ptrauth-trace
+        ptrauth-trace --generate-completion-script bash > ptrauth-trace.bash
 
       Exit codes: 0 done; 2 a page cannot be written; 64 usage.
       """)

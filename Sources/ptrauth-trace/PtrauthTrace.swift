@@ -11,11 +11,11 @@ struct PtrauthTrace: ParsableCommand {
       the kernel's key switch, and says where keys were not saved or were switched for nothing.
 
       Examples:
-        ptrauth-trace analyze -k vmlinux perf.data     (what is wrong, and where in the source)
-        ptrauth-trace info perf.data     (does the recording suffice; how to make one that does)
-        ptrauth-trace explain missed-host-save     (what a finding means)
-        ptrauth-trace audit vmlinux     (without a recording)
-        ptrauth-trace record -- ./workload     (on the arm64 host, as root)
+        ptrauth-trace analyze -k vmlinux perf.data   (what is wrong, and where)
+        ptrauth-trace info perf.data                 (does the recording suffice)
+        ptrauth-trace explain missed-host-save       (what a finding means)
+        ptrauth-trace audit vmlinux                  (without a recording)
+        ptrauth-trace record -- ./workload           (on the arm64 host, as root)
 
       Exit codes: 0 clean, or done; 1 findings; 2 it cannot be judged, or the input is unusable; 64 usage.
       """,

@@ -12,6 +12,10 @@ enum Suggestion {
       [command._commandName] + command.configuration.aliases
     }
     if names.contains(word) || word == "help" { return nil }
+    if isELF(word) {
+      return "\(word) is no command; to check a kernel's code: ptrauth-trace audit \(word); to "
+        + "analyze a recording of it: ptrauth-trace analyze -k \(word) perf.data"
+    }
     if word.contains("/") || word.contains("."), SystemFile.exists(word) {
       return "\(word) is no command; to analyze it: ptrauth-trace analyze \(word)"
     }
@@ -22,6 +26,11 @@ enum Suggestion {
     }
     return "\(word) is no command; there are "
       + configuration.subcommands.map { $0._commandName }.joined(separator: ", ")
+  }
+
+  private static func isELF(_ path: String) -> Bool {
+    guard let file = try? MappedFile(headOf: path, limit: 4 << 20) else { return false }
+    return file.bytes.extracting(first: 4).copied() == [0x7f] + Array("ELF".utf8)
   }
 
   /// Letters to add, take away, change or swap with their neighbour (optimal string alignment); a beginning

@@ -38,6 +38,17 @@ struct CommandLineTests {
     #expect(try self.run("anlyze", "--exit-code", "bisect", good).code == 129)
   }
 
+  /// The two files that everybody has, in the wrong place.
+  @Test func aVmlinuxIsNoRecording() throws {
+    let vmlinux = Corpus.traces[1].vmlinux
+    let alone = try run(vmlinux)
+    #expect(alone.code == 64 && alone.errors.contains("ptrauth-trace audit \(vmlinux)"))
+    let both = try run("analyze", "-q", good, vmlinux)
+    let words = (both.output + both.errors).split(whereSeparator: \.isWhitespace)
+    #expect(both.code == 2 && words.joined(separator: " ").contains("give it with -k"))
+    #expect(try run("info", vmlinux).errors.contains("this is an ELF file, no recording"))
+  }
+
   @Test func optionsFollowTheRecordingsOfCompare() throws {
     let first = try run("compare", "-q", "--format", "json", good, "--", good)
     #expect(first.code == 0)

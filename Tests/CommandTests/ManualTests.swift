@@ -38,15 +38,24 @@ struct ManualTests {
       #expect(argument.abstract?.isEmpty == false, "\(argument.valueName ?? "") has a help text")
     }
     let lines = shown.output.split(separator: "\n").map { String($0.drop { $0 == " " }) }
+    let help = try Program.run(
+      Program.command, (index == 0 ? [] : [page.commandName]) + ["--help"],
+      environment: ["COLUMNS=80"]
+    ).output
     var examples = 0
     for case .examples(_, let typed) in page.paragraphs {
-      for line in typed { #expect(lines.contains(line), "stays a line: \(line)") }
+      for line in typed {
+        #expect(lines.contains(String(line.drop { $0 == " " })), "stays a line: \(line)")
+        // --help, too, breaks none.
+        #expect(help.contains("\n  \(line)\n"), "\(line)")
+      }
       examples += typed.count
     }
     #expect(examples > 0 && lines.count { $0 == "EXAMPLES" } == 1)
     // The synopsis has every option, and none twice.
     let synopsis = shown.output.split(separator: "SYNOPSIS")[1].split(separator: "DESCRIPTION")[0]
-    for argument in page.arguments ?? [] where argument.shouldDisplay && argument.kind != .positional {
+    for argument in page.arguments ?? []
+    where argument.shouldDisplay && argument.kind != .positional {
       let name = argument.names?.first { $0.kind == .long }?.name ?? ""
       #expect(synopsis.contains("--\(name)"), "--\(name)")
     }
@@ -56,9 +65,6 @@ struct ManualTests {
       #expect(related.contains("\(other.pageName)(1)"))
     }
     #expect(shown.output.contains("EXIT STATUS"))
-    let help = try Program.run(
-      Program.command, (index == 0 ? [] : [page.commandName]) + ["--help"]
-    ).output
     #expect(help.contains("Examples:\n  "), "\(page.commandName) --help has examples")
   }
 
@@ -74,7 +80,7 @@ struct ManualTests {
   /// Whoever asks for help first sees what to type.
   @Test func theProgramItselfHasExamples() throws {
     let help = try Program.run(Program.command, ["--help"]).output
-    #expect(help.contains("Examples:\n  ptrauth-trace analyze -k vmlinux perf.data "))
+    #expect(help.contains("Examples:\n  ptrauth-trace analyze -k vmlinux perf.data  "))
     let page = try Program.run(Program.command, ["manual", "-o", "/dev/stdout"]).output
     #expect(page == (try Program.run(Program.command, ["manual"]).output))
   }

@@ -27,7 +27,8 @@ struct OptionTests {
     var values: [String: Set<String>] = [:]
     for argument in Self.commands.flatMap({ $0.arguments ?? [] }) where argument.shouldDisplay {
       let names = (argument.names ?? []).map(\.name)
-      for name in names { spellings[name, default: []].insert(names.sorted().joined(separator: " ")) }
+      let all = names.sorted().joined(separator: " ")
+      for name in names { spellings[name, default: []].insert(all) }
       if let name = names.first, argument.kind == .option {
         values[name, default: []].insert(argument.valueName ?? "")
       }
@@ -52,7 +53,8 @@ struct OptionTests {
     for command in ["analyze", "info", "whatif", "compare"] {
       let has = Set(arguments(command).keys)
       #expect(
-        has.isSuperset(of: ["k", "vmlinux", "btf", "all-units", "generation", "formats", "offline"]),
+        has.isSuperset(of: ["k", "vmlinux", "btf", "all-units", "generation", "formats", "offline"]
+        ),
         "\(command)")
     }
     for command in ["audit", "probes", "record"] {

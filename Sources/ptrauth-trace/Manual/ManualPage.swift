@@ -145,7 +145,13 @@ struct ManualPage {
         + "without them. Empty or cat: no pager."
     ),
     ("LESS", "Options of less; FRX if it is not set."),
+    (
+      "COLUMNS",
+      "How wide text is; without it as wide as the terminal, 80 columns where there is none, at least 40. A file "
+        + "that -o names has 80."
+    ),
     ("NO_COLOR", "If not empty, no colour."),
+    ("TERM", "dumb: no colour."),
     ("CLICOLOR, CLICOLOR_FORCE", "0: no colour; not 0: colour even where there is no terminal."),
     ("GITHUB_STEP_SUMMARY", "The file that --format github adds its summary to."),
   ]
