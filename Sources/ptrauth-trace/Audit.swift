@@ -6,6 +6,7 @@ import Report
 
 struct Audit: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "audit",
     abstract: "Check a vmlinux's key switch against the patch, from its code alone.",
     discussion: """
       Finds every access to the ten key registers, walks every path of __guest_enter and __guest_exit (both \

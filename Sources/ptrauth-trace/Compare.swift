@@ -7,6 +7,7 @@ import Report
 
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "compare",
     abstract: "Compare recordings of two kernels: findings that are new, rates that moved.",
     usage: "ptrauth-trace compare [options] BASE... -- NEW...",
     discussion: """

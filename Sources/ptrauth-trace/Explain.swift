@@ -5,6 +5,7 @@ import Report
 
 struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "explain",
     abstract: "Say what a rule means, with the sequence that breaks it.",
     discussion: """
       Without a rule, lists all of them. A rule's text says when it is broken, what follows, who can judge it (a \

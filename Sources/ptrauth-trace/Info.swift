@@ -4,6 +4,7 @@ import Report
 
 struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "info",
     abstract: "Say what is in a recording, and whether it suffices.",
     discussion: """
       Shows the format, clock, kernel and recorder of a recording, its events with their counts, what was lost, \

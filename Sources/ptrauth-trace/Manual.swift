@@ -3,6 +3,7 @@ import Bytes
 
 struct Manual: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "manual",
     abstract: "Write the manual pages.",
     discussion: """
       Prints a command's manual page, in mdoc, made from what the command line itself knows; or writes all of them \

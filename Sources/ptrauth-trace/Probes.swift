@@ -6,6 +6,7 @@ import Ptrauth
 
 struct Probes: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "probes",
     abstract: "Write the probe definitions that a recording needs, with one kernel's offsets.",
     discussion: """
       Reads the vmlinux's structures and symbols, chooses the probes that are safe on it and that its \

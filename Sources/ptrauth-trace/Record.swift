@@ -6,6 +6,7 @@ import Recorder
 
 struct Record: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "record",
     abstract: "Record what the analysis needs, on the arm64 KVM host itself.",
     discussion: """
       As root: sets the probes of `ptrauth-trace probes` for the kernel that runs, in a tracing instance \

@@ -4,6 +4,7 @@ import Trace
 
 struct Redact: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "redact",
     abstract: "Copy a recording with other key values, so that it can be shared.",
     usage: "ptrauth-trace redact [options] INPUT OUTPUT",
     discussion: """

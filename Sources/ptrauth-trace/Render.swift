@@ -7,6 +7,7 @@ import Report
 
 struct Render: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "render",
     abstract: "Make a page, or another report, from saved ones.",
     discussion: """
       Reads reports of `analyze --format json` and timelines of `analyze --format jsonl`: CI stores them, and no \

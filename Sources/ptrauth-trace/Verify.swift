@@ -6,6 +6,7 @@ import Report
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "verify",
     abstract: "Explore the model of the key switch exhaustively.",
     discussion: """
       Visits every state that vCPUs, pCPUs and host tasks can reach under one generation's code, in every order of \

@@ -5,6 +5,7 @@ import Report
 
 struct Whatif: ParsableCommand {
   static let configuration = CommandConfiguration(
+    commandName: "whatif",
     abstract: "Count what the recorded schedule would cost under other policies.",
     discussion: """
       Reduces a recording to its load intervals (passes, first use of pointer authentication) and counts what each \
