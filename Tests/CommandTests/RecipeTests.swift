@@ -103,7 +103,7 @@ struct RecipeTests {
       "\(script) recordings/perf.data && exit 9 || echo ended with $?; cat results/*.json",
       "v7-trap-skips-host-save",
       environment: ["KCIDB_ORIGIN=mylab", "KCIDB_BUILD_ID=mylab:1234"])
-    #expect(faulty.output.contains("not ok 1 recordings/perf.data\nended with 1\n"))
+    #expect(faulty.output.contains("not ok 1 ptrauth-trace\nended with 1\n"))
     #expect(faulty.output.contains("\"build_id\": \"mylab:1234\""))
     #expect(faulty.output.contains("\"origin\": \"mylab\""))
     let open = try run("\(script) recordings/perf.data", "v7-good")
@@ -112,7 +112,7 @@ struct RecipeTests {
       open.output.contains("  not ok 7 preemptible-host-save # ERROR required and not judged"))
     let both = try run(
       "VMLINUX=recordings/vmlinux.slim.xz \(script) recordings/perf.data nothing", "v7-good")
-    #expect(both.code == 4 && both.output.contains("\nnot ok 2 nothing # ERROR "))
+    #expect(both.code == 4 && both.output.contains("\nnot ok 2 ptrauth-trace/nothing # ERROR "))
     #expect(try run("\(script)", "v7-good").code == 64)
   }
 

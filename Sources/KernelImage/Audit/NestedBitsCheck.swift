@@ -213,11 +213,11 @@ struct NestedBitsCheck {
         stride(from: first.pc - 16, through: first.pc, by: 4), marked: [first.pc]))
   }
 
-  /// A path that sets bits, and stores not all keys.
+  /// A path that sets bits, and stores no key. (Whether a save is whole is asked of it alone, S8.)
   private func unsaved(_ end: WalkEnd, _ store: WalkEvent, _ place: String, _ what: String)
     -> CodeCheck?
   {
-    guard !end.state.hasStoredAll else { return nil }
+    guard !end.state.hasStoredAny else { return nil }
     return CodeCheck(
       .nested, .fail, at: place, "\(what), and a way goes on without the host's keys being saved",
       rule: .missedHostSave, lines: subject.lines([store.pc, end.state.pc]))

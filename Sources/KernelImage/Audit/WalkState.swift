@@ -107,6 +107,11 @@ struct WalkState: Hashable {
     return stored.count == KeyRegister.allCases.count
   }
 
+  /// That of any of them did.
+  var hasStoredAny: Bool {
+    events.contains { if case .keyStore = $0.kind { true } else { false } }
+  }
+
   /// A function was called that is not followed.
   mutating func forgetAfterCall(at pc: UInt64, _ effect: CallConvention.Effect = .standard) {
     // X18 is the shadow call stack's or reserved; X19 to X29 come back.
