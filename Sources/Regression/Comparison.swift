@@ -161,7 +161,8 @@ public struct Comparison: Sendable {
       guard let example = all(new).first ?? all(base).first else { return nil }
       let kind: FindingChange.Kind =
         now.recordings > 0
-        ? (old.recordings > 0 ? .same : .new) : isBlind(new) ? .unseen : .gone
+        ? (old.recordings > 0 ? .same : .new)
+        : isBlind(new.filter { !$0.isIncomplete }) ? .unseen : .gone
       return FindingChange(
         rule: rule, kind: kind, severity: example.severity, isCorrectness: example.isCorrectness,
         base: old, new: now, statement: example.statement, baseIsBlind: isBlind(base))

@@ -133,8 +133,12 @@ extension Replayer {
     let missing = breaks.count(until: lastTime)
     // Events are missing that the recorder does not account for (it was paused, say), so they may be missing anywhere:
     // what leans on a sequence is no proof, and alone no verdict.
-    let isUnexplained = missing > 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut
-    if isUnexplained { log.lower(except: Self.shownBySamples) }
+    let isUnexplained =
+      missing > 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut || namelessEntries > 0
+    // Samples of threads without an id are not known to be of one vCPU either.
+    if isUnexplained { log.lower(except: namelessEntries > 0 ? [] : Self.shownBySamples) }
+    // What a save wrote then may have been keys that an exit had not restored.
+    if log.contains(.missedHostRestore) { log.lower(only: .missedHostSave) }
     let findings = log.shown()
     let scope = configuration.scope
     let hidden = notObservable().filter { scope?.admits($0.rule) ?? true }

@@ -1,4 +1,4 @@
-import Ptrauth
+public import Ptrauth
 
 /// Collects occurrences into findings. Memory grows with rules and vCPUs, not with the trace.
 struct FindingLog {
@@ -98,6 +98,11 @@ struct FindingLog {
     }
   }
 
+  /// Lowers what is proved of this rule to suspected.
+  mutating func lower(only rule: Rule) {
+    lower(except: Rule.all.filter { $0 != rule })
+  }
+
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
   /// All, whatever is shown.
@@ -135,7 +140,7 @@ extension Sequence<Finding> {
 
 extension Finding {
   /// The rule that at least half of the occurrences follow from.
-  var mainCause: Rule? { causes.first { $0.count * 2 >= count }?.rule }
+  public var mainCause: Rule? { causes.first { $0.count * 2 >= count }?.rule }
 }
 
 extension VCPUIdentity {

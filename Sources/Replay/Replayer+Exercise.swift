@@ -5,6 +5,11 @@ import Ptrauth
 extension Replayer {
   /// What did not occur. Nil: it did, or it takes none (the fault is an event of its own).
   func unexercised(_ rule: Rule) -> Obstacle? {
+    if undecided.contains(rule), !log.contains(rule) {
+      return .notRecorded(
+        reason: "what looked like it may have another reason, where its thread ran unrecorded",
+        remedy: "record all pCPUs and tasks (-a)")
+    }
     guard let (situation, remedy) = Self.situations[rule.id], exercised[rule] == 0,
       !log.contains(rule)
     else { return nil }

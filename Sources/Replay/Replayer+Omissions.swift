@@ -63,6 +63,10 @@ extension Replayer {
     if let first = configuration.thinned.first {
       parts.append("\(Self.words(configuration.thinned)) recorded \(first.how.words)")
     }
+    if namelessEntries > 0 {
+      parts.append(
+        "the thread ids of \(namelessEntries) guest entries (recorded from another pid namespace?)")
+    }
     let unseen = unrecordedCPUs
     if !unseen.isEmpty {
       let list = unseen.map(String.init).joined(separator: ", ")

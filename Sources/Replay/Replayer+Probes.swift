@@ -17,6 +17,9 @@ extension Replayer {
     probesHit.insert(function)
     guard let pointer = hit.fields.vcpu else { return }
     let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
+    if function == .resetVCPU {
+      (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)
+    }
     noteFeatures(index, hit.fields.features)
     let sample = hit.fields.hcr.map { EnableBits(hcr: $0) }
     switch function {
@@ -54,6 +57,16 @@ extension Replayer {
   /// vcpu->arch.features, or the VM's, as vcpu_has_ptrauth() of the generation takes them.
   private mutating func noteFeatures(_ index: Int, _ features: UInt64?) {
     guard let features else { return }
+    let before = vcpus[index].features
+    vcpus[index].features = features
+    // KVM refuses another set of features; a probe may fetch them from the wrong place.
+    if let before, before != features, vcpus[index].counters.runs > 0 {
+      vcpus[index].hasTwoFeatures = true
+    }
+    if vcpus[index].hasTwoFeatures {
+      vcpus[index].state.feature = .unknown
+      return
+    }
     vcpus[index].state.feature =
       switch generation?.featureTest {
       case .never: .none

@@ -96,9 +96,13 @@ extension Replayer {
   private mutating func staleEnable(_ run: OpenRun, _ sample: EnableBits) -> PendingFinding? {
     guard let generation, generation.load == .clears, !configuration.generationIsWeak,
       vcpus[run.vcpu].state.feature == .both,
-      run.expected == .clear, let load = run.clearedBy, let exit = run.exit,
-      !run.followsSkippedPlace
+      run.expected == .clear, let load = run.clearedBy, let exit = run.exit
     else { return nil }
+    if run.followsSkippedPlace {
+      // Or a trap of the vCPU, where it was not recorded, set them.
+      if sample.switchesKeys == .set { undecided.insert(.staleEnable) }
+      return nil
+    }
     if run.hadBitsToClear { exercised.note(.staleEnable) }
     guard sample.switchesKeys == .set else { return nil }
     var found = PendingFinding(
@@ -147,7 +151,9 @@ extension Replayer {
     case .others(let own): foreign = .differ(from: own)
     case .anothers(let own): foreign = .anothers(since: own)
     }
-    guard threads[run.enter.tid]?.hostKeys.savedForeign == false, !run.followsSkippedPlace else {
+    guard threads[run.enter.tid]?.hostKeys.savedForeign == false else { return }
+    if run.followsSkippedPlace {
+      undecided.insert(.missedHostSave)
       return
     }
     pendingFindings.add(

@@ -67,6 +67,7 @@ extension Replayer {
     vcpus[index].runThread = at.tid
     vcpus[index].counters.runs += 1
     vcpus[index].interval.runs += 1
+    if at.tid <= 0 { namelessEntries += 1 }
   }
 
   mutating func exit(_ at: Moment, _ pid: Int32, ret: Int32, ec: UInt32, pc: UInt64) {
@@ -111,7 +112,9 @@ extension Replayer {
       threads[at.tid]?.run?.isOver = true
       return
     }
-    if run.exitSample == nil { threads[at.tid]?.run?.exitSample = sample }
+    // The handler of a trap may have set the bits before the put.
+    let isBeforeHandler = function != .vcpuPut || run.trap == nil && !run.mayBeKeyTrap
+    if run.exitSample == nil, isBeforeHandler { threads[at.tid]?.run?.exitSample = sample }
     if run.resetSlots == nil, let guest = fields.guestKeys {
       threads[at.tid]?.run?.resetSlots = guest.resetMask
     }

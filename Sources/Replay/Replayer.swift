@@ -74,6 +74,10 @@ public struct Replayer {
   var unresolvedProbes: [UInt64: UInt64] = [:]
   /// Sequences that cannot happen without missing events.
   var breaks = SequenceBreaks()
+  /// kvm_entry of no thread that has an id.
+  var namelessEntries: UInt64 = 0
+  /// Rules of which something was seen that may have another reason, of which nothing was recorded.
+  var undecided: Set<Rule> = []
   var silences = Silences()
   var firstTime: UInt64?
   var lastTime: UInt64 = 0

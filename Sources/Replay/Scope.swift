@@ -16,8 +16,8 @@ public struct Scope: Sendable {
 
   func admits(_ vcpu: VCPUIdentity?) -> Bool {
     guard let vcpus else { return true }
-    // What is about a pCPU alone is of no vCPU.
-    return vcpu.map { vcpu in vcpus.contains { $0.mayBe(vcpu) } } ?? false
+    // What is about a pCPU alone concerns every vCPU that runs there.
+    return vcpu.map { vcpu in vcpus.contains { $0.mayBe(vcpu) } } ?? true
   }
 
   func admits(cpu: Int32) -> Bool { cpus?.contains(cpu) ?? true }

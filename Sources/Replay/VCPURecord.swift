@@ -17,6 +17,10 @@ struct VCPURecord {
   var isUnused = false
   /// The pCPU on which its host context was last sampled.
   var contextCPU: Int32?
+  /// Its features as they were sampled last, since its reset; and that two samples disagreed, which one of a vCPU
+  /// that runs cannot.
+  var features: UInt64?
+  var hasTwoFeatures = false
   /// KVM_ARM_VCPU_HAS_EL2 (feature bit 7): a nested guest's bits are L1's, not the patch's.
   var isNested = false
 

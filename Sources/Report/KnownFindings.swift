@@ -6,12 +6,15 @@ public import Replay
 ///
 ///     schema, toolVersion   "ptrauth-trace/known/1"
 ///     findings              rule, level, places: "function (file)", where the rule is in the kernel's source; of a
-///                           static finding, where it fails; empty where no vmlinux told. One line each, sorted.
+///                           static finding, where it fails; empty where no vmlinux told. follows: the rule that most
+///                           of it follows from, if any: with another cause it is another fault. One line each, sorted.
 public struct KnownFindings: Sendable, Equatable {
   public struct Entry: Sendable, Hashable {
     public var rule: String
     public var level: Finding.Level
     public var places: [String]
+    /// The rule that it follows from.
+    public var follows: String?
   }
   public private(set) var entries: [Entry] = []
 
@@ -23,7 +26,8 @@ public struct KnownFindings: Sendable, Equatable {
       if !entries.contains(entry) { entries.append(entry) }
     }
     func key(_ entry: Entry) -> String {
-      ([entry.rule, entry.level.word] + entry.places).joined(separator: "\u{0}")
+      ([entry.rule, entry.level.word] + entry.places + [entry.follows ?? ""]).joined(
+        separator: "\u{0}")
     }
     entries.sort { key($0) < key($1) }
   }
@@ -43,7 +47,7 @@ public struct KnownFindings: Sendable, Equatable {
         Entry(
           rule: try item.text("rule"),
           level: try item.one("level", of: [.proved, .static, .suspected]) { $0.word },
-          places: try item.texts("places")))
+          places: try item.texts("places"), follows: item.textOrNull("follows")))
     }
   }
 
@@ -65,6 +69,7 @@ public struct KnownFindings: Sendable, Equatable {
         json.field("level", entry.level.word)
         json.key("places")
         json.array { json in for place in entry.places { json.value(place) } }
+        if let follows = entry.follows { json.field("follows", follows) }
       }
       text += Array((number == 0 ? "\n    " : ",\n    ").utf8) + json.bytes
     }
@@ -74,7 +79,8 @@ public struct KnownFindings: Sendable, Equatable {
   /// A finding is known at the same level or a weaker one, at no place that is new.
   private func entry(of found: Entry) -> Entry? {
     entries.first {
-      $0.rule == found.rule && found.level <= $0.level && $0.places.isEmpty == found.places.isEmpty
+      $0.rule == found.rule && found.level <= $0.level && $0.follows == found.follows
+        && $0.places.isEmpty == found.places.isEmpty
         && found.places.allSatisfy($0.places.contains)
     }
   }
@@ -108,6 +114,7 @@ extension KnownFindings.Entry {
   fileprivate init(_ finding: Finding, in document: Document) {
     rule = finding.rule.id
     level = finding.level
+    follows = finding.mainCause?.id
     guard finding.level == .static else {
       places = document.kernel.sources[rule].map { ["\($0.function) (\($0.file))"] } ?? []
       return

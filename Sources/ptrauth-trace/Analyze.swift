@@ -120,6 +120,11 @@ struct Analyze: ParsableCommand {
       for rule in required.requirement.named where !rules.contains(rule) {
         throw ValidationError("--require \(rule.id): --rule leaves it out")
       }
+      if required.requirement.least != nil {
+        throw ValidationError(
+          "--require \(required.words.joined(separator: ",")): --rule leaves out rules that it asks for; name the required ones"
+        )
+      }
     }
     if recordings.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")

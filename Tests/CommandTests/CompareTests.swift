@@ -326,6 +326,15 @@ struct CompareTests {
     #expect(try compare(["--exit-code", "kselftest"] + sides).code == 1)
   }
 
+  /// Of a side that misses events nothing is gone.
+  @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
+  func whatMissesEventsMendsNothing() throws {
+    let (code, report) = try pair("v7/migration-keeps-enable", "v7/lossy-good")
+    #expect(code == 2)
+    #expect(report.findings.contains { $0.rule == "stale-enable" && $0.change == "not judged" })
+    #expect(!report.findings.contains { $0.correctness && $0.change == "gone" })
+  }
+
   /// 6.12 sets the bits and saves the host's keys at every load: no traps, more switches and saves.
   @Test(.enabled(if: Corpus.hasShared, "../shared/recordings is not there"))
   func lazyAgainstEagerIsATrade() throws {

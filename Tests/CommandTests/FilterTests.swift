@@ -134,6 +134,7 @@ struct FilterTests {
     ["--time", "5-6"], ["--time", "6,5"], ["--time", "10%,20%"], ["--time", ","],
     ["--rule", "missed-host-sav"], ["--rule", ""], ["--vm", ","],
     ["--require", "stale-enable", "--rule", "missed-host-save"],
+    ["--require", "critical", "--rule", "missed-host-save"],
   ])
   func whatIsWrongIsAUsageError(options: [String]) throws {
     let run = try Program.run(Program.command, ["analyze"] + options + [Self.faulty.recording])

@@ -21,6 +21,25 @@ struct KnownTests {
     return document
   }
 
+  /// The same rule at the same place, as what follows from another fault, is not the one that is known.
+  @Test func anotherCauseIsAnotherFault() throws {
+    let session = try Session(
+      recording: Corpus.traces[2].recording, vmlinux: Corpus.traces[2].vmlinux)
+    let document = try session.document(try session.replay(timeline: nil))
+    let index = try #require(
+      document.analysis.findings.firstIndex { $0.rule == .missedHostSave })
+    var followed = document
+    followed.analysis.findings[index].causes = [
+      Finding.Cause(rule: .staleEnable, count: document.analysis.findings[index].count)
+    ]
+    for (now, then) in [(document, followed), (followed, document)] {
+      let judged = Self.with(now, known: then)
+      #expect(!judged.analysis.isKnown(judged.analysis.findings[index]))
+    }
+    let same = Self.with(followed, known: followed)
+    #expect(same.analysis.isKnown(same.analysis.findings[index]))
+  }
+
   /// Written, read, and shown: the exit code is 0, and no pass either.
   @Test func aListIsWrittenAndRead() throws {
     let path = "/tmp/ptrauth-trace-known-\(UInt64.random(in: 0 ... .max)).json"

@@ -18,7 +18,8 @@ struct RequirementOptions: ParsableArguments {
   private static let scopes = ["critical", "all"]
   private static let rules = Analysis.judgedRules.map(\.id)
 
-  private var words: [String] {
+  /// As they were given.
+  var words: [String] {
     names.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
   }
 
