@@ -16,7 +16,7 @@ func replay(_ path: String, formats: String? = nil) {
     return functions[Int((address >> 2) % UInt64(functions.count))]
   }
   var replayer = Replayer(configuration) { _ in }
-  _ = try? file.readEvents(instructions: { _ in }) { replayer.consume($0) }
+  _ = try? file.readEvents(instructions: { _ in }, { replayer.consume($0) })
   let analysis = replayer.finish(
     isCut: file.recording.isIncomplete, lostSamples: file.losses.samples)
   precondition(analysis.verdict != .clean || !file.recording.isIncomplete)
