@@ -35,8 +35,9 @@ extension Replayer {
       "probe kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu and hcr_el2"
     ),
     Rule.missedGuestRestore.id: (
-      "a run began with bits set, the guest's slots sampled before and after it and the host's keys known",
-      "probe kvm_arm_vcpu_ptrauth_trap, handle_exit and kvm_arch_vcpu_put with the twenty key slots"
+      "all five keys of a guest came out of a run with bits set as they had gone in, the host's keys known",
+      "probe kvm_arm_vcpu_ptrauth_trap, handle_exit and kvm_arch_vcpu_put with the twenty key slots, with guests "
+        + "that set five keys and use them for a while"
     ),
     Rule.missedGuestSave.id: (
       "guest exit was seen to save each of the five keys",
