@@ -10,7 +10,7 @@ extension Replayer {
     // A loss that names no pCPU may have been anywhere, any time before.
     let begin = cpus[at.cpu]?.beforeLast ?? firstTime ?? at.time
     emit?(.loss(at, since: min(begin, at.time), count: count))
-    forget(at, since: begin)
+    forget(at, since: begin, endsRuns: true)
   }
 
   /// Nobody wrote an event for a while before this one, though a task was running: the recorder may have been paused.
@@ -23,7 +23,8 @@ extension Replayer {
     silences.note(Silence(since: lastTime, until: at.time, busyCPU: busy))
     let anywhere = Moment(time: at.time, cpu: -1, tid: 0)
     emit?(.loss(anywhere, since: lastTime, count: 0))
-    forget(anywhere, since: lastTime)
+    // A guest may have been in there all the while.
+    forget(anywhere, since: lastTime, endsRuns: false)
   }
 
   private func isBusy(_ cpu: CPURecord) -> Bool {
@@ -32,7 +33,9 @@ extension Replayer {
   }
 
   /// What events since `begin` on this pCPU (-1: on any) may have changed is unknown.
-  private mutating func forget(_ at: Moment, since begin: UInt64) {
+  ///
+  /// - Parameter endsRuns: a run that was open there has no exit to come.
+  private mutating func forget(_ at: Moment, since begin: UInt64, endsRuns: Bool) {
     if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
     cpus[at.cpu]?.state = PCPUState()
     if at.cpu < 0 { for cpu in cpus.values { cpu.running = nil } }
@@ -42,10 +45,12 @@ extension Replayer {
     // another pCPU goes on.
     for tid in threads.keys.sorted() {
       guard let run = threads[tid]?.run else { continue }
-      if run.exit != nil || run.cpu == at.cpu || at.cpu < 0 {
+      if run.exit != nil || endsRuns && (run.cpu == at.cpu || at.cpu < 0) {
         closeRun(tid)
       } else {
         threads[tid]?.run = run.afterWall
+        // Its exit may be another run's.
+        if !endsRuns { threads[tid]?.run?.entrySample = nil }
       }
     }
     withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)

@@ -60,7 +60,9 @@ extension Replayer {
     let before = vcpus[index].features
     vcpus[index].features = features
     // KVM refuses another set of features; a probe may fetch them from the wrong place.
-    if let before, before != features, vcpus[index].counters.runs > 0 {
+    if let before, vcpus[index].counters.runs > 0,
+      Feature(features: before) != Feature(features: features) || (before ^ features) >> 7 & 1 != 0
+    {
       vcpus[index].hasTwoFeatures = true
     }
     if vcpus[index].hasTwoFeatures {

@@ -45,6 +45,32 @@ struct SilenceTests {
     #expect(timeline.contains { if case .loss(_, _, 0) = $0 { true } else { false } })
   }
 
+  /// A guest with its ticks off stays in for as long as it likes: no event is missing, and no bit is claimed of it.
+  @Test func aGuestMayStayIn() throws {
+    var script = Script()
+    let v = Script.VCPU()
+    script.time += SequenceBreaks.edge
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.time += SequenceBreaks.edge
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x4000_0000))
+    script.probe(.vcpuRun, v, hcr: 0)
+    script.time += 2 * Silences.shortest
+    script.probe(.sync, v, hcr: 0)
+    script.add(v, .exit(ret: 2, ec: 0x24, pc: 0x4000_0010))
+    script.probe(.handleExit, v, hcr: 0, esr: 0x24 << 26)
+    script.run(v, hcr: 0)
+    script.time += SequenceBreaks.edge
+    script.run(v, hcr: 0)
+    let (analysis, timeline) = script.replay()
+    #expect(analysis.silenceCount == 1)
+    #expect(analysis.sequenceBreaks == 0 && !analysis.isIncomplete)
+    #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
+    let runs = timeline.compactMap { if case .run(let run) = $0 { run } else { nil } }
+    #expect(runs.count == 4)
+  }
+
   @Test func anIdleMachineIsNotSilent() {
     let (idle, _) = preempted(silence: 2 * Silences.shortest, idle: true)
     #expect(idle.silenceCount == 0)
