@@ -52,7 +52,9 @@ extension Replayer {
       return
     }
     let identity = vcpus[run.vcpu].identity
-    log.add(.trapWhileEnabled, .proved, vcpu: identity, at: exit) {
+    // A recorder that was paused meanwhile may have left out a load.
+    let level: Finding.Level = silences.isIn(run.enter, exit) ? .suspected : .proved
+    log.add(.trapWhileEnabled, level, vcpu: identity, at: exit) {
       (
         "the guest entered with \(words(sample)) in the shadow and took \(words(trap))",
         [
@@ -61,7 +63,7 @@ extension Replayer {
         ]
       )
     }
-    emit?(.finding(.trapWhileEnabled, .proved, identity, exit))
+    emit?(.finding(.trapWhileEnabled, level, identity, exit))
   }
 
   private mutating func judgeBits(_ run: OpenRun, _ sample: EnableBits) {
