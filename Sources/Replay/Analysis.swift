@@ -34,6 +34,8 @@ public struct Analysis: Sendable {
   public var longestSilence: Silence?
   /// Events are missing, whatever else was found.
   public var isIncomplete: Bool
+  /// What the judged rules stand on.
+  public var coverage: [Coverage] = []
   /// What samples of executed instructions show, if the recording has any.
   public var passes: InstructionPasses?
   /// What the code of the recorded kernel says, where its vmlinux was at hand.
@@ -137,6 +139,8 @@ extension Replayer {
       missing > 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut || namelessEntries > 0
     // Samples of threads without an id are not known to be of one vCPU either.
     if isUnexplained { log.lower(except: namelessEntries > 0 ? [] : Self.shownBySamples) }
+    let doubted = fetchChecks.doubted
+    for rule in doubted { log.lower(only: rule) }
     // What a save wrote then may have been keys that an exit had not restored.
     if log.contains(.missedHostRestore) { log.lower(only: .missedHostSave) }
     let findings = log.shown()
@@ -148,7 +152,8 @@ extension Replayer {
     let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
     let verdict: Analysis.Verdict
     if findings.contains(where: {
-      $0.rule.isCorrectness && !(isUnexplained && $0.level == .suspected)
+      $0.rule.isCorrectness
+        && !((isUnexplained || doubted.contains($0.rule)) && $0.level == .suspected)
     }) {
       verdict = .findings
     } else if !followed.contains(where: { $0.counters.runs > 0 }) {
@@ -184,6 +189,7 @@ extension Replayer {
     analysis.selection = scope.map {
       Selection($0, of: log.sorted(), cpuCount: cpus.count, vcpuCount: followed.count)
     }
+    analysis.coverage = coverage(analysis.judged)
     if verdict == .clean, analysis.judged.isEmpty { analysis.verdict = .cannotJudge }
     return analysis
   }

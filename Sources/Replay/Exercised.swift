@@ -1,17 +1,15 @@
-import Ptrauth
-
-/// Situations in which a fault would have shown, by rule: a rule is judged only if there was one.
+/// How often each situation occurred.
 struct Exercised {
-  private var counts: [String: UInt64] = [:]
+  private var counts = [UInt64](repeating: 0, count: Situation.allCases.count)
 
   /// Every situation occurred.
   static let all: Exercised = {
     var all = Exercised()
-    for rule in Rule.all { all.note(rule) }
+    for situation in Situation.allCases { all.note(situation) }
     return all
   }()
 
-  mutating func note(_ rule: Rule) { counts[rule.id, default: 0] += 1 }
+  mutating func note(_ situation: Situation) { counts[situation.rawValue] += 1 }
 
-  subscript(rule: Rule) -> UInt64 { counts[rule.id] ?? 0 }
+  subscript(situation: Situation) -> UInt64 { counts[situation.rawValue] }
 }

@@ -74,7 +74,7 @@ extension Replayer {
     let index = run.vcpu
     guard vcpus[index].arrival.beganInKernel, run.trap != nil, let exit = run.exit else { return }
     vcpus[index].arrival.beganInKernel = false
-    if run.resetSlots != nil { exercised.note(.keysLostInMigration) }
+    if run.resetSlots != nil { exercise(.keysLostInMigration, index) }
     guard run.trap == .instruction, vcpus[index].state.feature == .both,
       generation?.trap == .reachesHost, run.resetSlots == 0x3ff
     else { return }

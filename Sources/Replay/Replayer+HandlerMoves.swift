@@ -33,7 +33,7 @@ extension Replayer {
   mutating func handlerReturned(_ at: Moment) {
     guard let handler = threads[at.tid]?.handler else { return }
     threads[at.tid]?.handler = nil
-    exercised.note(.preemptibleHostSave)
+    exercise(.preemptibleHostSave, handler.vcpu)
     guard generation?.hostSave == .preemptibleTrap, !configuration.generationIsWeak,
       let left = handler.left, let load = handler.load, handler.enabledBefore,
       at.cpu != handler.entry.cpu, vcpus[handler.vcpu].state.feature == .both

@@ -9,7 +9,7 @@ extension Replayer {
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ pointer: UInt64
   ) {
     if pointer != 0 {
-      if let cpu = vcpus[index].contextCPU, cpu != at.cpu { exercised.note(.staleHostContext) }
+      if let cpu = vcpus[index].contextCPU, cpu != at.cpu { exercise(.staleHostContext, index) }
       vcpus[index].contextCPU = at.cpu
     }
     guard generation?.hasHostContextPointer ?? true,

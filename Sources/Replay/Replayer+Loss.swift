@@ -44,6 +44,7 @@ extension Replayer {
     // Runs that had ended, or were here, are as complete as they will be; one that is open on
     // another pCPU goes on.
     for tid in threads.keys.sorted() {
+      threads[tid]?.fetched = nil
       guard let run = threads[tid]?.run else { continue }
       if run.exit != nil || endsRuns && (run.cpu == at.cpu || at.cpu < 0) {
         closeRun(tid)

@@ -38,7 +38,7 @@ extension Replayer {
     guard generation?.nestedBits == .fromGuest, !configuration.generationIsWeak,
       let sample = run.entrySample, sample.isKnown
     else { return }
-    exercised.note(.nestedBitsDiffer)
+    exercise(.nestedBitsDiffer, run.vcpu)
     guard sample != expected.bits else { return }
     let identity = vcpus[run.vcpu].identity
     log.add(.nestedBitsDiffer, .proved, vcpu: identity, at: run.enter) {

@@ -67,6 +67,7 @@ extension Replayer {
       parts.append(
         "the thread ids of \(namelessEntries) guest entries (recorded from another pid namespace?)")
     }
+    parts += fetchChecks.parts
     let unseen = unrecordedCPUs
     if !unseen.isEmpty {
       let list = unseen.map(String.init).joined(separator: ", ")

@@ -57,7 +57,7 @@ extension Replayer {
     thread.run?.restored = restored(thread, slots)
     switch thread.run?.restored {
     case .own:
-      if isSaved { exercised.note(.missedHostRestore) }
+      if isSaved { exercise(.missedHostRestore, index) }
       thread.hostKeys.isRestored = true
       thread.hostKeys.isForeign = .clear
       thread.hostKeys.foreign = nil
@@ -90,7 +90,7 @@ extension Replayer {
       guard thread.hostKeys.own == nil, !areGuests(slots, index) else { return }
       thread.hostKeys.learn(slots, save.at, .written)
       thread.hostKeys.mayHaveChanged = false
-      if isUsed { exercised.note(.missedHostSave) }
+      if isUsed { exercise(.missedHostSave, index) }
     } else if thread.hostKeys.own == nil, !isMoved, !areGuests(slots, index),
       restored(thread, slots) == nil
     {

@@ -21,7 +21,7 @@ extension Replayer {
       (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)
     }
     noteFeatures(index, hit.fields.features)
-    let sample = hit.fields.hcr.map { EnableBits(hcr: $0) }
+    let sample = shadow(index, hit.fields.hcr, function)
     switch function {
     case .vcpuLoad:
       noteLoadInHandler(at, sample)

@@ -105,7 +105,7 @@ extension Replayer {
       if sample.switchesKeys == .set { undecided.insert(.staleEnable) }
       return nil
     }
-    if run.hadBitsToClear { exercised.note(.staleEnable) }
+    if run.hadBitsToClear { exercise(.staleEnable, run.vcpu) }
     guard sample.switchesKeys == .set else { return nil }
     var found = PendingFinding(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,

@@ -57,6 +57,7 @@ extension Replayer {
       pendingFindings.clear(thread: at.tid, begin: handling.begin)
     }
     threads[at.tid]?.sampleBeforeEntry = nil
+    threads[at.tid]?.fetched = nil
     threads[at.tid]?.run = run
     threads[at.tid]?.hostKeys.save?.isThrough = true
     threads[at.tid]?.isInKVMRun = true
@@ -103,6 +104,7 @@ extension Replayer {
     _ fields: borrowing ProbeFields
   ) {
     if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
+    compareFetched(index, at, function, fields)
     guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
       return
     }
@@ -122,7 +124,7 @@ extension Replayer {
       threads[at.tid]?.run?.changedGuestSlots = true
       if run.entrySample?.switchesKeys == .set {
         vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
-        if vcpus[index].savedRegisters == .all { exercised.note(.missedGuestSave) }
+        if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }
       }
     }
     noteHostSlots(index, at, fields)

@@ -24,7 +24,7 @@ extension Replayer {
     let hostIsOwn = if case .own = threads[at.tid]?.run?.restored { true } else { false }
     // Keys that the guest itself writes in each run show nothing: they must come out as they went in.
     if own != nil, let before, run.certainlyEntered, before == guest, guest.resetMask == 0 {
-      exercised.note(.missedGuestRestore)
+      exercise(.missedGuestRestore, index)
     }
     if let before { judgeExchangedKeys(index, at, function, run, before, guest) }
     var (toGuest, toHost, unclear, perhapsToHost): (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)

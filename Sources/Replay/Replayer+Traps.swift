@@ -65,6 +65,7 @@ extension Replayer {
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
   ) {
     if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
+    compareFetched(index, at, function, fields)
     if let esr = fields.esr { classifyTrap(at, esr: esr) }
     if function == .ptrauthTrap {
       beginSave(index, at, slots: fields.hostKeys, context: fields.hostContext)

@@ -45,7 +45,7 @@ extension Replayer {
     if let handled = vcpus[index].waste.handled {
       vcpus[index].waste.handled = nil
       if sample.switchesKeys == .set {
-        exercised.note(.featureDenied)
+        exercise(.featureDenied, index)
       } else {
         log.add(.wastedTrap, .proved, vcpu: identity, at: run.enter, cost: trapCost) {
           (

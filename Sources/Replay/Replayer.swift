@@ -79,6 +79,7 @@ public struct Replayer {
   /// Rules of which something was seen that may have another reason, of which nothing was recorded.
   var undecided: Set<Rule> = []
   var silences = Silences()
+  var fetchChecks = FetchChecks()
   var firstTime: UInt64?
   var lastTime: UInt64 = 0
   var eventCount: UInt64 = 0
@@ -254,6 +255,10 @@ public struct Replayer {
     let index: Int
     if let known = pointerIndex[pointer] {
       index = known
+      if let own = threads[at.tid]?.vcpu, own != index, vcpus[own].identity.pointer == nil {
+        // What the thread did until now it did with this vCPU, or with another.
+        vcpus[index].wall()
+      }
       if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
         // The run began before its vCPU was named.
         vcpus[run.vcpu].counters.runs -= min(1, vcpus[run.vcpu].counters.runs)

@@ -29,6 +29,8 @@ final class ThreadRecord {
   /// It is inside kvm_arm_vcpu_ptrauth_trap.
   var handler: OpenHandler?
   var hostKeys = HostKeyWatch()
+  /// By the last probe since its kvm_exit.
+  var fetched: FetchedSample?
   /// Its process was created within the recording, so its vCPUs were too.
   var isBornHere = false
 

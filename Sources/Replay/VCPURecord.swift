@@ -13,6 +13,8 @@ struct VCPURecord {
   /// The model's expectation: a sample that contradicts it is a finding or a correction.
   var state: VCPUState
   var counters = Counters()
+  /// Situations in which a fault would have shown in it.
+  var exercised = Exercised()
   /// Its reset was seen, and no run with ptrauth enabled since.
   var isUnused = false
   /// The pCPU on which its host context was last sampled.

@@ -20,6 +20,17 @@ extension JSONReport {
       json.key(name)
       json.array { json in for item in items { json.value(item.rule.id) } }
     }
+    json.key("coverage")
+    json.array { json in
+      for covered in analysis.coverage {
+        json.object { json in
+          json.field("rule", covered.rule.id)
+          json.field("situations", covered.situations)
+          json.field("vcpus", covered.vcpus?.seen)
+          json.field("of", covered.vcpus?.concerned)
+        }
+      }
+    }
     json.key("code")
     json.object { code(analysis.code, &$0) }
     if let known = analysis.known {

@@ -21,6 +21,8 @@ import Replay
 ///     judged        rules, of: correctness rules that were judged, and that this kernel can break
 ///     criticalNotJudged   critical rules that this kernel can break and of which nothing can be said
 ///     requiredNotJudged   the same of the rules that --require names: then nothing is clean
+///     coverage      of judged rules: rule, situations in which its fault would have shown, vcpus in which one occurred, of
+///                   (those that the fault could have harmed; both null: not about single vCPUs)
 ///     known         only with --known: findings {rule, level} that are in the list and do not count; gone {rule, level,
 ///                   judged}: in the list and not here (judged false: this recording does not show them)
 ///     filtered      only where a part is shown: options, rules (null: all), findings and occurrences {shown, of},

@@ -29,7 +29,7 @@ struct VerdictSentence {
     word = analysis.verdict.word.uppercased()
     let (judged, all) = (analysis.judged.count, analysis.breakable.count)
     let rules = analysis.isOfCosts ? "chosen rules" : "correctness rules"
-    let judgedWords = "\(judged) of \(all) \(rules) judged"
+    let judgedWords = "\(judged) of \(all) \(rules) judged" + Self.partly(analysis)
     let isOfPart = analysis.selection?.isOfPart ?? false
     // The code alone says nothing of a run.
     let inCode = analysis.code.rules.count
@@ -157,6 +157,18 @@ struct VerdictSentence {
   /// "stale-enable and host-key-leak were not judged".
   private static func notJudged(_ items: [Analysis.NotObservable]) -> String {
     enumerated(items.map(\.rule.id)) + (items.count == 1 ? " was" : " were") + " not judged"
+  }
+
+  /// " (missed-host-save on 3 of 5 vCPUs, stale-enable on 4 of 5)": where a fault of the others would not have shown.
+  private static func partly(_ analysis: Analysis) -> String {
+    var parts: [String] = []
+    for covered in analysis.criticalInPart {
+      guard let vcpus = covered.vcpus else { continue }
+      parts.append(
+        "\(covered.rule.id) on \(vcpus.seen) of \(vcpus.concerned)"
+          + (parts.isEmpty ? " vCPUs" : ""))
+    }
+    return parts.isEmpty ? "" : " (\(parts.joined(separator: ", ")))"
   }
 
   /// The rules that are required, and what would show them.
