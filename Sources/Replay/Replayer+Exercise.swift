@@ -10,10 +10,8 @@ extension Replayer {
           "\(pair.earlier.rawValue) and \(pair.later.rawValue) fetch different values of \(pair.field.words)",
         remedy: "set the probes of this kernel: ptrauth-trace probes -k vmlinux")
     }
-    if undecided.contains(rule), !log.contains(rule) {
-      return .notRecorded(
-        reason: "what looked like it may have another reason, where its thread ran unrecorded",
-        remedy: "record all pCPUs and tasks (-a)")
+    if let reason = undecided[rule], !log.contains(rule) {
+      return .notRecorded(reason: reason.words, remedy: reason.remedy)
     }
     guard let situation = Situation(rule), exercised[situation] == 0, !log.contains(rule) else {
       return nil

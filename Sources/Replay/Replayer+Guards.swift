@@ -30,6 +30,7 @@ extension Replayer {
     }
     // From here on the thread runs on the guest's keys, and saves them as its own.
     if rule == .missedHostRestore { threads[run.enter.tid]?.hostKeys.wall() }
+    if mayBePaused, undecided.isExplained(bySilence: rule) { return }
     let identity = vcpus[run.vcpu].identity
     log.add(rule, level, vcpu: identity, at: run.enter) {
       (

@@ -53,7 +53,9 @@ extension Replayer {
     }
     let identity = vcpus[run.vcpu].identity
     // A recorder that was paused meanwhile may have left out a load.
-    let level: Finding.Level = silences.isIn(run.enter, exit) ? .suspected : .proved
+    let mayBePaused = silences.isIn(run.enter, exit)
+    if mayBePaused, undecided.isExplained(bySilence: .trapWhileEnabled) { return }
+    let level: Finding.Level = mayBePaused ? .suspected : .proved
     log.add(.trapWhileEnabled, level, vcpu: identity, at: exit) {
       (
         "the guest entered with \(words(sample)) in the shadow and took \(words(trap))",
@@ -102,7 +104,7 @@ extension Replayer {
     else { return nil }
     if run.followsSkippedPlace {
       // Or a trap of the vCPU, where it was not recorded, set them.
-      if sample.switchesKeys == .set { undecided.insert(.staleEnable) }
+      if sample.switchesKeys == .set { undecided.note(.staleEnable, .skippedPlace) }
       return nil
     }
     if run.hadBitsToClear { exercise(.staleEnable, run.vcpu) }
@@ -155,7 +157,7 @@ extension Replayer {
     }
     guard threads[run.enter.tid]?.hostKeys.savedForeign == false else { return }
     if run.followsSkippedPlace {
-      undecided.insert(.missedHostSave)
+      undecided.note(.missedHostSave, .skippedPlace)
       return
     }
     pendingFindings.add(

@@ -12,6 +12,9 @@ import Trace
 // as its own, and G is none of the host's if the host's slots held the thread's own keys when the guest's held G. Otherwise
 // the guest's slot may have got the host's key in a run that saved without having restored, and either may be true.
 extension Replayer {
+  /// A run may have saved the host's keys as the guest's.
+  private var mayHaveLeaked: Bool { log.contains(.hostKeyLeak) || undecided[.hostKeyLeak] != nil }
+
   mutating func judgeSharedKeys(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun, _ guest: KeySlots,
     _ host: KeySlots
@@ -39,7 +42,7 @@ extension Replayer {
         {
           if earlier.provesGuests(bit, ownRegisters) {
             toHost |= bit
-          } else if earlier.differ & bit != 0, !log.contains(.hostKeyLeak) {
+          } else if earlier.differ & bit != 0, !mayHaveLeaked {
             perhapsToHost |= bit
           }
         }
@@ -55,7 +58,7 @@ extension Replayer {
       } else if let earlier, earlier.toGuest & bit != 0 {
         toGuest |= bit
       } else if let earlier, earlier.process == process, earlier.guest.isSame(i, as: guest),
-        (earlier.differ | earlier.perhapsToHost) & bit != 0, !log.contains(.hostKeyLeak)
+        (earlier.differ | earlier.perhapsToHost) & bit != 0, !mayHaveLeaked
       {
         // No run was seen that saved the host's keys as the guest's.
         perhapsToHost |= bit

@@ -76,8 +76,7 @@ public struct Replayer {
   var breaks = SequenceBreaks()
   /// kvm_entry of no thread that has an id.
   var namelessEntries: UInt64 = 0
-  /// Rules of which something was seen that may have another reason, of which nothing was recorded.
-  var undecided: Set<Rule> = []
+  var undecided = Undecided()
   var silences = Silences()
   var fetchChecks = FetchChecks()
   var firstTime: UInt64?

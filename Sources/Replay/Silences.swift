@@ -7,22 +7,24 @@ struct Silences {
   /// Nanoseconds that are no silence yet: an emulated machine stands still for that long.
   static let shortest: UInt64 = 200_000_000
 
-  /// Nanoseconds between two ticks of a kernel with CONFIG_HZ_100.
+  /// Nanoseconds in which a recorder may have been paused and gone on: between two ticks of a kernel with CONFIG_HZ_100
+  /// nobody need write.
   static let tick: UInt64 = 10_000_000
 
-  /// The last stretch of a tick or more, whatever ran; and that before it.
+  /// The last such stretches, whatever ran.
   private var recent: [ClosedRange<UInt64>] = []
+  private static let remembered = 4
   private(set) var longest: Silence?
   private(set) var count: UInt64 = 0
 
   /// No pCPU wrote an event between the two.
   mutating func pass(from: UInt64, to: UInt64) {
     guard to > from, to - from >= Self.tick else { return }
-    if recent.count == 2 { recent.removeFirst() }
+    if recent.count == Self.remembered { recent.removeFirst() }
     recent.append(from...to)
   }
 
-  /// For a tick or more between the two nothing was written.
+  /// Between the two the recorder may have been paused.
   func isIn(_ from: Moment, _ to: Moment) -> Bool {
     recent.contains { from.time <= $0.lowerBound && $0.upperBound <= to.time }
   }

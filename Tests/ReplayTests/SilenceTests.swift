@@ -77,22 +77,33 @@ struct SilenceTests {
     #expect(idle.findings.contains { $0.rule == .staleEnable })
   }
 
-  /// Two runs may stand as one.
-  @Test func aGuardAcrossATickWithoutEventsIsNoProof() {
-    func level(_ silence: UInt64) -> Finding.Level? {
+  /// Two runs may stand as one: a pause is no finding, and no judgement; a pattern is.
+  @Test func aGuardAcrossASilenceIsNoProof() {
+    func analysis(_ silence: UInt64, times: Int) -> Analysis {
       var script = Script()
       let v = Script.VCPU()
       script.load(v)
-      script.probe(.flush, v, hcr: on)
-      script.add(v, .entry(pc: 0x4000_0000))
-      script.probe(.vcpuRun, v, hcr: on)
-      script.time += silence
-      script.probe(.sync, v, hcr: 0)
-      script.add(v, .exit(ret: 2, ec: 0x24, pc: 0x4000_0010))
-      script.probe(.handleExit, v, hcr: 0, esr: 0x24 << 26)
-      return script.replay().analysis.findings.first { $0.rule == .missedHostRestore }?.level
+      for _ in 0..<times {
+        script.probe(.flush, v, hcr: on)
+        script.add(v, .entry(pc: 0x4000_0000))
+        script.probe(.vcpuRun, v, hcr: on)
+        script.time += silence
+        script.probe(.sync, v, hcr: 0)
+        script.add(v, .exit(ret: 2, ec: 0x24, pc: 0x4000_0010))
+        script.probe(.handleExit, v, hcr: 0, esr: 0x24 << 26)
+      }
+      return script.replay().analysis
     }
-    #expect(level(Silences.tick / 2) == .proved)
-    #expect(level(Silences.tick) == .suspected)
+    func level(_ analysis: Analysis) -> Finding.Level? {
+      analysis.findings.first { $0.rule == .missedHostRestore }?.level
+    }
+    #expect(level(analysis(Silences.tick / 2, times: 1)) == .proved, "the guest ran alone")
+    for pauses in 1...2 {
+      let paused = analysis(Silences.tick, times: pauses)
+      #expect(level(paused) == nil)
+      #expect(!paused.judged.contains(.missedHostRestore))
+      #expect(paused.notObservable.contains { $0.reason.contains("paused") })
+    }
+    #expect(level(analysis(Silences.tick, times: 3)) == .suspected)
   }
 }

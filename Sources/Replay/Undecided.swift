@@ -1,0 +1,44 @@
+import Ptrauth
+
+/// What looked like a broken rule and may have another reason.
+struct Undecided {
+  enum Reason {
+    /// Its thread may have run where nothing was recorded.
+    case skippedPlace
+    /// No pCPU wrote an event within the run: the recorder may have been paused, and the run be two.
+    case silence
+
+    var words: String {
+      switch self {
+      case .skippedPlace:
+        "what looked like it may have another reason, where its thread ran unrecorded"
+      case .silence:
+        "what looked like it may be two runs: no pCPU wrote an event within it, as if the recorder had been paused"
+      }
+    }
+
+    var remedy: String {
+      switch self {
+      case .skippedPlace: "record all pCPUs and tasks (-a)"
+      case .silence: "record without a pause, for longer"
+      }
+    }
+  }
+
+  private var reasons: [Rule: (first: Reason, silences: UInt64)] = [:]
+
+  /// A recorder is paused once or twice; what is seen over silences again and again is a pattern.
+  private static let pauses: UInt64 = 2
+
+  subscript(rule: Rule) -> Reason? { reasons[rule]?.first }
+
+  mutating func note(_ rule: Rule, _ reason: Reason) {
+    reasons[rule, default: (reason, 0)].silences += reason == .silence ? 1 : 0
+  }
+
+  /// Whether silences explain all that was seen of the rule over them, this time included.
+  mutating func isExplained(bySilence rule: Rule) -> Bool {
+    note(rule, .silence)
+    return reasons[rule]?.silences ?? 0 <= Self.pauses
+  }
+}
