@@ -90,7 +90,7 @@ public struct ProbePlan: Sendable {
     let hasTrapHandler = kernel.has(KernelFunction.ptrauthTrap.rawValue)
     let wanted: [(KernelFunction, String, [FetchArgument], String)] = [
       (
-        .vcpuLoad, "vcpu_load", [FetchArgument("cpu", register: 1, .s32)] + all,
+        .vcpuLoad, "vcpu_load", [FetchArgument("cpu", register: 1, .s32)] + all + fields.process,
         "a load interval begins: which vCPU, thread and pCPU belong together"
       ),
       (.vcpuPut, "vcpu_put", all + host + slots, "it ends; the shadow at its end"),

@@ -12,6 +12,8 @@ struct VCPUFields {
   let hcr: FetchArgument
   /// Of the vCPU; from 6.10 or so on of its VM.
   let features: FetchArgument?
+  /// Which process the VMM is: its address space, and the thread that made the VM.
+  let process: [FetchArgument]
   /// cflags, iflags, sflags: 6.0 and later.
   let flags: [FetchArgument]
   let esr: FetchArgument?
@@ -29,6 +31,7 @@ struct VCPUFields {
       ? "kvm_vcpu.arch.ctxt.hcr_el2" : "kvm_vcpu.arch.hcr_el2"
     hcr = FetchArgument("hcr_el2", offsets: [try kernel.memberOffset(shadow)], .x64)
     features = Self.features(kernel)
+    process = Self.process(kernel)
     flags = ["cflags", "iflags", "sflags"].compactMap { name in
       (try? kernel.memberOffset("kvm_vcpu.arch.\(name)")).map {
         FetchArgument(name, offsets: [$0], .x8)
@@ -65,6 +68,17 @@ struct VCPUFields {
       let common = try? kernel.memberOffset("kvm.arch.vcpu_features")
     else { return nil }
     return FetchArgument("features", offsets: [vm, common], .x64)
+  }
+
+  private static func process(_ kernel: some ProbedKernel) -> [FetchArgument] {
+    guard let vm = try? kernel.memberOffset("kvm_vcpu.kvm"),
+      let mm = try? kernel.memberOffset("kvm.mm"),
+      let pid = try? kernel.memberOffset("kvm.userspace_pid")
+    else { return [] }
+    return [
+      FetchArgument("mm", offsets: [vm, mm], .x64),
+      FetchArgument("userspace_pid", offsets: [vm, pid], .s32),
+    ]
   }
 
   /// What every probe fetches.

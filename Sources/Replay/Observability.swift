@@ -204,7 +204,8 @@ extension Replayer {
       if configuration.generationIsWeak { return isGuess }
       if !vcpus.isEmpty, vcpus.allSatisfy({ $0.pid < 0 }) {
         return missing(
-          "which processes its threads belong to is not recorded", "record with perf")
+          "which processes its threads belong to is not recorded",
+          "record with perf, or probe kvm_arch_vcpu_load with mm and userspace_pid")
       }
       return returnsHit.contains(.ptrauthTrap)
         && probesHit.isSuperset(of: [.ptrauthTrap, .vcpuLoad])

@@ -16,6 +16,11 @@ extension Replayer {
     }
     probesHit.insert(function)
     guard let pointer = hit.fields.vcpu else { return }
+    var pid = pid
+    if function == .vcpuLoad, let process = vmProcesses.pid(hit.fields) {
+      pid = process
+      thread(at.tid, pid).pid = pid
+    }
     let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
     if function == .resetVCPU {
       (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)

@@ -67,6 +67,7 @@ public struct Replayer {
   /// The pCPU whose events lag behind all others'.
   private var slowest: CPURecord?
   var hostContexts = HostContextMap()
+  var vmProcesses = VMProcesses()
   /// Functions whose probes were hit, and whose returns were.
   var probesHit: Set<KernelFunction> = []
   var returnsHit: Set<KernelFunction> = []
@@ -154,7 +155,8 @@ public struct Replayer {
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
-    let pid = event.pid
+    if event.pid >= 0 { vmProcesses.areRecorded = true }
+    let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
     if case .lost(let count) = event.payload {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
       // events since the beginning.

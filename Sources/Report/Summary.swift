@@ -78,8 +78,9 @@ public struct Summary: Sendable {
 /// `--format jsonl`: a line after the timeline of each recording, and of several a line before it.
 ///
 ///     recording   path
-///     verdict     path, verdict; reason, judged, criticalNotJudged and requiredNotJudged as in the JSON
-///                 document; or error (a sentence, if the recording cannot be read)
+///     verdict     path, verdict; reason, judged, criticalNotJudged, requiredNotJudged and coverage as in the JSON
+///                 document; findings [{rule, level, count}] as they stand: their lines were written as they came, and
+///                 what came later may have lowered them; or error (a sentence, if the recording cannot be read)
 public enum SummaryLines {
   public static func recording(_ path: String) -> [UInt8] {
     line("recording", path) { _ in }
@@ -88,7 +89,18 @@ public enum SummaryLines {
   public static func verdict(_ of: Summary.Line) -> [UInt8] {
     line("verdict", of.path) { json in
       switch of.result {
-      case .judged(let analysis): JSONReport.verdict(analysis, &json)
+      case .judged(let analysis):
+        JSONReport.verdict(analysis, &json)
+        json.key("findings")
+        json.array { json in
+          for finding in analysis.findings {
+            json.object { json in
+              json.field("rule", finding.rule.id)
+              json.field("level", finding.level.word)
+              json.field("count", finding.count)
+            }
+          }
+        }
       case .refused(let sentence):
         json.field("verdict", of.verdict.word)
         json.field("error", sentence)

@@ -54,6 +54,11 @@ public struct ProbeFields: Sendable {
   public var cflags, iflags, sflags: UInt64?
   /// `host_ctxt`: vcpu->arch.host_cpu_context (up to 5.7).
   public var hostContext: UInt64?
+  /// `mm`: vcpu->kvm->mm, the address space of the VMM: which process it is, where the recorder tells none.
+  public var mm: UInt64?
+  /// `userspace_pid`: vcpu->kvm->userspace_pid, the thread that made the VM (kvm_uevent_notify_change,
+  /// virt/kvm/kvm_main.c).
+  public var userspacePID: Int32?
   /// `apiakeylo_el1` ... `apgakeyhi_el1`: the guest's key slots. Nil unless all ten are there.
   public var guestKeys: KeySlots?
   /// `host_apiakeylo_el1` ...: the key slots of the host context. Nil unless all ten are there.

@@ -121,6 +121,43 @@ struct GuardRuleTests {
     #expect(!merged.correctnessRules.contains("preemptible-host-save"), "it saves at load")
   }
 
+  /// As trace.dat has it: no event tells its process. The load's probe fetches it, if `mms` says which for pids.
+  private func withoutProcesses(_ script: Script, mms: [Int32: (mm: UInt64, maker: Int32)])
+    -> Script
+  {
+    var script = script
+    script.events = script.events.map { event in
+      var payload = event.payload
+      if case .probe(let hit) = payload, hit.address == Script.address(.vcpuLoad),
+        let process = mms[event.pid]
+      {
+        var fields = hit.fields
+        (fields.mm, fields.userspacePID) = (process.mm, process.maker)
+        payload = .probe(ProbeHit(address: hit.address, isReturn: false, fields: fields))
+      }
+      return Event(
+        time: event.time, cpu: event.cpu, pid: -1, tid: event.tid, payload: payload)
+    }
+    return script
+  }
+
+  @Test func theLoadTellsTheProcess() {
+    let told = withoutProcesses(move(), mms: [100: (0xa000, 100), 200: (0xb000, 200)])
+    #expect(told.finding(.preemptibleHostSave)?.count == 1)
+    #expect(Set(told.replay().analysis.vcpus.map(\.pid)) == [100, 200])
+    let same = withoutProcesses(move(), mms: [100: (0xa000, 100), 200: (0xa000, 201)])
+    #expect(same.correctnessRules == [], "one process made two VMs, by two threads")
+    #expect(Set(same.replay().analysis.vcpus.map(\.pid)) == [100])
+    let reused = withoutProcesses(move(), mms: [100: (0xa000, 100), 200: (0xb000, 100)])
+    #expect(reused.correctnessRules == [], "an id that was given again")
+    let untold = withoutProcesses(move(), mms: [:])
+    #expect(untold.correctnessRules == [])
+    #expect(
+      untold.replay().analysis.notObservable.contains {
+        $0.rule == .preemptibleHostSave && $0.remedy.contains("mm")
+      })
+  }
+
   @Test func withoutReturnsItDoesNotShow() {
     var script = move()
     script.events.removeLast()

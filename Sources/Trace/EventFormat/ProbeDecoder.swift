@@ -5,17 +5,18 @@ import Bytes
 struct ProbeDecoder {
   private let address: NumberField
   private let isReturn: Bool
-  private var numbers = InlineArray<11, NumberField>(repeating: .absent)
+  private var numbers = InlineArray<13, NumberField>(repeating: .absent)
   private var guestKeys: KeyFields?
   private var hostKeys: KeyFields?
 
   private static let names = [
     "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
-    "sflags", "host_ctxt",
+    "sflags", "host_ctxt", "mm", "userspace_pid",
   ]
   /// Sizes in bytes that are possible for each of ``names``.
   private static let sizes: [ClosedRange<UInt8>] = [
-    8...8, 4...8, 4...8, 8...8, 1...8, 4...8, 4...8, 1...8, 1...8, 1...8, 8...8,
+    8...8, 4...8, 4...8, 8...8, 1...8, 4...8, 4...8, 1...8, 1...8, 1...8, 8...8, 8...8,
+    4...8,
   ]
 
   /// nil when the event is no probe. `complaints` gets a sentence for each known name whose field
@@ -69,6 +70,8 @@ struct ProbeDecoder {
     fields.iflags = numbers[8].read(raw)
     fields.sflags = numbers[9].read(raw)
     fields.hostContext = numbers[10].read(raw)
+    fields.mm = numbers[11].read(raw)
+    fields.userspacePID = numbers[12].int32(raw)
     if let guestKeys { fields.guestKeys = guestKeys.read(raw) }
     if let hostKeys { fields.hostKeys = hostKeys.read(raw) }
     return .probe(ProbeHit(address: address, isReturn: isReturn, fields: fields))

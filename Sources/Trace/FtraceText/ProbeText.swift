@@ -84,15 +84,15 @@ struct ProbeTextLayout {
 
 /// The known fields of one hit.
 struct ProbeValues {
-  private var values = InlineArray<31, UInt64>(repeating: 0)
+  private var values = InlineArray<33, UInt64>(repeating: 0)
   /// Bit n: ``values`` n is there.
-  private var present: UInt32 = 0
+  private var present: UInt64 = 0
 
-  /// Eleven fields, the guest's ten registers, the host's ten.
+  /// Thirteen fields, the guest's ten registers, the host's ten.
   private static let names: [TextPattern] = {
     let single = [
       "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
-      "sflags", "host_ctxt",
+      "sflags", "host_ctxt", "mm", "userspace_pid",
     ]
     let keys = ["apia", "apib", "apda", "apdb", "apga"].flatMap {
       ["\($0)keylo_el1", "\($0)keyhi_el1"]
@@ -109,20 +109,20 @@ struct ProbeValues {
 
   @inline(__always)
   mutating func set(_ slot: Int, _ value: UInt64) {
-    guard slot < 31 else { return }
+    guard slot < 33 else { return }
     values[slot] = value
-    present |= 1 << UInt32(slot)
+    present |= 1 << UInt64(slot)
   }
 
   private subscript(slot: Int) -> UInt64? {
-    present & 1 << UInt32(slot) != 0 ? values[slot] : nil
+    present & 1 << UInt64(slot) != 0 ? values[slot] : nil
   }
 
   private func int32(_ slot: Int) -> Int32? { self[slot].map { Int32(truncatingIfNeeded: $0) } }
 
   /// nil unless all ten are there.
   private func keys(from first: Int) -> KeySlots? {
-    let mask = UInt32(0x3ff) << UInt32(first)
+    let mask = UInt64(0x3ff) << UInt64(first)
     guard present & mask == mask else { return nil }
     var registers = InlineArray<10, UInt64>(repeating: 0)
     for index in 0..<10 { registers[index] = values[first + index] }
@@ -142,8 +142,10 @@ struct ProbeValues {
     fields.iflags = self[8]
     fields.sflags = self[9]
     fields.hostContext = self[10]
-    fields.guestKeys = keys(from: 11)
-    fields.hostKeys = keys(from: 21)
+    fields.mm = self[11]
+    fields.userspacePID = int32(12)
+    fields.guestKeys = keys(from: 13)
+    fields.hostKeys = keys(from: 23)
     return fields
   }
 }
