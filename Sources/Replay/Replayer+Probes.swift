@@ -21,6 +21,7 @@ extension Replayer {
       pid = process
       thread(at.tid, pid).pid = pid
     }
+    noteNewLife(function, pid, hit.fields)
     let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
     if function == .resetVCPU {
       (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)

@@ -1,0 +1,111 @@
+import Ptrauth
+import Trace
+
+// Who is who: threads, and the vCPUs that they run.
+extension Replayer {
+  /// Memory of a vCPU that is gone may be another's: of a VM of another process, or one with other features. (A process
+  /// cannot run another's vCPU, nor change a vCPU's features: kvm_vcpu_ioctl, kvm_vcpu_set_target.)
+  mutating func noteNewLife(
+    _ function: KernelFunction, _ pid: Int32, _ fields: borrowing ProbeFields
+  ) {
+    guard function == .vcpuLoad || function == .resetVCPU, let pointer = fields.vcpu,
+      let known = pointerIndex[pointer], vcpus[known].counters.runs > 0
+    else { return }
+    let isAnothers = pid >= 0 && vcpus[known].pid >= 0 && pid != vcpus[known].pid
+    var isOther = false
+    if function == .resetVCPU, let before = vcpus[known].features, let features = fields.features {
+      isOther =
+        Feature(features: before) != Feature(features: features)
+        || (before ^ features) >> 7 & 1 != 0
+    }
+    if isAnothers || isOther { pointerIndex[pointer] = nil }
+  }
+
+  mutating func thread(_ tid: Int32, _ pid: Int32) -> ThreadRecord {
+    if let record = threads[tid] { return record }
+    let record = ThreadRecord(pid: pid, firstTime: lastTime)
+    record.isBornHere = pid >= 0 && (threads[pid]?.isBornHere ?? false)
+    threads[tid] = record
+    return record
+  }
+
+  /// The vCPU a struct kvm_vcpu * names, made known to the current thread.
+  mutating func bind(
+    _ at: Moment, _ pid: Int32, pointer: UInt64, number: Int32?, _ kind: VCPUIdentity.Kind
+  ) -> Int {
+    _ = thread(at.tid, pid)
+    let index: Int
+    if let known = pointerIndex[pointer] {
+      index = known
+      if let own = threads[at.tid]?.vcpu, own != index, vcpus[own].identity.pointer == nil {
+        // What the thread did until now it did with this vCPU, or with another.
+        vcpus[index].wall()
+      }
+      if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
+        // The run began before its vCPU was named.
+        vcpus[run.vcpu].counters.runs -= min(1, vcpus[run.vcpu].counters.runs)
+        vcpus[index].counters.runs += 1
+        threads[at.tid]?.run?.vcpu = index
+      }
+    } else if let own = threads[at.tid]?.vcpu, vcpus[own].identity.pointer == nil {
+      // The thread's vCPU was seen before its pointer was.
+      index = own
+      vcpus[own].identity.pointer = pointer
+      pointerIndex[pointer] = own
+    } else {
+      index = add(VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), at.tid, pid)
+      pointerIndex[pointer] = index
+    }
+    vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
+    if let number {
+      vcpus[index].identity.number = number
+    } else if vcpus[index].identity.number == nil {
+      vcpus[index].identity.number = configuration.vcpuNumbers[at.tid]
+    }
+    vcpus[index].tid = at.tid
+    if pid >= 0 { vcpus[index].pid = pid }
+    threads[at.tid]?.vcpu = index
+    seen(at.tid, on: at.cpu)
+    return index
+  }
+
+  /// The vCPU of the current thread; a new one by thread if nothing better is known.
+  mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
+    if let known = thread(at.tid, pid).vcpu { return known }
+    let number = configuration.vcpuNumbers[at.tid]
+    let index = add(
+      VCPUIdentity(number: number, thread: at.tid, kind: number == nil ? .thread : .guestList),
+      at.tid, pid)
+    threads[at.tid]?.vcpu = index
+    return index
+  }
+
+  private mutating func add(_ identity: VCPUIdentity, _ tid: Int32, _ pid: Int32) -> Int {
+    var record = VCPURecord(
+      identity: identity, tid: tid, pid: pid, hysteresis: configuration.hysteresis)
+    if threads[tid]?.isBornHere ?? false {
+      // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
+      record.inference.isWholeLifeSeen = true
+      record.state.enableInFlight = false
+      record.state.bits = .clear
+    }
+    vcpus.append(record)
+    return vcpus.count - 1
+  }
+
+  mutating func nameNumber(_ at: Moment, _ number: Int32) {
+    guard let index = threads[at.tid]?.vcpu, vcpus[index].identity.number == nil else { return }
+    vcpus[index].identity.number = number
+  }
+
+  mutating func fork(_ child: Int32, _ childPid: Int32) {
+    let record = ThreadRecord(pid: childPid, firstTime: lastTime)
+    // A new process was born here; a new thread if its process was. Perf's notes of tasks may begin before its events
+    // do (perf record --delay): until then nothing was seen of it.
+    // It may have run on a pCPU that was not recorded.
+    record.isBornHere =
+      configuration.omissions.cpus == 0 && eventCount > 0
+      && (child == childPid || (threads[childPid]?.isBornHere ?? false))
+    threads[child] = record
+  }
+}

@@ -1,0 +1,53 @@
+import Ptrauth
+import Testing
+
+@testable import Replay
+
+private let on = Script.enabled
+
+/// A struct kvm_vcpu that was freed and given again is another vCPU.
+struct NewLifeTests {
+  private func livesTwice(_ change: (inout Script.VCPU) -> Void) -> Analysis {
+    var script = Script()
+    var v = Script.VCPU()
+    v.features = Script.neither
+    func live() {
+      script.probe(.resetVCPU, v)
+      for _ in 0..<9 {
+        script.load(v)
+        script.trap(v)
+        script.run(v, hcr: v.features == Script.both ? on : 0)
+        script.put(v, hcr: v.features == Script.both ? on : 0)
+      }
+    }
+    live()
+    change(&v)
+    live()
+    return script.replay().analysis
+  }
+
+  @Test func withOtherFeaturesItIsAnother() {
+    let analysis = livesTwice { v in
+      v.features = Script.both
+      v.tid += 1
+    }
+    #expect(analysis.vcpus.map(\.feature) == [.none, .both])
+    #expect(analysis.vcpus.map(\.counters.runs) == [18, 18])
+    let thrash = analysis.findings.first { $0.rule == .lazyThrash }
+    #expect(thrash?.cost?.trips == 9, "the first life's traps are UNDEFs")
+  }
+
+  @Test func ofAnotherProcessItIsAnother() {
+    let analysis = livesTwice { v in
+      v.pid += 50
+      v.tid += 50
+    }
+    #expect(analysis.vcpus.map(\.pid) == [100, 150])
+  }
+
+  @Test func aResetIsTheSameLife() {
+    let analysis = livesTwice { _ in }
+    #expect(analysis.vcpus.map(\.counters.runs) == [36])
+    #expect(analysis.vcpus.first?.counters.resets == 2)
+  }
+}
