@@ -61,7 +61,8 @@ let package = Package(
       name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
       swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing", "CBuild"],
+      name: "Report",
+      dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing", "CBuild"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),

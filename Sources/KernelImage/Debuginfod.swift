@@ -21,7 +21,8 @@ struct Debuginfod {
     }
     let digits = hexadecimal(buildID)
     guard
-      let output = ChildProcess.output(of: program, ["debuginfo", digits], input: [], limit: 1 << 16)
+      let output = ChildProcess.output(
+        of: program, ["debuginfo", digits], input: [], limit: 1 << 16)
     else {
       throw KernelImageError(
         .notServed, Self.program,
