@@ -40,6 +40,7 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CLzma", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
     .systemLibrary(name: "CLinux"),
+    .systemLibrary(name: "CBuild"),
 
     .target(name: "Printing", swiftSettings: settings),
     .target(
@@ -60,7 +61,8 @@ let package = Package(
       name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
       swiftSettings: settings),
     .target(
-      name: "Report", dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing"],
+      name: "Report",
+      dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing", "CBuild"],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),

@@ -73,6 +73,7 @@ package struct ByteCursor: ~Escapable {
     return slice
   }
 
+  @_lifetime(self: copy self)
   package mutating func skip(_ count: UInt64) throws(Truncation) {
     guard let length = Int(exactly: count), length <= remaining else {
       throw Truncation(offset: offset, needed: count)
@@ -94,6 +95,7 @@ package struct ByteCursor: ~Escapable {
     throw Truncation(offset: offset, needed: UInt64(remaining) + 1)
   }
 
+  @_lifetime(self: copy self)
   private mutating func advance(_ count: Int) {
     previous = offset
     offset += count

@@ -1,7 +1,7 @@
 /// Decompressed blocks, one in each of a number of slots; a slot is used again and again, so the
 /// memory is that of the largest block of each slot.
 @safe package struct InflatedSlots: ~Copyable {
-  private var buffers: [UnsafeMutableRawBufferPointer] = unsafe []
+  private var buffers: [UnsafeMutableRawBufferPointer]
   /// Bytes of each slot that hold a block.
   private var filled: [Int]
   private let decoder: BlockDecoder?

@@ -5,6 +5,10 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case unreadable
     /// Named by a recording, and a symbolic link that leads out of where it was looked for.
     case leadsOut
+    /// No debuginfod server was asked: the program that asks is not installed.
+    case notAsked
+    /// No debuginfod server has it, or none answers.
+    case notServed
     /// Not a regular file: a directory, a FIFO, a device.
     case notARegularFile
     /// Zero bytes long.

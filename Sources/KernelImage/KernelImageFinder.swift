@@ -9,20 +9,15 @@ public struct KernelImageFinder {
   public let root: String
   /// debuginfod is not asked, whatever DEBUGINFOD_URLS says.
   public let isOffline: Bool
-  /// HOME, PERF_BUILDID_DIR and DEBUGINFOD_URLS are read from it.
+  /// HOME, PATH, PERF_BUILDID_DIR and DEBUGINFOD_URLS are read from it.
   public let environment: [String: String]
-  /// Fetches the debug file of a build-id and returns its path; asked last, and only if
-  /// DEBUGINFOD_URLS is set.
-  private let fetch: (_ buildID: [UInt8]) -> String?
 
   public init(
-    root: String = "", environment: [String: String]? = nil, isOffline: Bool = false,
-    fetch: ((_ buildID: [UInt8]) -> String?)? = nil
+    root: String = "", environment: [String: String]? = nil, isOffline: Bool = false
   ) {
     self.root = root
     self.isOffline = isOffline
     self.environment = environment ?? KernelImageFinder.processEnvironment()
-    self.fetch = fetch ?? Debuginfod.file
   }
 
   /// Bytes of a build-id that is sent to a server, in hexadecimal: those of ld's `--build-id` are 8 to 20, mold makes 32. What a
@@ -61,9 +56,9 @@ public struct KernelImageFinder {
       }
     }
     if !isOffline, environment["DEBUGINFOD_URLS"].map({ !$0.isEmpty }) ?? false,
-      Self.buildIDSizes.contains(wanted.count), let path = fetch(wanted)
+      Self.buildIDSizes.contains(wanted.count)
     {
-      _ = search.tries(path, wanted: wanted, orElseUnverified: false)
+      search.asks(Debuginfod(searchPath: environment["PATH"] ?? ""), wanted)
     }
     return search
   }
@@ -72,7 +67,7 @@ public struct KernelImageFinder {
 
   private static func processEnvironment() -> [String: String] {
     var environment: [String: String] = [:]
-    for name in ["HOME", "PERF_BUILDID_DIR", "DEBUGINFOD_URLS"] {
+    for name in ["HOME", "PATH", "PERF_BUILDID_DIR", "DEBUGINFOD_URLS"] {
       if let value = unsafe getenv(name) { environment[name] = unsafe String(cString: value) }
     }
     return environment

@@ -31,6 +31,15 @@ public struct KernelImageSearch {
       ))
   }
 
+  /// Takes what debuginfod has.
+  mutating func asks(_ debuginfod: Debuginfod, _ wanted: [UInt8]) {
+    do throws(KernelImageError) {
+      _ = tries(try debuginfod.file(wanted), wanted: wanted, orElseUnverified: false)
+    } catch {
+      failures.append(error)
+    }
+  }
+
   /// Opens a candidate and takes it if it fits. A file is opened, and unpacked, once.
   mutating func tries(_ path: String, wanted: [UInt8]?, orElseUnverified: Bool) -> Bool {
     guard !mismatches.contains(where: { $0.path == path }),

@@ -25,7 +25,7 @@ struct MachineReport {
     return switch format {
     case .ktap: Array(KTAPReport.render(suites).utf8)
     case .junit: Array(JUnitReport.render(suites).utf8)
-    case .sarif: SARIFReport.render(suites, version: PtrauthTrace.configuration.version)
+    case .sarif: SARIFReport.render(suites, version: ToolVersion.number)
     case .github: Array(GitHubReport.render(suites).utf8)
     case .kcidb:
       KCIDBReport(origin: kcidb.kcidbOrigin, buildID: kcidb.kcidbBuildID).render(suites)

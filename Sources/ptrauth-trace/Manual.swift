@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bytes
+import Report
 
 struct Manual: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -65,7 +66,7 @@ struct Manual: ParsableCommand {
     let sink = try ByteSink(path: path)
     try sink.write(
       ManualPage.render(
-        page, of: CommandDescription.ofProgram(), version: PtrauthTrace.configuration.version))
+        page, of: CommandDescription.ofProgram(), version: ToolVersion.number))
     try sink.finish()
   }
 }

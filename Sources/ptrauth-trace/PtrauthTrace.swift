@@ -19,7 +19,7 @@ struct PtrauthTrace: ParsableCommand {
 
       Exit codes: 0 clean, or done; 1 findings; 2 it cannot be judged, or the input is unusable; 64 usage.
       """,
-    version: ToolVersion.number,
+    version: ToolVersion.line,
     subcommands: [
       Analyze.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self, Probes.self,
       Record.self,

@@ -20,7 +20,7 @@ struct AuditCommandTests {
   private func kernel(_ name: String) throws -> String {
     let path = folder + "/" + name
     let run = try Program.run(
-      "sh", ["-c", "exec xz -dc traces/\(name)/vmlinux.slim.xz > \(path)"])
+      "sh", ["-c", "exec zstd -qdc < traces/\(name)/vmlinux.slim.zst > \(path)"])
     try #require(run.code == 0)
     return path
   }
@@ -36,7 +36,7 @@ struct AuditCommandTests {
     ])
   func passes(name: String, generation: String) throws {
     defer { remove() }
-    let image = "traces/\(name)/vmlinux.slim.xz"
+    let image = "traces/\(name)/vmlinux.slim.zst"
     let run = try audit([image])
     #expect(run.code == 0 && run.errors.isEmpty)
     #expect(run.output.hasPrefix("PASS: "))
@@ -156,7 +156,7 @@ struct AuditCommandTests {
   @Test(
     "a generation against the marks is an error everywhere, a name that does not exist is usage")
   func generation() throws {
-    let image = "traces/deb-6.1-good/vmlinux.slim.xz"
+    let image = "traces/deb-6.1-good/vmlinux.slim.zst"
     for command in [
       ["audit", image], ["probes", image], ["analyze", "traces/deb-6.1-good/perf.data"],
     ] {

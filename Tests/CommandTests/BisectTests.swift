@@ -35,7 +35,7 @@ struct BisectTests {
       #!/bin/sh
       set -e
       from=\(Corpus.root)/traces/$(cat recording)
-      cp "$from/vmlinux.slim.xz" "$OUT/vmlinux"
+      cp "$from/vmlinux.slim.zst" "$OUT/vmlinux"
       cp "$from/perf.data" "$OUT/perf.data"
       EOF
       chmod +x ../$(basename \(path)).record

@@ -14,7 +14,7 @@ final class ChangedVmlinux {
     _ change: ([UInt32]) -> [Int: UInt32]
   ) throws {
     path = "/tmp/ptrauth-trace-vmlinux-\(getpid())-\(UInt64.random(in: 0 ... .max))"
-    let plain = try Program.run("sh", ["-c", "xz -dc '\(vmlinux)' > '\(path)'"])
+    let plain = try Program.run("sh", ["-c", "zstd -qdc < '\(vmlinux)' > '\(path)'"])
     try #require(plain.code == 0, "\(plain.errors)")
     let image = try KernelImage(path: path)
     let address = try #require(image.addresses(of: symbol).first)

@@ -27,7 +27,7 @@ struct Corpus: CustomTestStringConvertible, Sendable {
   static let traces: [Corpus] = ["deb-6.1-good", "v7-good", "v7-trap-skips-host-save"].map {
     let directory = root + "/traces/" + $0
     return Corpus(
-      name: "traces/" + $0, directory: directory, vmlinux: directory + "/vmlinux.slim.xz")
+      name: "traces/" + $0, directory: directory, vmlinux: directory + "/vmlinux.slim.zst")
   }
 
   /// Every `<kernel>/<recording>` of ../shared/recordings with a perf.data and its kernel.

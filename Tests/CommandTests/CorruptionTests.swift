@@ -44,7 +44,7 @@ struct CorruptionTests {
   /// Nil: it is refused, with a sentence.
   private func replay(_ path: String, _ folder: String) -> (Session, Analysis)? {
     do throws(Problem) {
-      let session = try Session(recording: path, vmlinux: folder + "/vmlinux.slim.xz")
+      let session = try Session(recording: path, vmlinux: folder + "/vmlinux.slim.zst")
       session.auditsCode = false
       return (session, try session.replay(timeline: nil))
     } catch {

@@ -59,7 +59,7 @@ struct ExitCodeTests {
       #expect(try code(option + ["--require", "missed-host-sav", good]) == usage)
       #expect(try code(option + ["--nonsense"]) == usage)
       let audit = ["audit", "--exit-code", dialect, "-q", "-o", "/dev/null", "--objdump", "none"]
-      #expect(try code(audit + ["traces/v7-good/vmlinux.slim.xz"]) == clean)
+      #expect(try code(audit + ["traces/v7-good/vmlinux.slim.zst"]) == clean)
       #expect(try code(audit + ["README.md"]) == cannotJudge)
       #expect(try code(audit + ["--nonsense"]) == usage)
       let compare = ["compare", "--exit-code", dialect, "-q", "-o", "/dev/null"]

@@ -9,7 +9,7 @@ struct OptionTests {
     (try? CommandDescription.ofProgram().shownSubcommands) ?? []
   }()
   private let recording = "traces/v7-good/perf.data"
-  private let vmlinux = "traces/v7-good/vmlinux.slim.xz"
+  private let vmlinux = "traces/v7-good/vmlinux.slim.zst"
 
   private func arguments(_ command: String) -> [String: CommandDescription.Argument] {
     var found: [String: CommandDescription.Argument] = [:]

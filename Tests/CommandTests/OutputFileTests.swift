@@ -22,19 +22,19 @@ struct OutputFileTests {
   func inputsStay(_ command: String) throws {
     let place = Place()
     Corpus.write(recording, to: place("a.data"))
-    Corpus.write(Corpus.bytes(image), to: place("vmlinux.slim.xz"))
+    Corpus.write(Corpus.bytes(image), to: place("vmlinux.slim.zst"))
     unsafe symlink("a.data", place("symbolic"))
     unsafe link(place("a.data"), place("hard"))
     let before = place.names
-    for output in ["a.data", "symbolic", "hard", "vmlinux.slim.xz"] {
+    for output in ["a.data", "symbolic", "hard", "vmlinux.slim.zst"] {
       let run = try Program.run(
         Program.command,
-        [command, place("a.data"), "-k", place("vmlinux.slim.xz"), "-o", place(output)])
+        [command, place("a.data"), "-k", place("vmlinux.slim.zst"), "-o", place(output)])
       #expect(run.code == 2)
       #expect(run.errors.contains("is one of the files that are read"))
     }
     #expect(Corpus.bytes(place("a.data")) == recording)
-    #expect(Corpus.bytes(place("vmlinux.slim.xz")) == Corpus.bytes(image))
+    #expect(Corpus.bytes(place("vmlinux.slim.zst")) == Corpus.bytes(image))
     #expect(place.names == before)
   }
 

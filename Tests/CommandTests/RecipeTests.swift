@@ -59,7 +59,7 @@ struct RecipeTests {
   @Test(arguments: ["github-actions.yml", "gitlab-ci.yml", "lava-job.yaml"])
   func theProbesAreWritten(recipe: String) throws {
     let script = try steps(recipe, ["--record"])
-      .replacing("recordings/vmlinux", with: "recordings/vmlinux.slim.xz")
+      .replacing("recordings/vmlinux", with: "recordings/vmlinux.slim.zst")
     let written = try run(script + "sh -n probes.sh && cat probes.sh", "v7-good")
     #expect(written.code == 0, "\(written.errors)")
     #expect(written.output.contains("p:ptrauth/flush kvm_vgic_flush_hwstate "))
@@ -111,7 +111,7 @@ struct RecipeTests {
     #expect(
       open.output.contains("  not ok 7 preemptible-host-save # ERROR required and not judged"))
     let both = try run(
-      "VMLINUX=recordings/vmlinux.slim.xz \(script) recordings/perf.data nothing", "v7-good")
+      "VMLINUX=recordings/vmlinux.slim.zst \(script) recordings/perf.data nothing", "v7-good")
     #expect(both.code == 4 && both.output.contains("\nnot ok 2 ptrauth-trace/nothing # ERROR "))
     #expect(try run("\(script)", "v7-good").code == 64)
   }

@@ -147,7 +147,7 @@ struct RenderTests {
       _ = try Program.run("cp", [good + "perf.data", "\(folder)/\(name)"])
     }
     _ = try Program.run("gzip", [folder + "/b.data"])
-    let vmlinux = ["-k", good + "vmlinux.slim.xz", "--no-audit"]
+    let vmlinux = ["-k", good + "vmlinux.slim.zst", "--no-audit"]
     let all = try Program.run(Program.command, ["analyze", folder] + vmlinux)
     let names = ["a.data", "b.data.gz", "c"].map { "\(folder)/\($0)" }
     #expect(all.output.hasPrefix("SUMMARY of 3 recordings: 3 clean"), "\(all.output.prefix(300))")

@@ -56,7 +56,7 @@ struct SchemaTests {
     #expect(try check("info", [run(["info", recording, "/nonexistent"])]) == 1)
     #expect(try check("whatif", [run(["whatif", recording])]) == 1)
     #expect(
-      try check("audit", [run(["audit", "traces/v7-trap-skips-host-save/vmlinux.slim.xz"])]) == 1)
+      try check("audit", [run(["audit", "traces/v7-trap-skips-host-save/vmlinux.slim.zst"])]) == 1)
     #expect(try check("audit", [run(["audit", "README.md"])]) == 1)
     #expect(try check("rules", [run(["explain"])]) == 1)
     let verifications = [

@@ -10,7 +10,7 @@ struct WidthTests {
     ["analyze", "-q", faulty], ["analyze", "-q", good, faulty, "-v"], ["info", faulty],
     ["whatif", good], ["compare", "-q", good, faulty], ["explain"],
     ["explain", "missed-host-save"], ["verify", "--generation", "5.8", "--pcpus", "1"],
-    ["audit", "-v", "--objdump", "none", "traces/deb-6.1-good/vmlinux.slim.xz"],
+    ["audit", "-v", "--objdump", "none", "traces/deb-6.1-good/vmlinux.slim.zst"],
   ]
 
   private func run(_ arguments: [String], columns: String) throws -> String {

@@ -11,7 +11,7 @@ struct CodeKernel: Sendable, CustomTestStringConvertible {
   static let all = [
     CodeKernel(testDescription: "5.10", generation: "5.9", path: "traces/kernel-code/deb-5.10.xz"),
     CodeKernel(
-      testDescription: "6.1", generation: "5.16", path: "traces/deb-6.1-good/vmlinux.slim.xz"),
+      testDescription: "6.1", generation: "5.16", path: "traces/deb-6.1-good/vmlinux.slim.zst"),
     CodeKernel(testDescription: "6.12", generation: "6.10", path: "traces/kernel-code/deb-6.12.xz"),
     CodeKernel(
       testDescription: "6.1 by Clang 19", generation: "5.16",
@@ -28,7 +28,7 @@ struct CodeKernel: Sendable, CustomTestStringConvertible {
   /// The plain file, in a directory of the caller's.
   func unpacked(in scratch: Scratch) throws -> String {
     let plain = scratch.path + "/plain"
-    try run("/bin/sh", ["-c", "exec xz -dc '\(absolute)' > '\(plain)'"])
+    try run("/bin/sh", ["-c", "exec zstd -qdc < '\(absolute)' > '\(plain)'"])
     return plain
   }
 }

@@ -20,7 +20,7 @@ struct CompressionTests {
     let plainPath = try RecordedKernel.v7.plainPath()
     let scratch = try Scratch()
     let packed = scratch.path + "/misnamed.txt"
-    try run("zstd", ["-q", "-1", plainPath, "-o", packed])
+    try run("/bin/sh", ["-c", "exec xz -0 < '\(plainPath)' > '\(packed)'"])
     let images = try [plainPath, RecordedKernel.v7.compressedPath, packed].map {
       try KernelImage(path: $0)
     }

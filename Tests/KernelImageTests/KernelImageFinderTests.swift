@@ -31,15 +31,30 @@ struct KernelImageFinderTests {
 
     var recording: String { get throws { try scratch.directory("root/recording") } }
 
-    func finder(
-      _ environment: [String: String] = [:], fetch: @escaping ([UInt8]) -> String? = { _ in nil }
-    )
-      -> KernelImageFinder
+    func finder(_ environment: [String: String] = [:], isOffline: Bool = false) -> KernelImageFinder
     {
       KernelImageFinder(
         root: scratch.path + "/root",
         environment: environment.merging(["HOME": "/home/u"]) { a, _ in a },
-        fetch: fetch)
+        isOffline: isOffline)
+    }
+
+    /// A directory for PATH with a debuginfod-find that notes what it is asked, and then does `script`.
+    func client(_ script: String) throws -> String {
+      let directory = try scratch.directory("bin")
+      try write(
+        Array("#!/bin/sh\necho \"$@\" >> '\(scratch.path)/asked'\n\(script)\n".utf8),
+        to: directory + "/debuginfod-find")
+      try run("chmod", ["+x", directory + "/debuginfod-find"])
+      return directory
+    }
+
+    /// What the client was asked, a line each.
+    var asked: [String] {
+      get throws {
+        let lines = try run("sh", ["-c", "cat '\(scratch.path)/asked' 2>/dev/null || true"])
+        return lines.split(separator: "\n").map(String.init)
+      }
     }
   }
 
@@ -119,23 +134,64 @@ struct KernelImageFinderTests {
     #expect(search.failures.map(\.code) == [.notELF])
   }
 
+  private static let servers = ["DEBUGINFOD_URLS": "http://[::1]:1"]
+
   @Test("debuginfod is asked last, and only if DEBUGINFOD_URLS says where")
   func debuginfod() throws {
     let world = try World()
-    var asked: [[UInt8]] = []
-    let fetch: ([UInt8]) -> String? = {
-      asked.append($0)
-      return world.right
+    let path = ["PATH": "/nonexistent:\(try world.client("echo '\(world.right)'"))"]
+    #expect(world.finder(path).find(buildID: world.buildID).image == nil)
+    var environment = path.merging(["DEBUGINFOD_URLS": ""]) { a, _ in a }
+    #expect(world.finder(environment).find(buildID: world.buildID).image == nil)
+    environment = path.merging(Self.servers) { a, _ in a }
+    #expect(world.finder(environment).find().image == nil)
+    #expect(try world.asked.isEmpty)
+    var search = world.finder(environment).find(buildID: world.buildID)
+    #expect(search.image?.path == world.right && search.verification == .buildID)
+    #expect(try world.asked == ["debuginfo \(world.hex)"])
+
+    let beside = try world.place(world.right, at: "recording/vmlinux")
+    search = try world.finder(environment).find(
+      buildID: world.buildID, recordingDirectory: world.recording)
+    #expect(try search.image?.path == beside && world.asked.count == 1)
+  }
+
+  @Test("what debuginfod's client does not bring is said, with what to do")
+  func debuginfodFails() throws {
+    let world = try World()
+    func failure(_ script: String) throws -> KernelImageError? {
+      let environment = ["PATH": try world.client(script)].merging(Self.servers) { a, _ in a }
+      let search = world.finder(environment).find(buildID: world.buildID)
+      #expect(search.image == nil && search.failures.count == 1)
+      return search.failures.first
     }
-    #expect(world.finder(fetch: fetch).find(buildID: world.buildID).image == nil)
-    #expect(
-      world.finder(["DEBUGINFOD_URLS": ""], fetch: fetch).find(buildID: world.buildID).image == nil)
-    #expect(asked.isEmpty)
-    let environment = ["DEBUGINFOD_URLS": "http://[::1]:1"]
-    #expect(world.finder(environment, fetch: fetch).find().image == nil)
-    #expect(asked.isEmpty)
-    let search = world.finder(environment, fetch: fetch).find(buildID: world.buildID)
-    #expect(search.image?.path == world.right && asked == [world.buildID])
+    let none = try #require(try failure("echo 'Server query failed' >&2; exit 1"))
+    #expect(none.code == .notServed && none.description.contains("-v debuginfo \(world.hex)"))
+    #expect(try failure("echo relative/vmlinux")?.code == .notServed)
+    #expect(try failure("true")?.code == .notServed)
+    #expect(try failure("echo /nonexistent/vmlinux")?.code == .unreadable)
+    #expect(try failure("head -c 100000 /dev/zero")?.code == .notServed)
+    // Another kernel is not taken, whoever serves it.
+    let environment = ["PATH": try world.client("echo '\(world.wrong)'")]
+      .merging(Self.servers) { a, _ in a }
+    let search = world.finder(environment).find(buildID: world.buildID)
+    #expect(search.image == nil && search.mismatches.map(\.path) == [world.wrong])
+  }
+
+  @Test("without debuginfod's client on PATH that is said, and a relative PATH leads to none")
+  func debuginfodIsMissing() throws {
+    let world = try World()
+    let directory = try world.client("echo '\(world.right)'")
+    let here = try run("pwd", []).split(separator: "\n").first.map(String.init) ?? ""
+    let up = here.split(separator: "/").map { _ in "../" }.joined()
+    for path in ["", "/nonexistent", "\(up)\(directory.dropFirst())"] {
+      let environment = ["PATH": path].merging(Self.servers) { a, _ in a }
+      let search = world.finder(environment).find(buildID: world.buildID)
+      #expect(search.image == nil && search.failures.map(\.code) == [.notAsked], "\(path)")
+      let words = try #require(search.failures.first?.description)
+      #expect(words.contains("apt install debuginfod") && words.contains("-k"))
+    }
+    #expect(try world.asked.isEmpty)
   }
 
   @Test("names from a recording do not lead out of their directories")
@@ -175,22 +231,16 @@ struct KernelImageFinderTests {
   @Test("what is no build-id is sent nowhere, and offline nothing is")
   func nothingLeaves() throws {
     let world = try World()
-    var asked = 0
+    let environment = ["PATH": try world.client("exit 1")].merging(Self.servers) { a, _ in a }
     func find(_ buildID: [UInt8], isOffline: Bool) {
-      _ = KernelImageFinder(
-        root: world.scratch.path + "/root", environment: ["DEBUGINFOD_URLS": "http://[::1]:1"],
-        isOffline: isOffline
-      ) { _ in
-        asked += 1
-        return nil
-      }.find(buildID: buildID)
+      _ = world.finder(environment, isOffline: isOffline).find(buildID: buildID)
     }
     find(world.buildID, isOffline: true)
     find([1, 2, 3], isOffline: false)
     find([UInt8](repeating: 7, count: 4000), isOffline: false)
-    #expect(asked == 0)
+    #expect(try world.asked.isEmpty)
     find(world.buildID, isOffline: false)
-    #expect(asked == 1)
+    #expect(try world.asked.count == 1)
   }
 
   @Test("what stands in a file that is no kernel is not said")

@@ -30,8 +30,8 @@ enum RecordedKernel: String, CaseIterable, Sendable, CustomTestStringConvertible
 
   var compressedPath: String {
     switch self {
-    case .v7: "\(Self.packageRoot)/traces/v7-good/vmlinux.slim.xz"
-    case .debian61: "\(Self.packageRoot)/traces/deb-6.1-good/vmlinux.slim.xz"
+    case .v7: "\(Self.packageRoot)/traces/v7-good/vmlinux.slim.zst"
+    case .debian61: "\(Self.packageRoot)/traces/deb-6.1-good/vmlinux.slim.zst"
     case .debian612: directory + "/vmlinux.slim.xz"
     }
   }
@@ -61,7 +61,7 @@ private enum Unpacked {
     try paths.withLock { paths in
       if let path = paths[kernel] { return path }
       let path = try Scratch.forProcess() + "/vmlinux-" + kernel.rawValue
-      try run("/bin/sh", ["-c", "exec xz -dc '\(kernel.compressedPath)' > '\(path)'"])
+      try run("/bin/sh", ["-c", "exec zstd -qdc < '\(kernel.compressedPath)' > '\(path)'"])
       paths[kernel] = path
       return path
     }

@@ -19,10 +19,10 @@ struct RecordedKernelTests {
 
   static let cases = [
     Case(
-      name: "v7", vmlinux: root + "/traces/v7-good/vmlinux.slim.xz",
+      name: "v7", vmlinux: root + "/traces/v7-good/vmlinux.slim.zst",
       events: root + "/traces/v7-good/kprobe_events.txt"),
     Case(
-      name: "deb-6.1", vmlinux: root + "/traces/deb-6.1-good/vmlinux.slim.xz",
+      name: "deb-6.1", vmlinux: root + "/traces/deb-6.1-good/vmlinux.slim.zst",
       events: root + "/traces/deb-6.1-good/kprobe_events.txt"),
     Case(
       name: "deb-6.12", vmlinux: root + "/../shared/recordings/kernels/deb-6.12/vmlinux.slim.xz",

@@ -14,11 +14,11 @@ public struct FtraceTextFile: ~Copyable {
   public private(set) var recording: Recording
   /// Marks of losses in the text, and (``Losses/samples``) what the header says was overwritten;
   /// known after ``readEvents(_:)``.
-  public private(set) var losses = Losses()
+  public private(set) var losses: Losses
   /// Time of the first and of the last event of each pCPU, in the text's own clock; known after
   /// ``readEvents(_:)``.
-  public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
-  public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
+  public private(set) var firstTimeByCPU: [Int32: UInt64]
+  public private(set) var lastTimeByCPU: [Int32: UInt64]
 
   /// Maps the file and reads all lines once.
   public init(path: String) throws(TraceError) {
@@ -42,6 +42,9 @@ public struct FtraceTextFile: ~Copyable {
     opened.note(compression)
     self.opened = opened
     recording = opened
+    losses = Losses()
+    firstTimeByCPU = [:]
+    lastTimeByCPU = [:]
     file = text
   }
 

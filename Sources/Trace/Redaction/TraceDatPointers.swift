@@ -59,6 +59,7 @@ struct TraceDatPointers {
 
   /// u64 offset of the buffer's section, name, clock, u32 page size, u32 CPUs; each u32 number, u64 offset,
   /// u64 size.
+  @_lifetime(cursor: copy cursor)
   private static func buffer(
     _ cursor: inout ByteCursor, _ bytes: RawSpan, _ note: (Int, Kind) -> UInt64
   ) throws(ByteCursor.Truncation) {

@@ -138,7 +138,10 @@ struct ManualPage {
       "PERF_BUILDID_DIR",
       "The build-id cache in which a vmlinux is looked for; ~/.debug without it."
     ),
-    ("DEBUGINFOD_URLS", "Servers that are asked for a vmlinux by its build-id."),
+    (
+      "DEBUGINFOD_URLS",
+      "Servers that debuginfod-find (elfutils) asks for a vmlinux by its build-id."
+    ),
     (
       "PERF_PAGER, PAGER",
       "What text is shown with when standard output is a terminal, the first that is set; less "
