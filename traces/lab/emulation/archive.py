@@ -25,6 +25,13 @@ SUITES = [
     "debian bullseye", "debian-security bullseye-security",
     "debian trixie", "debian trixie-updates", "debian-security trixie-security", "debian trixie-backports",
 ]
+# busybox, perf and trace-cmd, with the libraries that they ask for.
+RECORDERS = [
+    "busybox-static", "linux-perf", "trace-cmd", "libc6", "libgcc-s1", "libstdc++6", "libbabeltrace1", "libbz2-1.0",
+    "libcap2", "libdw1", "libelf1", "libglib2.0-0", "liblzma5", "libnuma1", "libopencsd1", "libpcre2-8-0",
+    "libperl5.36", "libpython3.11", "libslang2", "libtraceevent1", "libtraceevent1-plugin", "libtracefs1",
+    "libunwind8", "libuuid1", "libzstd1", "zlib1g", "libcrypt1", "libexpat1", "libssl3",
+]
 LISTS_LAST = 24 * 3600.0  # seconds
 
 

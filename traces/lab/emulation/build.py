@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 import subprocess
 from collections.abc import Callable
 
@@ -37,9 +38,17 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
     environment = dict(os.environ, KBUILD_BUILD_USER="lab", KBUILD_BUILD_HOST="lab")
     with open(log, "wb") as file:
         def run(*words: str) -> None:
-            if subprocess.run([*make, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-                              env=environment, check=False).returncode != 0:
-                raise Unbootable(f"{tree} does not build:\n" + _end(log))
+            # In a group of its own, so that an interrupt ends its compilers too.
+            maker = subprocess.Popen([*make, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                                     env=environment, start_new_session=True)
+            try:
+                code = maker.wait()
+            except BaseException:
+                os.killpg(maker.pid, signal.SIGTERM)
+                maker.wait()
+                raise
+            if code != 0:
+                raise Unbootable(f"{tree} does not build\n" + _end(log))
 
         progress("building the kernel", 0)
         configuration = _configuration(fragment, lab)

@@ -14,12 +14,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import console, host, initramfs, vmm, workload
-from .archive import Archive
+from .archive import RECORDERS, Archive
 from .kernel import Kernel, bootable
 from .results import Results, Status
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-RECORDER = ["busybox-static", "trace-cmd", "libc6", "libtraceevent1", "libtracefs1", "libzstd1"]
 UP_SHARE = 0.6  # of the minutes, for a kernel to come up
 GUESTS_SHARE = 1 / 12  # of the minutes, for guests to run
 
@@ -103,8 +102,8 @@ class Check:
         """What is booted. Returns QEMU's command line."""
         host.check_qemu()
         os.makedirs(self.share)
-        system = archive.unpack(RECORDER, "recorder-bookworm")
-        files = initramfs.programs(system, ["trace-cmd"]) | initramfs.modules(self.kernel.modules)
+        system = archive.unpack(RECORDERS, "recorders-bookworm")
+        files = initramfs.programs(system, ["perf"]) | initramfs.modules(self.kernel.modules)
         files |= {"init": initramfs.read(HERE + "/host/init"), "bin/vmm": initramfs.read(vmm.build(HERE, self.scratch))}
         initrd = os.path.join(self.scratch, "initrd")
         with open(initrd, "wb") as file:
@@ -113,7 +112,7 @@ class Check:
         seconds = self.options.minutes * 60 * GUESTS_SHARE
         with open(self.share + "/load.sh", "w") as text:
             text.write(workload.script(self.options.seed, seconds, self.options.vmm))
-        code, said = self._tool("probes", self.kernel.vmlinux, "--for", "trace-cmd", "-q",
+        code, said = self._tool("probes", self.kernel.vmlinux, "--for", "perf", "-q",
                                 output=os.path.join(self.share, "probes.sh"))
         if code != 0:
             self.results.add("probes", Status.UNJUDGED, said)
@@ -127,7 +126,7 @@ class Check:
         self.results.seconds["boot"] = up
         if "recording" in outcome.marks:
             self.results.seconds["record"] = outcome.seconds - up
-        for name in ("log.txt", "trace.dat", "warnings.txt"):
+        for name in ("log.txt", "perf.data", "warnings.txt"):
             if os.path.exists(f"{self.share}/{name}"):
                 shutil.copy(f"{self.share}/{name}", self.options.out)
         return outcome
@@ -165,11 +164,11 @@ class Check:
         if not booted:
             self.results.add("record", Status.SKIPPED, "it was not come to")
             return False
-        if status is Status.PASSED and not os.path.exists(self.options.out + "/trace.dat"):
+        if status is Status.PASSED and not os.path.exists(self.options.out + "/perf.data"):
             status, words, lines = Status.UNJUDGED, "the recorder failed", self._log()
         self.results.add("record", status, words, lines)
         self._ask_workload()
-        return os.path.exists(self.options.out + "/trace.dat")
+        return os.path.exists(self.options.out + "/perf.data")
 
     def _ask_workload(self) -> None:
         texts, troubles = [], []
@@ -196,7 +195,7 @@ class Check:
 
     def _analyze(self) -> None:
         out = self.options.out
-        recording = os.path.join(out, "trace.dat")
+        recording = os.path.join(out, "perf.data")
         words = ["analyze", "-q", "-k", self.kernel.vmlinux, recording]
         if self.options.require != "none":
             words += ["--require", self.options.require]

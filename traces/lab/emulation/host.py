@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from .trouble import Missing, need
 
 OLDEST_QEMU = (7, 1)
+PANIC = "Kernel panic - not syncing"
+LAST_WORDS = 5.0  # seconds that a kernel is left to say why it panicked
 
 
 def check_qemu() -> str:
@@ -62,6 +64,7 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
     """
     outcome = Outcome()
     begin = time.monotonic()
+    panicked = 0.0
     with open(console, "wb") as file:
         machine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
                                    start_new_session=True)
@@ -70,6 +73,10 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
                 time.sleep(0.1)
                 outcome.seconds = time.monotonic() - begin
                 _look(console, outcome)
+                if PANIC in outcome.console:
+                    panicked = panicked or outcome.seconds
+                    if outcome.seconds > panicked + LAST_WORDS:
+                        break
                 limit = done_within if outcome.reached("up") else up_within
                 if outcome.seconds > limit:
                     outcome.hung = True

@@ -14,8 +14,8 @@ if [ ! -e /sys/kernel/tracing/kprobe_events ]; then
   exit 4
 fi
 say recording
-OUTPUT=/tmp/trace.dat sh /out/probes.sh record sh /out/load.sh || exit 4
+OUTPUT=/tmp/perf.data sh /out/probes.sh record sh /out/load.sh || exit 4
 say recorded
-cp /tmp/trace.dat /out/ || exit 4
+cp /tmp/perf.data /out/ || exit 4
 # A warning of the kernel is for the report.
 dmesg -r | grep '^<[0-4]>' > /out/warnings.txt || true
