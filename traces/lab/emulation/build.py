@@ -36,6 +36,9 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
     os.makedirs(out, exist_ok=True)
     make = ["make", "-C", tree, "O=" + out, "ARCH=arm64", *compiler]
     environment = dict(os.environ, KBUILD_BUILD_USER="lab", KBUILD_BUILD_HOST="lab")
+    # A finding's place is a path in the tree, wherever the tree lies.
+    for flags in ("KCFLAGS", "KAFLAGS"):
+        environment[flags] = f"{os.environ.get(flags, '')} -ffile-prefix-map={tree}/=".strip()
     with open(log, "wb") as file:
         def run(*words: str) -> None:
             # In a group of its own, so that an interrupt ends its compilers too.

@@ -27,7 +27,10 @@ guest_begin:
 	csel	x1, x1, x3, ne
 	msr	sctlr_el1, x1
 	isb
-	mov	x21, #0
+	tst	x20, #KERNEL
+	b.eq	1f
+	bl	move_up
+1:	mov	x21, #0
 	mov	x22, #0
 	tst	x20, #WAIT
 	b.eq	round
@@ -172,6 +175,7 @@ power:	ldr	x4, [x19, #SEAT_NUMBER]
 	movk	x0, #0xc400, lsl #16		// CPU_ON of 64 bits: target, entry, its x0
 	mov	x1, x4
 	adr	x2, guest_begin
+	and	x2, x2, #0x7fffffffff		// physical, wherever this runs
 	movz	x3, #(SEATS & 0xffff)
 	movk	x3, #(SEATS >> 16), lsl #16
 	add	x3, x3, x4, lsl #12		// SEAT_SIZE
@@ -184,6 +188,28 @@ power:	ldr	x4, [x19, #SEAT_NUMBER]
 	movk	x0, #0x8400, lsl #16		// CPU_OFF
 	hvc	#0
 3:	ret
+
+	// Both halves of the address space are the table's first two GiB; returns in the upper one.
+move_up:
+	mov	x1, #0xff00			// MAIR_EL1: 0 is for devices, 1 for memory
+	msr	mair_el1, x1
+	movz	x1, #0x3519
+	movk	x1, #0xb519, lsl #16		// TCR_EL1: 39 bits, 4 KiB pages, write-back, inner shareable
+	msr	tcr_el1, x1
+	movz	x1, #(TABLE & 0xffff)
+	movk	x1, #(TABLE >> 16), lsl #16
+	msr	ttbr0_el1, x1
+	msr	ttbr1_el1, x1
+	isb
+	tlbi	vmalle1
+	dsb	sy
+	mrs	x1, sctlr_el1
+	mov	x2, #0x1005			// M, C, I
+	orr	x1, x1, x2
+	msr	sctlr_el1, x1
+	isb
+	orr	x30, x30, #0xffffff8000000000
+	ret
 
 	// GICv3: PPI 27, the virtual timer's, in group 1. It stays masked, and wakes wfi all the same.
 enable_timer:

@@ -103,6 +103,8 @@ static void *work(void *argument) {
       v->resets++;
     }
   }
+  v->run->immediate_exit = 1; // completes what the last exit left open, and runs nothing
+  ioctl(v->fd, KVM_RUN, 0);
   return NULL;
 }
 
@@ -120,7 +122,8 @@ static int add_timer(int vm) {
   return device.fd;
 }
 
-void start(struct machine *machine, int kvm, const struct plan *plan) {
+// Everything but what runs: the threads are started by go.
+static void make(struct machine *machine, int kvm, const struct plan *plan) {
   memset(machine, 0, sizeof *machine);
   machine->plan = *plan;
   machine->fd = need(ioctl(kvm, KVM_CREATE_VM, 0), "KVM_CREATE_VM");
@@ -128,6 +131,9 @@ void start(struct machine *machine, int kvm, const struct plan *plan) {
   if (machine->ram == MAP_FAILED) err(2, "mmap");
   memcpy(machine->ram, guest_begin, guest_end - guest_begin);
   __builtin___clear_cache(machine->ram, machine->ram + (guest_end - guest_begin));
+  uint64_t *table = (uint64_t *)(machine->ram + TABLE - RAM);
+  table[0] = 0x401;        // block, accessed, MAIR 0
+  table[1] = RAM | 0x705;  // block, accessed, inner shareable, MAIR 1
   struct kvm_userspace_memory_region region = {
       .guest_phys_addr = RAM, .memory_size = RAM_SIZE, .userspace_addr = (uintptr_t)machine->ram};
   need(ioctl(machine->fd, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
@@ -151,8 +157,16 @@ void start(struct machine *machine, int kvm, const struct plan *plan) {
                                         .attr = KVM_DEV_ARM_VGIC_CTRL_INIT};
     need(ioctl(machine->timer, KVM_SET_DEVICE_ATTR, &attribute), "the interrupt controller");
   }
-  for (unsigned i = 0; i < plan->vcpus; i++)
+}
+
+static void go(struct machine *machine) {
+  for (unsigned i = 0; i < machine->plan.vcpus; i++)
     if (pthread_create(&machine->vcpus[i].thread, NULL, work, &machine->vcpus[i])) errx(2, "no thread");
+}
+
+void start(struct machine *machine, int kvm, const struct plan *plan) {
+  make(machine, kvm, plan);
+  go(machine);
 }
 
 void kick(struct vcpu *v) {
@@ -160,18 +174,24 @@ void kick(struct vcpu *v) {
   pthread_kill(v->thread, SIGUSR1);
 }
 
-uint64_t finish(struct machine *machine) {
-  uint64_t wrong = 0;
+static void stop(struct machine *machine) {
   machine->stop = 1;
   for (unsigned i = 0; i < machine->plan.vcpus; i++) {
-    struct vcpu *v = &machine->vcpus[i];
     struct timespec limit;
     do {
-      kick(v);
+      kick(&machine->vcpus[i]);
       clock_gettime(CLOCK_REALTIME, &limit);
       limit.tv_nsec += 50000000;
       if (limit.tv_nsec >= 1000000000) limit.tv_sec++, limit.tv_nsec -= 1000000000;
-    } while (pthread_timedjoin_np(v->thread, NULL, &limit));
+    } while (pthread_timedjoin_np(machine->vcpus[i].thread, NULL, &limit));
+  }
+}
+
+// Tells of a machine that has stopped, and takes it away.
+static uint64_t leave(struct machine *machine) {
+  uint64_t wrong = 0;
+  for (unsigned i = 0; i < machine->plan.vcpus; i++) {
+    struct vcpu *v = &machine->vcpus[i];
     const struct seat *s = (struct seat *)(machine->ram + SEATS - RAM + SEAT_SIZE * i);
     bool feature = machine->plan.feature;
     // Without the feature an instruction is skipped, and compares nothing.
@@ -189,5 +209,43 @@ uint64_t finish(struct machine *machine) {
   if (machine->timer >= 0) close(machine->timer);
   close(machine->fd);
   munmap(machine->ram, RAM_SIZE);
+  return wrong;
+}
+
+uint64_t finish(struct machine *machine) {
+  stop(machine);
+  return leave(machine);
+}
+
+// Registers that the other vCPU does not take (read-only ones of its own) keep its values.
+static void copy_registers(int from, int to) {
+  struct { struct kvm_reg_list list; uint64_t ids[2000]; } all = {.list = {.n = 2000}};
+  need(ioctl(from, KVM_GET_REG_LIST, &all.list), "KVM_GET_REG_LIST");
+  for (unsigned i = 0; i < all.list.n; i++) {
+    _Alignas(16) char value[256];
+    struct kvm_one_reg reg = {all.list.reg[i], (uintptr_t)value};
+    if (ioctl(from, KVM_GET_ONE_REG, &reg) == 0) ioctl(to, KVM_SET_ONE_REG, &reg);
+  }
+  struct kvm_mp_state power;
+  if (ioctl(from, KVM_GET_MP_STATE, &power) == 0) ioctl(to, KVM_SET_MP_STATE, &power);
+}
+
+uint64_t transfer(struct machine *machine, int kvm) {
+  static struct machine old;
+  stop(machine);
+  old = *machine;
+  make(machine, kvm, &old.plan);
+  for (unsigned i = 0; i < old.plan.vcpus; i++) {
+    old.vcpus[i].machine = &old;
+    copy_registers(old.vcpus[i].fd, machine->vcpus[i].fd);
+  }
+  memcpy(machine->ram, old.ram, RAM_SIZE);
+  // What is counted begins anew with it.
+  for (unsigned i = 0; i < old.plan.vcpus; i++) {
+    struct seat *seat = (struct seat *)(machine->ram + SEATS - RAM + SEAT_SIZE * i);
+    seat->rounds = seat->refused = seat->failed = seat->changed = 0;
+  }
+  uint64_t wrong = leave(&old);
+  go(machine);
   return wrong;
 }

@@ -45,6 +45,9 @@ struct machine {
 // Ends the program with a sentence if KVM refuses. features: whether the host has both.
 int open_kvm(bool *features);
 void start(struct machine *machine, int kvm, const struct plan *plan);
+// Another machine in its place that goes on where it stands, as if it arrived from another host: memory, registers
+// (keys among them) and power states are copied, the interrupt controller is not. Prints as finish does.
+uint64_t transfer(struct machine *machine, int kvm);
 void kick(struct vcpu *vcpu);
 // Prints a line for each vCPU, and says how many keys were found wrong by guests and threads.
 uint64_t finish(struct machine *machine);

@@ -14,7 +14,8 @@
 #define SPORADIC 256 // all of SIGN to READ in one round of 64 only
 #define HINTS 512    // SCTLR_EL1 leaves signing off: such instructions are no-ops, and trap nowhere
 #define POWER 1024   // vCPU 0 switches the others on; they switch themselves off now and then
-#define ACTIVITIES 11
+#define KERNEL 2048  // translates addresses, and runs in the upper half of them, as kernels do
+#define ACTIVITIES 12
 
 // Offsets into a seat.
 #define SEAT_ACTIVITY 0
@@ -30,6 +31,7 @@
 
 // Guest physical addresses.
 #define RAM 0x40000000
+#define TABLE (RAM + 0x9000) // of both halves, level 1: the devices, then the memory
 #define SEATS (RAM + 0x10000)
 #define SEAT_SIZE 0x1000
 #define DISTRIBUTOR 0x08000000

@@ -5,8 +5,8 @@
 //
 // What is not given is chosen by the seed: machines (1 to 3) with vCPUs (1 to 4), what each guest does (words of
 // activities[] below), how often a thread is moved to another pCPU, a vCPU paused, or initialized again after MMIO
-// exits, and for how long a machine lives until another takes its place (--life 0: until the end). The choice is
-// reproducible; when things happen is not.
+// exits, and for how long a machine lives until another takes its place (--life 0: until the end), which is a new one or
+// goes on where that one stood, as if it had migrated. The choice is reproducible; when things happen is not.
 //
 // Prints a line for each vCPU. Exit code 0; 1 if a guest or a thread found its keys changed, or a guest with the
 // feature was refused an instruction; 2 if KVM refused something.
@@ -27,7 +27,7 @@
 #define MOST_MACHINES 4
 
 static const char *const activities[ACTIVITIES] = {"sign",     "generic",  "write",    "read",  "mmio", "hvc",
-                                                   "wait", "identity", "sporadic", "hints", "power"};
+                                                   "wait", "identity", "sporadic", "hints", "power", "kernel"};
 
 // splitmix64: the same numbers on every machine.
 static uint64_t random_state;
@@ -61,7 +61,7 @@ static uint64_t activity_of(char *words) {
 // Mostly all of it, since that shows most; now and then a part.
 static uint64_t any_activity(void) {
   uint64_t result = 0;
-  static const unsigned char per_cent[ACTIVITIES] = {85, 60, 75, 60, 70, 40, 25, 30, 20, 8, 15};
+  static const unsigned char per_cent[ACTIVITIES] = {85, 60, 75, 60, 70, 40, 25, 30, 20, 8, 15, 50};
   for (unsigned i = 0; i < ACTIVITIES; i++)
     if (below(100) < per_cent[i]) result |= 1ull << i;
   return result;
@@ -152,8 +152,16 @@ int main(int count, char **words) {
   for (unsigned turn = 0; now() < end; turn++) {
     for (int m = 0; m < machines; m++) {
       if (now() < ends[m]) continue;
-      if (ends[m] > 0) wrong += finish(&all[m]);
       int life = c.life >= 0 ? c.life : below(3) ? 0 : 200 + (int)below(600);
+      // Every other time it goes on in another machine; timers would not wake it there.
+      bool waits = false;
+      for (unsigned i = 0; ends[m] > 0 && i < all[m].plan.vcpus; i++) waits |= all[m].plan.activity[i] & WAIT;
+      if (ends[m] > 0 && !waits && below(2)) {
+        wrong += transfer(&all[m], kvm);
+        ends[m] = life ? now() + life / 1e3 : end + 1;
+        continue;
+      }
+      if (ends[m] > 0) wrong += finish(&all[m]);
       ends[m] = life ? now() + life / 1e3 : end + 1;
       struct plan plan = plan_of(&c, number++);
       start(&all[m], kvm, &plan);
