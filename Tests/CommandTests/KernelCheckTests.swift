@@ -12,6 +12,7 @@ struct KernelCheckTests {
   /// What answers in the tool's place where only the console counts.
   static let stubTool = """
     #!/bin/sh
+    echo "$*" >> words
     while [ "$1" != -o ]; do shift; done
     case $2 in *.xml) echo '<testsuites/>' ;; *) echo '{"checks": []}' ;; esac > "$2"
     """
@@ -79,7 +80,7 @@ struct KernelCheckTests {
     #expect(run.output.hasPrefix("KTAP version 1\n1..5\nok 1 audit\n"))
     #expect(
       run.output.contains("\n    ok 1 missed-host-save\n"), "the rules are tests of their own")
-    #expect(run.output.contains("\nok 5 analyze # clean: "))
+    #expect(run.output.contains("\nok 5 analyze # clean"))
     #expect(run.output.contains("\n# Image: clean\n"))
     for report in ["analysis.html", "analysis.txt", "analysis.xml", "check.xml", "check.txt"] {
       #expect(run.output.contains("\n\(report)\n"))
@@ -96,6 +97,19 @@ struct KernelCheckTests {
     #expect(run.output.contains("not ok 1 missed-host-save"))
     #expect(run.output.contains("\nnot ok 5 analyze # findings: missed-host-save"))
     #expect(run.output.contains("\n# Image: the key switch is wrong (analyze: "))
+  }
+
+  /// In a bisection other faults may be older than what is sought.
+  @Test func oneRuleAloneMayCount() throws {
+    let run = try check(
+      "printf 'vm 0 vcpu 0: feature=1 rounds=9 refused=0 failed=0 changed=0 lost=7\\n' > "
+        + "\"$share/vmm.0.0.txt\"; echo 1 > \"$share/vmm.0.0.status\"; " + played("v7-good"),
+      options: ["--rule", "stale-enable", "--known", "Image"], then: "cat words")
+    #expect(run.code == 0, "\(run.output)\(run.errors)")
+    #expect(run.output.contains("ok 4 workload # SKIP rules count: 7 times a thread"))
+    #expect(
+      run.output.contains(
+        "/perf.data --require stale-enable --rule stale-enable --known Image -o "))
   }
 
   /// A kernel that is not even tried is told from one whose key switch is wrong.

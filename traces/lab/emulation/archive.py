@@ -95,7 +95,11 @@ class Archive:
                 if taken.returncode != 0 or source.returncode != 0:
                     raise Missing(f"{os.path.basename(deb)} cannot be unpacked into {part}")
             os.chmod(part, 0o755)
-            os.rename(part, folder)
+            try:
+                os.rename(part, folder)
+            except OSError:  # somebody else was first
+                if not os.path.isdir(folder):
+                    raise
         finally:
             shutil.rmtree(debs, ignore_errors=True)
         return folder

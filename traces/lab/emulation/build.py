@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import signal
@@ -34,6 +35,11 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
     name = hashlib.sha256(f"{tree}\0{llvm}".encode()).hexdigest()[:12]
     out = os.path.join(cache, "build-" + name)
     os.makedirs(out, exist_ok=True)
+    lock = os.open(out + "/check-kernel.lock", os.O_CREAT | os.O_WRONLY)  # until this program ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Usage(f"another check-kernel builds {tree} at this moment") from error
     make = ["make", "-C", tree, "O=" + out, "ARCH=arm64", *compiler]
     environment = dict(os.environ, KBUILD_BUILD_USER="lab", KBUILD_BUILD_HOST="lab")
     # A finding's place is a path in the tree, wherever the tree lies.

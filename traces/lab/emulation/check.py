@@ -93,7 +93,8 @@ class Check:
         elif code == 1:
             self.results.add("audit", Status.FAILED, f"the code is wrong: {'; '.join(failed) or 'see audit.txt'}")
         elif os.path.exists(self.options.out + "/audit.json"):
-            self.results.add("audit", Status.SKIPPED, "not every check could be judged from this vmlinux: see audit.txt")
+            words = "not every check could be judged from this vmlinux: see audit.txt"
+            self.results.add("audit", Status.SKIPPED, words)
         else:
             self.results.add("audit", Status.UNJUDGED, said or f"ended with {code}")
 
@@ -125,7 +126,8 @@ class Check:
 
     def _boot(self, words: list[str]) -> host.Outcome:
         limit = self.options.minutes * 60
-        outcome = host.boot(words, os.path.join(self.options.out, "console.txt"), limit * UP_SHARE, limit, self.progress)
+        outcome = host.boot(words, os.path.join(self.options.out, "console.txt"), limit * UP_SHARE, limit,
+                            self.progress)
         up = outcome.marks.get("recording", outcome.seconds)
         self.results.seconds["boot"] = up
         if "recording" in outcome.marks:

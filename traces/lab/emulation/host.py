@@ -18,15 +18,18 @@ LAST_WORDS = 5.0  # seconds that a kernel is left to say why it panicked
 def check_qemu() -> str:
     """QEMU's version. Raises Missing if it is too old, or built without what the host needs."""
     need("qemu-system-aarch64", "setpriv")
-    text = subprocess.run(["qemu-system-aarch64", "--version"], check=False, capture_output=True, text=True).stdout
+    text = _say("--version")
     version = re.search(r"version (\d+)\.(\d+)", text)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_QEMU:
         raise Missing(f"QEMU {OLDEST_QEMU[0]}.{OLDEST_QEMU[1]} or newer is needed, this is {text.strip() or 'none'}: "
                       "apt-get install qemu-system-arm (of Debian 12 or newer)")
-    devices = subprocess.run(["qemu-system-aarch64", "-M", "virt", "-device", "help"], check=False, capture_output=True, text=True)
-    if "virtio-9p-device" not in devices.stdout:
+    if "virtio-9p-device" not in _say("-M", "virt", "-device", "help"):
         raise Missing("this QEMU shares no folders (built without --enable-virtfs): apt-get install qemu-system-arm")
     return f"{version[1]}.{version[2]}"
+
+
+def _say(*words: str) -> str:
+    return subprocess.run(["qemu-system-aarch64", *words], check=False, capture_output=True, text=True).stdout
 
 
 @dataclass

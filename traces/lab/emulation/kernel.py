@@ -37,8 +37,16 @@ def of_files(image: str, vmlinux: str, modules: str | None) -> Kernel:
 
 def of_debian(archive: Archive, version: str) -> Kernel:
     """version: empty (Debian 12's own), or what a package's version begins with: 6.12, 6.12.95+deb12."""
-    chosen = _cached(archive, version) or _newest(archive, version)
-    boot = boot_folder(archive, chosen)
+    cached = _cached(archive, version)
+    candidates = [cached] if cached else _newest_first(archive, version)
+    for chosen in candidates:
+        # What the lists name may have left the mirror; the verdict names the kernel that was taken.
+        try:
+            boot = boot_folder(archive, chosen)
+            break
+        except Missing:
+            if chosen == candidates[-1]:
+                raise
     symbols = archive.unpack([f"linux-image-{chosen}-arm64-dbg"], "symbols-" + chosen, only="./usr/lib/debug/*vmlinux*")
     vmlinux = [path for path in glob.glob(symbols + "/**/vmlinux*", recursive=True)
                if os.path.isfile(path) and not os.path.islink(path)]
@@ -70,7 +78,7 @@ def _cached(archive: Archive, version: str) -> str | None:
     return version if version and there else None
 
 
-def _newest(archive: Archive, version: str) -> str:
+def _newest_first(archive: Archive, version: str) -> list[str]:
     found = archive.kernels()
     if not version:
         current = re.compile(r"linux-image-(.*)-arm64$")
@@ -81,7 +89,7 @@ def _newest(archive: Archive, version: str) -> str:
     if not found:
         known = ", ".join(archive.kernels())
         raise Usage(f"Debian has no arm64 kernel {version or '(current)'} with debug symbols; it has {known}")
-    return found[-1]
+    return found[::-1]
 
 
 def bootable(image: str, scratch: str) -> str:

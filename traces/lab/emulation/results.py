@@ -62,7 +62,8 @@ class Results:
     @property
     def sentence(self) -> str:
         """The verdict, and the beginning of the words that give it."""
-        reasons = [f"{test.name}: {test.words.split('; ')[0]}" for test in self.tests if test.status is self.verdict and test.words]
+        reasons = [f"{test.name}: {test.words.split('; ')[0]}"
+                   for test in self.tests if test.status is self.verdict and test.words]
         told = "; ".join(reasons) if self.verdict is not Status.PASSED else ""
         return f"{self.kernel}: {VERDICTS[self.verdict]}" + (f" ({told})" if told else "")
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 ROUND = 5.0  # seconds
+ARRIVALS = "--features yes --machines 1 --vcpus 2 --life 500 --activity sign,write,read,mmio,hvc,kernel"
 
 
 def script(seed: int, seconds: float, own: list[str]) -> str:
@@ -22,7 +23,7 @@ def script(seed: int, seconds: float, own: list[str]) -> str:
             "--features yes --machines 1 --vcpus 2 --life 0 --activity sign,write,read,mmio,wait,sporadic",
             "--features no --machines 1 --vcpus 1" if number % 3 == 0 else "--machines 1",
             # Guests that arrive from elsewhere, or all that there is.
-            "--features yes --machines 1 --vcpus 2 --life 500 --activity sign,write,read,mmio,hvc,kernel" if number % 2 else "",
+            ARRIVALS if number % 2 else "",
         ]
         for place, options in enumerate(chosen):
             name = f"{number}.{place}"
