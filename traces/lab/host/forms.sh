@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Inside the emulated host: the other forms of `probes` record the workload, and end in every way a recorder does.
 tracing=/sys/kernel/tracing
 left() {
@@ -13,8 +14,8 @@ interrupt() {
   while [ -z "$(cat $tracing/kprobe_events)" ] && [ $tries -lt 60 ]; do sleep 1; tries=$((tries + 1)); done
   sleep 5
   for process in /proc/[0-9]*; do
-    case $(tr '\0' ' ' 2> /dev/null < $process/cmdline) in
-      "sh /out/$1.sh record"* | "perf record"* | "trace-cmd record"*) kill -$2 ${process#/proc/} ;;
+    case $(tr '\0' ' ' 2> /dev/null < "$process/cmdline") in
+      "sh /out/$1.sh record"* | "perf record"* | "trace-cmd record"*) kill "-$2" "${process#/proc/}" ;;
     esac
   done
 }

@@ -1,0 +1,97 @@
+"""A kernel built from its tree, outside of it, so that a second time only what changed is compiled."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+
+from .kernel import Kernel, Usage
+from .trouble import Unbootable, need
+
+LAST_LINES = 30
+
+
+def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: str, log: str,
+          progress: Callable[[str, float], None]) -> Kernel:
+    """llvm: what LLVM= is given (1, or a suffix as -19), None for gcc. log: the file that make's output goes to."""
+    tree = os.path.realpath(tree)
+    if not os.path.isfile(tree + "/arch/arm64/kvm/arm.c") or not os.path.isfile(tree + "/Makefile"):
+        raise Usage(f"{tree} is no kernel tree with KVM for arm64 (5.7 or newer)")
+    if os.path.exists(tree + "/.config"):
+        raise Usage(f"{tree} has been built in place, and make refuses to build beside that: make mrproper there, "
+                    "or take a `git worktree add`")
+    need("make", "flex", "bison", "bc", "pahole")
+    if llvm is None:
+        need("aarch64-linux-gnu-gcc")
+        compiler = ["CROSS_COMPILE=aarch64-linux-gnu-"]
+    else:
+        suffix = llvm if llvm.startswith("-") else ""
+        need("clang" + suffix, "ld.lld" + suffix, "llvm-nm" + suffix)
+        compiler = ["LLVM=" + llvm]
+    name = hashlib.sha256(f"{tree}\0{llvm}".encode()).hexdigest()[:12]
+    out = os.path.join(cache, "build-" + name)
+    os.makedirs(out, exist_ok=True)
+    lock = os.open(out + "/check-kernel.lock", os.O_CREAT | os.O_WRONLY)  # until this program ends
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise Usage(f"another check-kernel builds {tree} at this moment") from error
+    make = ["make", "-C", tree, "O=" + out, "ARCH=arm64", *compiler]
+    environment = dict(os.environ, KBUILD_BUILD_USER="lab", KBUILD_BUILD_HOST="lab")
+    # A finding's place is a path in the tree, wherever the tree lies.
+    for flags in ("KCFLAGS", "KAFLAGS"):
+        environment[flags] = f"{os.environ.get(flags, '')} -ffile-prefix-map={tree}/=".strip()
+    with open(log, "wb") as file:
+        def run(*words: str) -> None:
+            # In a group of its own, so that an interrupt ends its compilers too.
+            maker = subprocess.Popen([*make, *words], stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                                     env=environment, start_new_session=True)
+            try:
+                code = maker.wait()
+            except BaseException:
+                os.killpg(maker.pid, signal.SIGTERM)
+                maker.wait()
+                raise
+            if code != 0:
+                raise Unbootable(f"{tree} does not build\n" + _end(log))
+
+        progress("building the kernel", 0)
+        configuration = _configuration(fragment, lab)
+        chosen = out + "/check-kernel.config"
+        if not os.path.exists(out + "/.config") or not _holds(chosen, configuration):
+            with open(chosen, "w") as text:
+                text.write(configuration)
+            run("KCONFIG_ALLCONFIG=" + chosen, "allnoconfig")
+        else:
+            run("olddefconfig")
+        run(f"-j{os.cpu_count() or 1}", "Image")
+    return Kernel(os.path.basename(tree), out + "/arch/arm64/boot/Image", out + "/vmlinux", None)
+
+
+def _configuration(fragment: str | None, lab: str) -> str:
+    text = ""
+    for path in [lab + "/kernel/lab.config", *([fragment] if fragment else [])]:
+        try:
+            with open(path) as file:
+                text += file.read()
+        except OSError as error:
+            raise Usage(f"{path}: {error.strerror}") from error
+    return text
+
+
+def _holds(path: str, text: str) -> bool:
+    if not os.path.exists(path):
+        return False
+    with open(path) as file:
+        return file.read() == text
+
+
+def _end(log: str) -> str:
+    with open(log, errors="replace") as file:
+        lines = file.read().splitlines()
+    told = [line for line in lines if "error" in line.lower()]
+    return "\n".join((told or lines)[-LAST_LINES:])

@@ -1,0 +1,101 @@
+"""The emulated host: QEMU's machine with EL2, VHE and pointer authentication, and what its console says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .trouble import Missing, need
+
+OLDEST_QEMU = (7, 1)
+PANIC = "Kernel panic - not syncing"
+LAST_WORDS = 5.0  # seconds that a kernel is left to say why it panicked
+
+
+def check_qemu() -> str:
+    """QEMU's version. Raises Missing if it is too old, or built without what the host needs."""
+    need("qemu-system-aarch64", "setpriv")
+    text = _say("--version")
+    version = re.search(r"version (\d+)\.(\d+)", text)
+    if version is None or (int(version[1]), int(version[2])) < OLDEST_QEMU:
+        raise Missing(f"QEMU {OLDEST_QEMU[0]}.{OLDEST_QEMU[1]} or newer is needed, this is {text.strip() or 'none'}: "
+                      "apt-get install qemu-system-arm (of Debian 12 or newer)")
+    if "virtio-9p-device" not in _say("-M", "virt", "-device", "help"):
+        raise Missing("this QEMU shares no folders (built without --enable-virtfs): apt-get install qemu-system-arm")
+    return f"{version[1]}.{version[2]}"
+
+
+def _say(*words: str) -> str:
+    return subprocess.run(["qemu-system-aarch64", *words], check=False, capture_output=True, text=True).stdout
+
+
+@dataclass
+class Outcome:
+    """How far the host came. Marks are lines that its init prints: "LAB: up" and so on, seconds since the start."""
+
+    marks: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    hung: bool = False
+    console: str = ""
+
+    def reached(self, mark: str) -> bool:
+        return mark in self.marks
+
+
+def command(image: str, initrd: str, share: str, arguments: str, pcpus: int) -> list[str]:
+    # Whatever becomes of who starts it, it does not go on alone.
+    return [
+        "setpriv", "--pdeathsig", "KILL", "--",
+        "qemu-system-aarch64", "-nodefaults", "-nographic", "-no-reboot",
+        "-M", "virt,virtualization=on,gic-version=3", "-cpu", "max,pauth-impdef=on,sve=off,sme=off",
+        "-smp", str(pcpus), "-m", "1536", "-accel", "tcg,thread=multi", "-kernel", image, "-initrd", initrd,
+        "-append", "console=ttyAMA0 earlycon nokaslr rdinit=/init panic=-1 oops=panic " + arguments,
+        "-serial", "stdio", "-monitor", "none",
+        "-fsdev", f"local,id=o,path={share},security_model=none",
+        "-device", "virtio-9p-device,fsdev=o,mount_tag=out",
+    ]
+
+
+def boot(words: list[str], console: str, up_within: float, done_within: float,
+         progress: Callable[[str, float], None]) -> Outcome:
+    """Runs the host until it powers off, or has not come up, or not come to its end, in time (seconds).
+
+    console: the file that its serial port writes to. The host is gone when this returns or raises.
+    """
+    outcome = Outcome()
+    begin = time.monotonic()
+    panicked = 0.0
+    with open(console, "wb") as file:
+        machine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        try:
+            while machine.poll() is None:
+                time.sleep(0.1)
+                outcome.seconds = time.monotonic() - begin
+                _look(console, outcome)
+                if PANIC in outcome.console:
+                    panicked = panicked or outcome.seconds
+                    if outcome.seconds > panicked + LAST_WORDS:
+                        break
+                limit = done_within if outcome.reached("up") else up_within
+                if outcome.seconds > limit:
+                    outcome.hung = True
+                    break
+                progress("recording" if outcome.reached("recording") else "booting", outcome.seconds)
+        finally:
+            if machine.poll() is None:
+                machine.kill()
+            machine.wait()
+    outcome.seconds = time.monotonic() - begin
+    _look(console, outcome)
+    return outcome
+
+
+def _look(console: str, outcome: Outcome) -> None:
+    with open(console, "rb") as file:
+        outcome.console = file.read().decode(errors="replace").replace("\r", "")
+    for mark in re.findall(r"LAB: ([a-z-]+)$", outcome.console, re.MULTILINE):
+        outcome.marks.setdefault(mark, outcome.seconds)

@@ -1,3 +1,0 @@
-vmm 1.5 2 &
-vmm 1.5 1 nofeature
-wait
