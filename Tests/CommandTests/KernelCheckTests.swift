@@ -66,7 +66,7 @@ struct KernelCheckTests {
   }
 
   private func real(_ recording: String) -> [String] {
-    ["Image", "\(Corpus.root)/traces/\(recording)/vmlinux.slim.xz"]
+    ["Image", "\(Corpus.root)/traces/\(recording)/vmlinux.slim.zst"]
   }
 
   @Test func aCleanKernelPasses() throws {
