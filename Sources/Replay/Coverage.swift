@@ -13,6 +13,17 @@ extension Analysis {
     public struct VCPUs: Sendable, Hashable {
       public var seen: Int
       public var concerned: Int
+
+      public init(seen: Int, concerned: Int) {
+        self.seen = seen
+        self.concerned = concerned
+      }
+    }
+
+    public init(rule: Rule, situations: UInt64, vcpus: VCPUs?) {
+      self.rule = rule
+      self.situations = situations
+      self.vcpus = vcpus
     }
 
     /// A fault that only other vCPUs have would not have shown.

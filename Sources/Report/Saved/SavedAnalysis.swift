@@ -41,6 +41,10 @@ extension Analysis {
     }
     if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
     code = try CodeJudgement(try saved.object("code"))
+    // Reports from before it was written have none.
+    if case .list = saved.value["coverage"] {
+      for covered in try saved.objects("coverage") { coverage.append(try Coverage(covered)) }
+    }
     // One from before it was written is shown as the default would.
     if let name = saved.textOrNull("failOn") { failOn = Rule.Severity(name: name) }
     if let list = try saved.objectOrNull("known") { known = try Known(list) }
@@ -49,6 +53,16 @@ extension Analysis {
     requirement = Requirement(
       named: try required.rules("rules"),
       least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+  }
+}
+
+extension Analysis.Coverage {
+  fileprivate init(_ saved: SavedObject) throws(SavedFault) {
+    let seen: Int? = saved.numberOrNull("vcpus")
+    let concerned: Int? = saved.numberOrNull("of")
+    self.init(
+      rule: try saved.rule(), situations: try saved.number("situations"),
+      vcpus: seen.flatMap { seen in concerned.map { VCPUs(seen: seen, concerned: $0) } })
   }
 }
 
