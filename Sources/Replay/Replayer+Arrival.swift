@@ -75,7 +75,9 @@ extension Replayer {
   /// enable: only a kernel's own use says that keys were set.
   mutating func judgeMigratedKeys(_ run: OpenRun) {
     let index = run.vcpu
-    guard vcpus[index].arrival.beganInKernel, let trap = run.trap, let exit = run.exit else { return }
+    guard vcpus[index].arrival.beganInKernel, let trap = run.trap, let exit = run.exit else {
+      return
+    }
     let isReset = run.resetSlots == 0x3ff
     if isReset, trap == .instruction, run.exitPC >> 63 == 0 { return }
     vcpus[index].arrival.beganInKernel = false

@@ -86,9 +86,9 @@ extension Rule {
   public static let keysLostInMigration = Rule(
     id: "keys-lost-in-migration", title: "vCPU resumed without its keys",
     severity: .high, isCorrectness: true,
-    definition: "A vCPU began to run here in the middle of a guest kernel, and that kernel uses pointer "
-      + "authentication while all ten of its slots still hold the value of the vCPU reset: whoever "
-      + "brought its state here did not set its keys.",
+    definition: "A vCPU began to run here in the middle of a guest kernel, and that kernel uses "
+      + "pointer authentication while all ten of its slots still hold the value of the vCPU reset: "
+      + "whoever brought its state here did not set its keys.",
     consequence: "every pointer that the guest signed before the migration fails to authenticate",
     proofs: [
       .events(
