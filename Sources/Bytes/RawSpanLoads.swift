@@ -36,6 +36,19 @@ extension RawSpan {
       littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
   }
 
+  /// Ten 64-bit numbers one behind another.
+  @inlinable
+  package func words(at offset: Int) -> InlineArray<10, UInt64>? {
+    guard let bytes = slice(at: offset, count: 80) else { return nil }
+    var words = InlineArray<10, UInt64>(repeating: 0)
+    for index in 0..<10 {
+      words[index] = unsafe UInt64(
+        littleEndian: bytes.unsafeLoadUnaligned(
+          fromUncheckedByteOffset: index &* 8, as: UInt64.self))
+    }
+    return words
+  }
+
   /// The loads for headers of files that may be of either byte order; `swapped`: big-endian.
   package func u16(at offset: Int, swapped: Bool) -> UInt16? {
     swapped ? u16(at: offset)?.byteSwapped : u16(at: offset)

@@ -87,7 +87,7 @@ public struct Replayer {
   /// vCPUs by their struct kvm_vcpu *.
   var pointerIndex = AddressTable<Int>()
   private var functionCache = AddressTable<KernelFunction?>()
-  private var symbolCache: [String: KernelFunction?] = [:]
+  private var symbolCache: [SymbolName: KernelFunction?] = [:]
   private static let symbolLimit = 4096
   /// The same of the function tracer's records, which may be of any function.
   private var tracedCache = AddressTable<KernelFunction?>()
@@ -141,7 +141,7 @@ public struct Replayer {
 
   /// The function that a record of the function tracer is of.
   mutating func tracedFunction(_ hit: borrowing ProbeHit) -> KernelFunction? {
-    guard hit.address != 0, hit.symbol == nil else { return function(of: hit) }
+    guard hit.address != 0, hit.symbolName == nil else { return function(of: hit) }
     if let known = tracedCache[hit.address] { return known }
     let found = configuration.resolve?(hit.address)
     tracedCache[hit.address] = .some(found)
@@ -232,11 +232,11 @@ public struct Replayer {
 
   /// By its address; by its symbol where a text has no address, or there is no image to ask.
   mutating func function(of hit: borrowing ProbeHit) -> KernelFunction? {
-    guard let symbol = hit.symbol, hit.address == 0 || configuration.resolve == nil else {
+    guard let symbol = hit.symbolName, hit.address == 0 || configuration.resolve == nil else {
       return function(at: hit.address)
     }
     if let known = symbolCache[symbol] { return known }
-    let found = KernelFunction(symbol: symbol)
+    let found = KernelFunction(symbol: symbol.text)
     if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }
     return found
   }

@@ -1,5 +1,5 @@
 /// One decoded event of a recording, in the time order of the recording's clock.
-public struct Event: Sendable {
+public struct Event: Sendable, BitwiseCopyable {
   /// Nanoseconds in the recording's own clock (see ``Recording/clock``).
   public var time: UInt64
   /// The pCPU the event was recorded on.
@@ -20,7 +20,7 @@ public struct Event: Sendable {
 
   /// What happened. Field meanings follow the kernel's trace_arm.h, trace_handle_exit.h and
   /// sched.h; values come from the recording's own format descriptions.
-  public enum Payload: Sendable {
+  public enum Payload: Sendable, BitwiseCopyable {
     /// kvm:kvm_entry.
     case entry(pc: UInt64)
     /// kvm:kvm_exit. `ret` is ARM_EXCEPTION_CODE (0 IRQ, 1 SERROR, 2 TRAP ...); `ec` is ESR_ELx.EC,
@@ -60,7 +60,7 @@ public struct Event: Sendable {
 }
 
 /// Encoding of an AArch64 system register, as in ESR_EL2.ISS of EC 0x18.
-public struct SystemRegister: Sendable, Hashable {
+public struct SystemRegister: Sendable, Hashable, BitwiseCopyable {
   public var op0, op1, crn, crm, op2: UInt8
 
   public init(op0: UInt8, op1: UInt8, crn: UInt8, crm: UInt8, op2: UInt8) {

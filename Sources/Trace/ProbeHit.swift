@@ -1,5 +1,5 @@
 /// One hit of a kprobe or kretprobe, with the fields it fetched.
-public struct ProbeHit: Sendable {
+public struct ProbeHit: Sendable, BitwiseCopyable {
   /// Run-time address of the probed instruction: `__probe_ip`, or `__probe_func` of a kretprobe.
   public var address: UInt64
   /// A kretprobe: the function named by ``address`` is returning.
@@ -7,11 +7,17 @@ public struct ProbeHit: Sendable {
   /// Text only, where the kernel printed a name in place of the address: the symbol, followed by
   /// "+0x..." unless the hit is at its first instruction. ``address`` is then 0 if it is not printed
   /// too.
-  public var symbol: String?
+  public var symbolName: SymbolName?
   public var fields: ProbeFields
   /// No probe: the function tracer recorded the entry of a function. ``address`` is that of the traced
   /// instruction, a few bytes behind the function's first, and there are no fields.
   public var isTraced = false
+
+  /// ``symbolName`` in words.
+  public var symbol: String? {
+    get { symbolName?.text }
+    set { symbolName = newValue.map(SymbolName.init) }
+  }
 
   public init(address: UInt64, isReturn: Bool, fields: ProbeFields) {
     self.address = address
@@ -35,7 +41,7 @@ extension ProbeHit {
 
 /// The fetch arguments the analysis understands, by their canonical names (the last member's name
 /// in lower case, as perf probe names them). Absent fields are nil.
-public struct ProbeFields: Sendable {
+public struct ProbeFields: Sendable, BitwiseCopyable {
   /// `vcpu`: struct kvm_vcpu *.
   public var vcpu: UInt64?
   /// `cpu`: second argument of kvm_arch_vcpu_load.
@@ -69,7 +75,9 @@ public struct ProbeFields: Sendable {
 
 /// The ten key registers of a key set as a probe sampled them: APIA, APIB, APDA, APDB, APGA, each LO
 /// then HI. Keys are secrets: a value can be compared, never printed.
-public struct KeySlots: Sendable, Equatable, CustomStringConvertible, CustomReflectable {
+public struct KeySlots: Sendable, BitwiseCopyable, Equatable, CustomStringConvertible,
+  CustomReflectable
+{
   package var registers: InlineArray<10, UInt64>
 
   /// What reset_unknown() leaves in a slot (arch/arm64/kvm/sys_regs.h): the guest has not

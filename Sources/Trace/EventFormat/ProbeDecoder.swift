@@ -81,6 +81,8 @@ struct ProbeDecoder {
 /// The ten key registers of a probe: `apiakeylo_el1`, `apiakeyhi_el1`, ... `apgakeyhi_el1`.
 struct KeyFields: BitwiseCopyable {
   private var registers = InlineArray<10, NumberField>(repeating: .absent)
+  /// They lie one behind another, in their order and this machine's, as a probe's arguments do that are named so.
+  private var isInOrder = false
 
   /// nil unless all ten are there, each with 8 bytes.
   init?(_ format: EventFormat, prefix: String, complaints: inout [String]) {
@@ -106,10 +108,15 @@ struct KeyFields: BitwiseCopyable {
           + "\(prefix.isEmpty ? "the guest" : "the host") key set; the key set is not used")
       return nil
     }
+    let first = registers[0]
+    isInOrder =
+      !first.isSwapped
+      && (0..<10).allSatisfy { Int(registers[$0].offset) == Int(first.offset) + 8 * $0 }
   }
 
   @inline(__always)
   func read(_ raw: RawSpan) -> KeySlots? {
+    if isInOrder { return raw.words(at: Int(registers[0].offset)).map(KeySlots.init(registers:)) }
     var values = InlineArray<10, UInt64>(repeating: 0)
     for index in 0..<10 {
       guard let value = registers[index].read(raw) else { return nil }

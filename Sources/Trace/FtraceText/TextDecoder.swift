@@ -12,7 +12,7 @@ struct TextDecoder {
   private struct SymbolMemory {
     var bytes: [UInt8] = []
     var offset: UInt64 = 0
-    var symbol = ""
+    var symbol: SymbolName?
   }
 
   init(isKernelText: Bool, usesHashedPointers: Bool, doubts: TextDoubts = TextDoubts()) {
@@ -111,11 +111,11 @@ struct TextDecoder {
     var hit = ProbeHit(
       address: place.address, isReturn: place.isReturn,
       fields: layout.values(line, from: place.end).fields)
-    if place.symbolEnd > place.symbolStart { hit.symbol = symbol(line, place, index) }
+    if place.symbolEnd > place.symbolStart { hit.symbolName = symbol(line, place, index) }
     return hit
   }
 
-  private mutating func symbol(_ line: RawSpan, _ place: ProbePlace, _ index: Int) -> String {
+  private mutating func symbol(_ line: RawSpan, _ place: ProbePlace, _ index: Int) -> SymbolName? {
     let count = place.symbolEnd - place.symbolStart
     while symbols.count <= index { symbols.append(SymbolMemory()) }
     if symbols[index].bytes.count == count, symbols[index].offset == place.symbolOffset,
@@ -128,8 +128,8 @@ struct TextDecoder {
     let name = line.string(place.symbolStart, place.symbolEnd)
     symbols[index].bytes = Array(name.utf8)
     symbols[index].offset = place.symbolOffset
-    symbols[index].symbol =
-      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))"
+    symbols[index].symbol = SymbolName(
+      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))")
     return symbols[index].symbol
   }
 }
