@@ -1,3 +1,6 @@
+import Ptrauth
+import Trace
+
 /// Which struct kvm_cpu_context a pCPU's vCPUs were seen to point at. Per-CPU data: one pointer
 /// belongs to one pCPU.
 struct HostContextMap {
@@ -23,6 +26,22 @@ struct HostContextMap {
     byCPU[at.cpu] = (pointer, sight)
     return nil
   }
+
+  /// Slots of a context that were seen with something in them, bit by register.
+  private var written: [UInt64: UInt16] = [:]
+
+  mutating func note(_ slots: KeySlots, of context: UInt64) {
+    var mask: UInt16 = 0
+    for i in 0..<10 where !slots.isZero(i) { mask |= 1 << UInt16(i) }
+    if mask != 0, written[context] != 0x3ff { written[context, default: 0] |= mask }
+  }
+
+  /// The register's slot was seen with something in it: if it is zero now, zero was saved.
+  func wasWritten(_ register: KeyRegister, of context: UInt64) -> Bool {
+    (written[context] ?? 0) >> UInt16(register.rawValue) & 1 != 0
+  }
+
+  func isKnown(on cpu: Int32) -> Bool { byCPU[cpu] != nil }
 
   enum Contradiction {
     case samePointer(Sight)

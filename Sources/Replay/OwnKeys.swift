@@ -24,6 +24,8 @@ struct OwnKeys {
   /// The save.
   var at: Moment
   var basis: Basis
+  /// What that save wrote had been restored by a guest exit: if it was not, the keys are a guest's.
+  var isOfRestored = false
 
   enum Basis {
     /// The slots changed over the save, so it wrote them.
@@ -54,9 +56,13 @@ struct HostKeyWatch {
   /// Keys that were once certainly the thread's.
   var learned: OwnKeys? { own?.basis == .written ? own : earlier }
 
-  mutating func learn(_ keys: KeySlots, _ at: Moment, _ basis: OwnKeys.Basis) {
-    own = OwnKeys(keys: keys, at: at, basis: basis)
-    if basis == .written { earlier = own }
+  /// How often its slots were compared with other processes' keys; a fault of the kind shows soon.
+  var comparisons = 0
+  static let mostComparisons = 256
+
+  mutating func learn(_ keys: OwnKeys) {
+    own = keys
+    if keys.basis == .written { earlier = own }
   }
 
   /// What a save wrote shows that the thread did not change its keys in user mode: each register holds what was
@@ -79,6 +85,8 @@ enum RestoredKeys {
   case others(than: Moment)
   /// Keys that another thread saved as its own, and this one had others at that moment.
   case anothers(since: Moment)
+  /// Keys that a thread of this other process saved as its own, while another thread of this process had saved others.
+  case otherProcess(Int32, since: Moment)
   /// The thread's own, but not each in its register.
   case moved(from: Moment, RegisterSet)
 
@@ -86,7 +94,7 @@ enum RestoredKeys {
   var own: Moment? {
     switch self {
     case .own: nil
-    case .others(let at), .anothers(let at), .moved(let at, _): at
+    case .others(let at), .anothers(let at), .otherProcess(_, let at), .moved(let at, _): at
     }
   }
 }
@@ -99,10 +107,20 @@ enum ForeignSlots {
   case differ(from: Moment)
   /// They are another thread's, and this one had others at this moment.
   case anothers(since: Moment)
+  /// They are those of a thread of another process, and another thread of this process had others.
+  case keysOf(Int32, since: Moment)
+
+  /// The save that shows whose they are not.
+  var own: Moment? {
+    switch self {
+    case .process: nil
+    case .differ(let at), .anothers(let at), .keysOf(_, let at): at
+    }
+  }
 
   func isLike(_ other: ForeignSlots?) -> Bool {
     switch (self, other) {
-    case (.process(let a), .process(let b)): a == b
+    case (.process(let a), .process(let b)), (.keysOf(let a, _), .keysOf(let b, _)): a == b
     case (.differ, .differ), (.anothers, .anothers): true
     default: false
     }

@@ -15,6 +15,13 @@ struct PendingFinding {
   var doubt: StaleDoubt?
   /// The host slots of the pCPU hold other keys than its thread's, if that is known.
   var foreign: ForeignSlots?
+  /// The thread's own keys are known from a save of what a guest exit had restored: that may have failed instead.
+  var ownMayBeGuests = false
+  /// What is known of the slots.
+  var saveLevel: Finding.Level {
+    if case .keysOf = foreign { return .suspected }
+    return ownMayBeGuests ? .suspected : .proved
+  }
   /// What is known of the load.
   var level: Finding.Level { doubt == nil ? .proved : .suspected }
   /// Occurrences merged into this one.
@@ -29,7 +36,7 @@ struct PendingFinding {
 
   private var first: Moment {
     switch (load, foreign) {
-    case (nil, .differ(let own)), (nil, .anothers(let own)): own
+    case (nil, let foreign?): foreign.own ?? enter
     case (let load, _): lastExit ?? load ?? enter
     }
   }
@@ -56,6 +63,7 @@ struct PendingFindings {
     if waiting.count >= Self.limit,
       let same = waiting.lastIndex(where: {
         $0.vcpu == found.vcpu && $0.level == found.level && ($0.load == nil) == (found.load == nil)
+          && $0.saveLevel == found.saveLevel
           && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
       })
     {

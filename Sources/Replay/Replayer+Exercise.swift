@@ -13,11 +13,40 @@ extension Replayer {
     if let reason = undecided[rule], !log.contains(rule) {
       return .notRecorded(reason: reason.words, remedy: reason.remedy)
     }
+    if generation?.hasHostContextPointer ?? false, !log.contains(rule),
+      let doubt = doubtOfContexts(rule)
+    {
+      return doubt
+    }
     guard let situation = Situation(rule), exercised[situation] == 0, !log.contains(rule) else {
       return nil
     }
     return .notRecorded(
       reason: "it did not occur that " + situation.words, remedy: situation.remedy)
+  }
+
+  /// Slots are sampled through the vCPU's pointer: if that is another pCPU's, they are not those that guest exit restores
+  /// from.
+  private func doubtOfContexts(_ rule: Rule) -> Obstacle? {
+    if FetchChecks.Field.hostContext.rules.contains(rule),
+      let (lower, higher) = hostContexts.disorder
+    {
+      return .notRecorded(
+        reason:
+          "the host context of pCPU \(lower.at.cpu) lies behind that of pCPU \(higher.at.cpu), so that each may be "
+          + "another pCPU's, and the slots sampled not those that guest exit restores from",
+        remedy:
+          "probe the handler of the traps and handle_exit with host_ctxt and the host's ten key slots, for longer"
+      )
+    }
+    guard rule == .staleHostContext,
+      let unseen = cpus.all.filter({ $0.value.hasEvents && !hostContexts.isKnown(on: $0.key) })
+        .keys.min()
+    else { return nil }
+    return .notRecorded(
+      reason:
+        "the host context of pCPU \(unseen) was not seen: if each pCPU had the next one's, it would show there",
+      remedy: "record vCPUs that run on every pCPU")
   }
 
   /// The fault of its rule would have shown now, in this vCPU.

@@ -93,6 +93,20 @@ extension Replayer {
     return vcpus.count - 1
   }
 
+  /// EXIT_DEAD and EXIT_ZOMBIE, as sched_switch shows them (TASK_REPORT, include/linux/sched.h).
+  static let deadStates: Int64 = 0x30
+  private static let mostDeparted = 256
+
+  /// The thread is gone; who has its number next is another.
+  mutating func depart(_ tid: Int32) {
+    guard let record = threads[tid] else { return }
+    closeRun(tid)
+    threads[tid] = nil
+    guard record.hostKeys.learned != nil else { return }
+    if departed.count >= Self.mostDeparted { departed.removeFirst() }
+    departed.append(record)
+  }
+
   mutating func nameNumber(_ at: Moment, _ number: Int32) {
     guard let index = threads[at.tid]?.vcpu, vcpus[index].identity.number == nil else { return }
     vcpus[index].identity.number = number

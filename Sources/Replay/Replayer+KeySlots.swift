@@ -91,6 +91,7 @@ extension Replayer {
       }
       let unwritten = KeyRegister.allCases.filter {
         host.isZero($0.rawValue) && before?.isZero($0.rawValue) ?? true
+          && !hostContexts.wasWritten($0, of: context)
       }
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil

@@ -22,6 +22,7 @@ import Trace
 extension Replayer {
   /// The trap handler is entered; it will save.
   mutating func beginSave(_ index: Int, _ at: Moment, slots: KeySlots?, context: UInt64?) {
+    if let slots, let context { hostContexts.note(slots, of: context) }
     guard let thread = threads[at.tid] else { return }
     // Without the feature there is only an UNDEF.
     if vcpus[index].state.feature == .none || vcpus[index].state.feature == .partial { return }
@@ -54,14 +55,15 @@ extension Replayer {
       learn(thread, index, save, slots)
     }
     guard thread.run?.restored == nil else { return }
-    thread.run?.restored = restored(thread, slots)
-    switch thread.run?.restored {
+    let whose = restored(thread, slots)
+    thread.run?.restored = whose
+    switch whose {
     case .own:
       if isSaved { exercise(.missedHostRestore, index) }
       thread.hostKeys.isRestored = true
       thread.hostKeys.isForeign = .clear
       thread.hostKeys.foreign = nil
-    case .others, .anothers: thread.hostKeys.foreign = slots
+    case .others, .anothers, .otherProcess: thread.hostKeys.foreign = slots
     case .moved, nil: break
     }
   }
@@ -82,19 +84,21 @@ extension Replayer {
     let isMoved = known.map { !slots.moved(from: $0, in: ownRegisters).isEmpty } ?? false
     if save.mayBeForeign {
       if wrote, thread.hostKeys.areUnchanged(in: slots), let learned = thread.hostKeys.learned {
-        thread.hostKeys.learn(learned.keys, learned.at, .written)
+        thread.hostKeys.learn(learned)
         thread.hostKeys.mayHaveChanged = false
       }
     } else if wrote, !isMoved {
       // What was known before still has to agree with it: nothing changed it since.
       guard thread.hostKeys.own == nil, !areGuests(slots, index) else { return }
-      thread.hostKeys.learn(slots, save.at, .written)
+      thread.hostKeys.learn(
+        OwnKeys(keys: slots, at: save.at, basis: .written, isOfRestored: save.ofRestored))
       thread.hostKeys.mayHaveChanged = false
       if isUsed { exercise(.missedHostSave, index) }
     } else if thread.hostKeys.own == nil, !isMoved, !areGuests(slots, index),
       restored(thread, slots) == nil
     {
-      thread.hostKeys.learn(slots, save.at, .restored)
+      thread.hostKeys.learn(
+        OwnKeys(keys: slots, at: save.at, basis: .restored, isOfRestored: save.ofRestored))
       thread.hostKeys.mayHaveChanged = false
     }
   }
@@ -121,18 +125,41 @@ extension Replayer {
       }
       return own.basis == .written ? .own : nil
     }
-    guard let earlier = watch.earlier else { return nil }
+    guard let earlier = watch.earlier else { return otherProcess(thread, slots) }
     let other = slots.differing(from: earlier.keys, in: ownRegisters)
     guard !other.isEmpty else { return nil }
     if let foreign = watch.foreign, slots.differing(from: foreign, in: ownRegisters).isEmpty {
       return .anothers(since: earlier.at)
     }
-    let isAnothers = threads.values.contains { another in
+    let isAnothers = (Array(threads.values) + departed).contains { another in
       guard another !== thread, another.firstTime < earlier.at.time,
         let theirs = another.hostKeys.learned?.keys
       else { return false }
       return other.registers.contains { theirs.isSame($0.rawValue, as: slots) }
     }
     return isAnothers ? .anothers(since: earlier.at) : nil
+  }
+
+  /// A thread of which no save wrote anything: its slots hold what a thread of another process saved as its own, and
+  /// another thread of its own process saved others. (Threads have their process's keys, unless they change them.)
+  private func otherProcess(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
+    guard thread.pid >= 0, thread.run?.entrySample?.switchesKeys == .set,
+      thread.hostKeys.comparisons < HostKeyWatch.mostComparisons
+    else { return nil }
+    thread.hostKeys.comparisons += 1
+    var process: Int32?
+    var sibling: Moment?
+    for (other, keys) in threads.values.lazy.compactMap({ other in
+      other.hostKeys.learned.map { (other, $0) }
+    }) where other !== thread && other.pid >= 0 {
+      let differing = slots.differing(from: keys.keys, in: ownRegisters)
+      if other.pid == thread.pid {
+        if differing == ownRegisters { sibling = keys.at } else { return nil }
+      } else if differing.isEmpty {
+        process = other.pid
+      }
+    }
+    guard let process, let sibling else { return nil }
+    return .otherProcess(process, since: sibling)
   }
 }

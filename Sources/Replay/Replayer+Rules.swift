@@ -118,6 +118,7 @@ extension Replayer {
     case _ where !run.certainlyEntered: break
     case .others(let own): found.foreign = .differ(from: own)
     case .anothers(let own): found.foreign = .anothers(since: own)
+    case .otherProcess(let process, let since): found.foreign = .keysOf(process, since: since)
     case .moved: break
     case nil:
       if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
@@ -127,6 +128,7 @@ extension Replayer {
         found.foreign = .process(saver)
       }
     }
+    found.ownMayBeGuests = threads[run.enter.tid]?.hostKeys.learned?.isOfRestored ?? false
     return found
   }
 
@@ -154,6 +156,7 @@ extension Replayer {
     case .moved(let own, let registers): return reportMoved(run, own, registers)
     case .others(let own): foreign = .differ(from: own)
     case .anothers(let own): foreign = .anothers(since: own)
+    case .otherProcess(let process, let since): foreign = .keysOf(process, since: since)
     }
     guard threads[run.enter.tid]?.hostKeys.savedForeign == false else { return }
     if run.followsSkippedPlace {
@@ -162,7 +165,8 @@ extension Replayer {
     }
     pendingFindings.add(
       PendingFinding(
-        vcpu: run.vcpu, enter: run.enter, exit: exit.time, bits: sample, foreign: foreign))
+        vcpu: run.vcpu, enter: run.enter, exit: exit.time, bits: sample, foreign: foreign,
+        ownMayBeGuests: threads[run.enter.tid]?.hostKeys.learned?.isOfRestored ?? false))
   }
 
   /// The thread's own keys came back in other registers.
@@ -216,10 +220,14 @@ extension Replayer {
     if !found.isAnnounced { say(found) }
     guard let foreign = found.foreign else { return }
     log.add(
-      .missedHostSave, .proved, vcpu: identity, at: found.enter, count: found.count,
+      .missedHostSave, found.saveLevel, vcpu: identity, at: found.enter, count: found.count,
       cause: found.load == nil ? cause(vcpu: found.vcpu) : .staleEnable
     ) {
-      switch foreign {
+      let unless =
+        found.ownMayBeGuests
+        ? "; or a guest exit before had not restored its keys, and what it saved were the guest's (missed-host-restore)"
+        : ""
+      return switch foreign {
       case .process(let saver):
         (
           "process \(process) ran its guest with ptrauth enabled; the host slots of pCPU "
@@ -228,15 +236,25 @@ extension Replayer {
       case .differ(let own):
         (
           "thread \(found.enter.tid) ran its guest with ptrauth enabled; the host slots of pCPU "
-            + "\(found.enter.cpu) held other keys than those it had saved as its own",
+            + "\(found.enter.cpu) held other keys than those it had saved as its own" + unless,
           [Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "the thread's last host save")] + evidence()
         )
       case .anothers(let own):
         (
           "thread \(found.enter.tid) ran its guest with ptrauth enabled; the host slots of pCPU "
-            + "\(found.enter.cpu) held keys that another thread had saved as its own",
+            + "\(found.enter.cpu) held keys that another thread had saved as its own" + unless,
           [Evidence(own, "kvm_arm_vcpu_ptrauth_trap", "a host save of the thread: it had others")]
             + evidence()
+        )
+      case .keysOf(let other, let sibling):
+        (
+          "thread \(found.enter.tid) ran its guest with ptrauth enabled; the host slots of pCPU "
+            + "\(found.enter.cpu) held keys that a thread of process \(other) had saved as its own, and another thread "
+            + "of process \(process) others; or the thread had changed its keys",
+          [
+            Evidence(
+              sibling, "kvm_arm_vcpu_ptrauth_trap", "a host save of another thread of the process")
+          ] + evidence()
         )
       }
     }
@@ -254,6 +272,8 @@ extension Replayer {
   func say(_ found: PendingFinding) {
     let identity = vcpus[found.vcpu].identity
     if found.load != nil { emit?(.finding(.staleEnable, found.level, identity, found.enter)) }
-    if found.foreign != nil { emit?(.finding(.missedHostSave, .proved, identity, found.enter)) }
+    if found.foreign != nil {
+      emit?(.finding(.missedHostSave, found.saveLevel, identity, found.enter))
+    }
   }
 }

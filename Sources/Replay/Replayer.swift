@@ -68,6 +68,8 @@ public struct Replayer {
   private var slowest: CPURecord?
   var hostContexts = HostContextMap()
   var vmProcesses = VMProcesses()
+  /// Threads that are gone, whose keys may still lie somewhere: the last of them.
+  var departed: [ThreadRecord] = []
   /// Functions whose probes were hit, and whose returns were.
   var probesHit: FunctionSet = []
   var returnsHit: FunctionSet = []
@@ -157,6 +159,11 @@ public struct Replayer {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
     threads.select(at.tid)
+    if event.pid >= 0, at.tid > 0, let known = threads[at.tid], known.pid >= 0,
+      known.pid != event.pid
+    {
+      depart(at.tid)
+    }
     cpus.select(at.cpu)
     if event.pid >= 0 { vmProcesses.areRecorded = true }
     let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
@@ -190,7 +197,9 @@ public struct Replayer {
     case .vcpuNumber(let number): nameNumber(at, number)
     case .nestedEret(let vcpu, let spsr, let hcr): nestedEret(vcpu, at, spsr: spsr, hcr: hcr)
     case .nestedException(let vcpu): nestedException(vcpu)
-    case .schedSwitch(let prev, _, let next): schedSwitch(at, prev: prev, next: next)
+    case .schedSwitch(let prev, let state, let next):
+      schedSwitch(at, prev: prev, next: next)
+      if state & Self.deadStates != 0 { depart(prev) }
     case .migrateTask(let tid, let from, let to): migrate(tid, from, to)
     case .fork, .lost: break
     }

@@ -187,7 +187,8 @@ public enum TextReport {
     page.paragraph(
       "  ",
       "known: of the runs, those whose API and APK the shadow of HCR_EL2 tells at both ends (the register itself is in "
-        + "no event); enabled: those entered with a bit set; saves: of the host's keys.")
+        + "no event); enabled: those entered with a bit set; saves: of the host's keys, as the "
+        + "traps that were answered imply.")
     if vcpus.contains(where: { $0.identity.kind == .thread }) {
       page.paragraph(
         "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")
