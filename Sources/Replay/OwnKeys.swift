@@ -12,6 +12,8 @@ struct OpenSave {
   var mayBeForeign: Bool
   /// What was live then had been restored by a guest exit, and no task switch came since.
   var ofRestored: Bool
+  /// A guest exit had keys to restore, and no task switch came since: if it did not, this save wrote the guest's.
+  var followsRun: Bool
   /// A kvm_entry followed: the handler is through.
   var isThrough = false
   /// The slots behind it were compared with those before.

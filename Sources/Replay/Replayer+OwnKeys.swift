@@ -40,7 +40,8 @@ extension Replayer {
     thread.hostKeys.savedForeign = !isOwn
     thread.hostKeys.save = OpenSave(
       context: context, before: slots, at: at, mayBeForeign: !isOwn,
-      ofRestored: thread.hostKeys.isRestored)
+      ofRestored: thread.hostKeys.isRestored,
+      followsRun: thread.hostKeys.isRestored || thread.hostKeys.isForeign == .set)
   }
 
   /// The host slots after an exit: what guest exit restored from, if it did.
@@ -49,9 +50,8 @@ extension Replayer {
       let context = fields.hostContext, context != 0, !log.contains(.staleHostContext),
       !ownRegisters.isEmpty, !ownRegisters.registers.contains(where: { slots.isZero($0.rawValue) })
     else { return }
-    var isSaved = false
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
-      isSaved = thread.hostKeys.own != nil && save.ofRestored
+      thread.run?.followsSaveAfterRun = save.followsRun
       learn(thread, index, save, slots)
     }
     guard thread.run?.restored == nil else { return }
@@ -59,10 +59,12 @@ extension Replayer {
     thread.run?.restored = whose
     switch whose {
     case .own:
-      if isSaved { exercise(.missedHostRestore, index) }
-      thread.hostKeys.isRestored = true
-      thread.hostKeys.isForeign = .clear
-      thread.hostKeys.foreign = nil
+      // A run with both bits clear restores nothing.
+      if thread.run?.entrySample?.switchesKeys == .set {
+        thread.hostKeys.isRestored = true
+        thread.hostKeys.isForeign = .clear
+        thread.hostKeys.foreign = nil
+      }
     case .others, .anothers, .otherProcess: thread.hostKeys.foreign = slots
     case .moved, nil: break
     }

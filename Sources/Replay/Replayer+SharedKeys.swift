@@ -29,6 +29,11 @@ extension Replayer {
     if own != nil, let before, run.certainlyEntered, before == guest, guest.resetMask == 0 {
       exercise(.missedGuestRestore, index)
     }
+    if threads[at.tid]?.run?.followsSaveAfterRun ?? false, let earlier, earlier.process == process,
+      ownRegisters.registers.contains(where: { earlier.wouldShow($0, in: host) })
+    {
+      exercise(.missedHostRestore, index)
+    }
     if let before { judgeExchangedKeys(index, at, function, run, before, guest) }
     var (toGuest, toHost, unclear, perhapsToHost): (UInt16, UInt16, UInt16, UInt16) = (0, 0, 0, 0)
     var differ: UInt16 = 0

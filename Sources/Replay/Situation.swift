@@ -69,7 +69,8 @@ enum Situation: Int, CaseIterable {
     case .missedHostSave:
       "a host save had other keys to overwrite, and the slots were sampled before and after it"
     case .missedHostRestore:
-      "a thread whose keys were known saved them again after a guest exit had restored them"
+      "the host's keys were saved again after a guest exit had restored them, with no task switch in between, and the "
+        + "guest's keys known"
     case .hostKeyLeak:
       "the shadow was sampled before and after a run that began with both bits clear"
     case .missedGuestRestore:

@@ -73,6 +73,8 @@ struct OpenRun {
   var isAnswered = false
   /// Whose keys the host slots held after it, where that is known.
   var restored: RestoredKeys?
+  /// The host's slots were saved before it, of what an enabled run before that had to restore.
+  var followsSaveAfterRun = false
   /// Its key slots were looked at.
   var isChecked = false
   /// The rules that look at it alone have.

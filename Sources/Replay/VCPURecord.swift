@@ -144,6 +144,13 @@ struct KeysAfterRun {
   var perhapsToHost: UInt16
   var process: Int32
 
+  /// If the host had gone on with the guest's key of this register, its slot would hold that now; it does not.
+  func wouldShow(_ register: KeyRegister, in host: KeySlots) -> Bool {
+    let i = register.rawValue
+    return differ >> UInt16(i) & 1 == 1 && !guest.isZero(i) && !guest.isReset(i)
+      && !guest.isSame(i, as: host)
+  }
+
   /// The key that the guest had in this register was the guest's, not one that it had got from the host.
   func provesGuests(_ bit: UInt16, _ own: RegisterSet) -> Bool {
     hostWasOwn && differ & own.rawValue & bit != 0 || toHost & bit != 0

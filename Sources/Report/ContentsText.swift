@@ -78,11 +78,6 @@ public enum ContentsText {
     }
     if facts.isIncomplete { page.paragraph("cut        ", "the end of the recording is missing") }
     for part in contents.document.analysis.missingParts { page.paragraph("left out   ", part) }
-    if contents.document.analysis.leavesOutTasks {
-      page.paragraph(
-        "tasks      ",
-        "only some tasks were recorded; nothing is concluded from the others' silence")
-    }
     if contents.document.analysis.sequenceBreaks > 0 {
       page.paragraph(
         "missing    ",

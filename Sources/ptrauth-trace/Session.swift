@@ -229,6 +229,11 @@ final class Session {
     }
     let obstacle = analysis.verdict == .unusable ? whyUnusable(recording) : nil
     if let obstacle { facts.warnings.append(obstacle) }
+    if replayed.leavesOutTasks {
+      facts.warnings.append(
+        "only some tasks were recorded: of vCPUs in other threads nothing is said, and nothing is concluded from their silence"
+      )
+    }
     var kernelFacts = KernelFacts(
       match: try kernel.check(analysis.probeAddresses), generation: generation,
       generationBasis: generationBasis)
