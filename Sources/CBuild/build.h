@@ -1,9 +1,5 @@
 #pragma once
-/* What only the one who builds can know: `.ci/release` says it with -Xcc -D. A build of a working tree, which may hold
- * anything, says neither. */
-#ifndef PTRAUTH_TRACE_COMMIT
+/* What only the one who builds can know: `.ci/release` writes it into the copy that it builds. A build of a working
+ * tree, which may hold anything, says neither. */
 #define PTRAUTH_TRACE_COMMIT ""
-#endif
-#ifndef PTRAUTH_TRACE_SWIFT
 #define PTRAUTH_TRACE_SWIFT ""
-#endif

@@ -15,6 +15,13 @@ struct VersionTests {
     #expect(parts.last == machine, "\(line)")
   }
 
+  /// The release takes the number from here, and what changed from there.
+  @Test func theChangesAreOfThisVersion() {
+    let file = Corpus.bytes(Corpus.root + "/traces/CHANGELOG.md")
+    let changes = String(decoding: file, as: UTF8.self)
+    #expect(changes.contains("\n## \(ToolVersion.number)\n"))
+  }
+
   @Test func documentsHaveTheNumberAlone() throws {
     let page = try Program.run(Program.command, ["manual"]).output
     #expect(page.contains("ptrauth-trace \(ToolVersion.number)\"\n"))

@@ -15,4 +15,5 @@ for recorder in perf trace-cmd tracefs; do
 done
 sh /out/forms.sh || exit 1
 sh /out/record.sh || exit 1
+if [ -e /out/native.sh ]; then sh /out/native.sh || exit 1; fi
 cp perf.data trace.dat trace.txt record.dat /out/
