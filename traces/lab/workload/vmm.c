@@ -64,6 +64,8 @@ static uint64_t any_activity(void) {
   static const unsigned char per_cent[ACTIVITIES] = {85, 60, 75, 60, 70, 40, 25, 30, 20, 8, 15, 50};
   for (unsigned i = 0; i < ACTIVITIES; i++)
     if (below(100) < per_cent[i]) result |= 1ull << i;
+  // A kernel that uses keys has set them: without them it looks like one that lost them on its way.
+  if (result & KERNEL) result |= WRITE;
   return result;
 }
 
