@@ -27,7 +27,8 @@ struct TruthCheckTests {
   @Test func oneWrongBitIsAContradiction() throws {
     let run = try check(#"0,/"api":\[1,1\]/s//"api":[1,0]/"#)
     #expect(run.code == 1)
-    #expect(run.output.contains("\n         1 contradict the CPU\n           API at exit of the run"))
+    #expect(
+      run.output.contains("\n         1 contradict the CPU\n           API at exit of the run"))
   }
 
   @Test func whatIsNotKnownIsNoContradiction() throws {
