@@ -19,7 +19,6 @@ NEEDED = {"kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "__guest_enter", "handle_ex
 
 def check(qemu: str) -> None:
     """A stock one would boot all the same, and write nothing."""
-    need("zstd", "aarch64-linux-gnu-nm")
     try:
         with open(qemu, "rb") as file:
             good = b"PTRAUTH_TRUTH_LOG" in file.read()
@@ -27,6 +26,7 @@ def check(qemu: str) -> None:
         raise Missing(f"{qemu}: {error.strerror}: traces/lab/truth/prepare builds it") from error
     if not good:
         raise Missing(f"{qemu} is a QEMU that keeps no log of its CPUs: traces/lab/truth/prepare builds one")
+    need("zstd", "aarch64-linux-gnu-nm")
 
 
 def environment(vmlinux: str, probes: str, log: str, scratch: str) -> dict[str, str]:
