@@ -158,6 +158,14 @@ import Glibc
     }
   }
 
+  /// The pages that were read are no longer this process's memory; what is asked for again is read again.
+  ///
+  /// To be called now and then on a way through a file that is larger than memory should be.
+  package func giveBackPages() {
+    guard let base = unsafe base else { return }
+    unsafe madvise(UnsafeMutableRawPointer(mutating: base), byteCount, MADV_DONTNEED)
+  }
+
   /// The bytes of the file.
   public var bytes: RawSpan {
     @_lifetime(borrow self)

@@ -174,7 +174,7 @@ extension Replayer {
       }.sorted {
         ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
       },
-      cpus: cpus.filter { scope?.admits(cpu: $0.key) ?? true }.sorted { $0.key < $1.key }.map {
+      cpus: cpus.all.filter { scope?.admits(cpu: $0.key) ?? true }.sorted { $0.key < $1.key }.map {
         Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
       },
       notObservable: hidden, firstTime: firstTime ?? 0, lastTime: lastTime,
@@ -187,7 +187,7 @@ extension Replayer {
       probeAddresses: probeAddresses, silentTails: silentTails(), silenceCount: silences.count,
       longestSilence: silences.longest, isIncomplete: isIncomplete)
     analysis.selection = scope.map {
-      Selection($0, of: log.sorted(), cpuCount: cpus.count, vcpuCount: followed.count)
+      Selection($0, of: log.sorted(), cpuCount: cpus.all.count, vcpuCount: followed.count)
     }
     analysis.coverage = coverage(analysis.judged)
     if verdict == .clean, analysis.judged.isEmpty { analysis.verdict = .cannotJudge }
@@ -208,7 +208,7 @@ extension Replayer {
   /// worth a word (perf record -z of perf 6.1 loses such tails).
   private func silentTails() -> [(cpu: Int32, nanoseconds: UInt64)] {
     guard capabilities.hasSchedSwitch else { return [] }
-    return cpus.filter { !$0.value.isIdle && $0.value.lastTime < lastTime }
+    return cpus.all.filter { !$0.value.isIdle && $0.value.lastTime < lastTime }
       .map { ($0.key, lastTime - $0.value.lastTime) }.filter { $0.1 > 50_000_000 }
       .sorted { $0.0 < $1.0 }
   }

@@ -41,8 +41,8 @@ public struct PlannedRecording: Sendable {
         return RecordedEvent(system: parts[0], name: parts[1], isProbe: false, fields: [])
       }
     var replayer = Replayer(configuration)
-    replayer.probesHit = Set(probes.filter { !$0.isReturn }.map(\.function))
-    replayer.returnsHit = Set(probes.filter(\.isReturn).map(\.function))
+    replayer.probesHit = FunctionSet(probes.filter { !$0.isReturn }.map(\.function))
+    replayer.returnsHit = FunctionSet(probes.filter(\.isReturn).map(\.function))
     // What will occur is not known; that it does is the workload's part.
     replayer.exercised = .all
     return replayer.notObservable().filter {

@@ -70,19 +70,26 @@ extension Replayer {
   }
 
   /// The first use of a vCPU that began in the middle of a guest kernel, all slots at the reset's value.
+  ///
+  /// A process of a guest whose kernel knows nothing of keys may execute pacga, which no kernel has to
+  /// enable: only a kernel's own use says that keys were set.
   mutating func judgeMigratedKeys(_ run: OpenRun) {
     let index = run.vcpu
-    guard vcpus[index].arrival.beganInKernel, run.trap != nil, let exit = run.exit else { return }
+    guard vcpus[index].arrival.beganInKernel, let trap = run.trap, let exit = run.exit else {
+      return
+    }
+    let isReset = run.resetSlots == 0x3ff
+    if isReset, trap == .instruction, run.exitPC >> 63 == 0 { return }
     vcpus[index].arrival.beganInKernel = false
     if run.resetSlots != nil { exercise(.keysLostInMigration, index) }
-    guard run.trap == .instruction, vcpus[index].state.feature == .both,
-      generation?.trap == .reachesHost, run.resetSlots == 0x3ff
+    guard trap == .instruction, isReset, vcpus[index].state.feature == .both,
+      generation?.trap == .reachesHost
     else { return }
     let identity = vcpus[index].identity
     log.add(.keysLostInMigration, .suspected, vcpu: identity, at: exit) {
       (
-        "the vCPU began to run inside a guest kernel, and uses pointer authentication with all ten "
-          + "slots as the reset left them",
+        "the vCPU began to run inside a guest kernel, and that kernel uses pointer authentication with "
+          + "all ten slots as the reset left them: its keys did not come with it, or it never set any",
         [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": its first use here")]
       )
     }

@@ -18,7 +18,7 @@ extension Replayer {
     guard eventCount > 0, at.time > lastTime else { return }
     silences.pass(from: lastTime, to: at.time)
     guard at.time - lastTime >= Silences.shortest,
-      let busy = cpus.filter({ isBusy($0.value) }).keys.min()
+      let busy = cpus.all.filter({ isBusy($0.value) }).keys.min()
     else { return }
     silences.note(Silence(since: lastTime, until: at.time, busyCPU: busy))
     let anywhere = Moment(time: at.time, cpu: -1, tid: 0)

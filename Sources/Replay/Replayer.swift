@@ -47,8 +47,8 @@ public struct Replayer {
   /// The generation's code, the ten registers as one.
   let code: Code?
   var vcpus: [VCPURecord] = []
-  var threads: [Int32: ThreadRecord] = [:]
-  var cpus: [Int32: CPURecord] = [:]
+  var threads = RecordTable<ThreadRecord>()
+  var cpus = RecordTable<CPURecord>()
   var log: FindingLog
   var exercised = Exercised()
   /// See ``Configuration/thinned``.
@@ -69,8 +69,8 @@ public struct Replayer {
   var hostContexts = HostContextMap()
   var vmProcesses = VMProcesses()
   /// Functions whose probes were hit, and whose returns were.
-  var probesHit: Set<KernelFunction> = []
-  var returnsHit: Set<KernelFunction> = []
+  var probesHit: FunctionSet = []
+  var returnsHit: FunctionSet = []
   /// Addresses of probe hits that are no known function, with their count.
   var unresolvedProbes: [UInt64: UInt64] = [:]
   /// Sequences that cannot happen without missing events.
@@ -85,12 +85,12 @@ public struct Replayer {
   var eventCount: UInt64 = 0
   var lostEvents: [Int32: UInt64] = [:]
   /// vCPUs by their struct kvm_vcpu *.
-  var pointerIndex: [UInt64: Int] = [:]
-  private var functionCache: [UInt64: KernelFunction?] = [:]
+  var pointerIndex = AddressTable<Int>()
+  private var functionCache = AddressTable<KernelFunction?>()
   private var symbolCache: [String: KernelFunction?] = [:]
   private static let symbolLimit = 4096
   /// The same of the function tracer's records, which may be of any function.
-  private var tracedCache: [UInt64: KernelFunction?] = [:]
+  private var tracedCache = AddressTable<KernelFunction?>()
   /// A nested guest was seen, or may have been.
   var sawNested = false
   /// Loads are known from the function tracer, no probe fetches their arguments.
@@ -148,7 +148,7 @@ public struct Replayer {
     return found
   }
 
-  var probeAddresses: [UInt64] { functionCache.keys.sorted() }
+  var probeAddresses: [UInt64] { functionCache.addresses }
 
   var generation: Generation? { configuration.generation }
 
@@ -156,6 +156,8 @@ public struct Replayer {
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
+    threads.select(at.tid)
+    cpus.select(at.cpu)
     if event.pid >= 0 { vmProcesses.areRecorded = true }
     let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
     if case .lost(let count) = event.payload {

@@ -7,8 +7,8 @@ struct Manual: ParsableCommand {
     commandName: "manual",
     abstract: "Write the manual pages.",
     discussion: """
-      Prints a command's manual page, in mdoc, made from what the command line itself knows; or writes all of them \
-      into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
+      Prints a command's manual page, in mdoc, made from what the command line itself knows, or one about a subject \
+      (verdicts, recording); or writes all of them into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
       a shell.
 
       Examples:
@@ -20,10 +20,10 @@ struct Manual: ParsableCommand {
       """)
 
   @Argument(
-    help: "The command; without one, ptrauth-trace as a whole.",
+    help: "The command, verdicts, or recording; without one, ptrauth-trace as a whole.",
     completion: .list(
       PtrauthTrace.configuration.subcommands.map { $0.configuration.commandName ?? $0._commandName }
-    ))
+        + ManualTopic.all.map(\.name)))
   var command: String?
 
   @Option(
@@ -40,7 +40,9 @@ struct Manual: ParsableCommand {
       throw ValidationError("give a command, or --all")
     }
     if let command, try page(named: command) == nil {
-      throw ValidationError("\(command): no such command")
+      throw ValidationError(
+        "\(command): no such command, and no subject (\(ManualTopic.all.map(\.name).joined(separator: ", ")))"
+      )
     }
   }
 
@@ -49,24 +51,39 @@ struct Manual: ParsableCommand {
       let program = try CommandDescription.ofProgram()
       if let all {
         for page in [program] + program.shownSubcommands {
-          try write(page, to: "\(all)/\(page.pageName).1")
+          try write(render(page, program), to: "\(all)/\(page.pageName).1")
+        }
+        for topic in ManualTopic.all {
+          try write(render(topic, program), to: "\(all)/\(topic.pageName).1")
         }
       } else {
-        try write(try command.flatMap { try page(named: $0) } ?? program, to: output)
+        try write(
+          try command.flatMap { try page(named: $0) } ?? render(program, program), to: output)
       }
       return .clean
     }
   }
 
-  private func page(named name: String) throws(Problem) -> CommandDescription? {
-    try CommandDescription.ofProgram().shownSubcommands.first { $0.commandName == name }
+  /// The page of a command or a subject, nil if there is none of this name.
+  private func page(named name: String) throws(Problem) -> String? {
+    let program = try CommandDescription.ofProgram()
+    if let topic = ManualTopic.all.first(where: { $0.name == name }) {
+      return render(topic, program)
+    }
+    return program.shownSubcommands.first { $0.commandName == name }.map { render($0, program) }
   }
 
-  private func write(_ page: CommandDescription, to path: String) throws {
+  private func render(_ page: CommandDescription, _ program: CommandDescription) -> String {
+    ManualPage.render(page, of: program, version: ToolVersion.number)
+  }
+
+  private func render(_ topic: ManualTopic, _ program: CommandDescription) -> String {
+    ManualPage.render(topic, of: program, version: ToolVersion.number)
+  }
+
+  private func write(_ page: String, to path: String) throws {
     let sink = try ByteSink(path: path)
-    try sink.write(
-      ManualPage.render(
-        page, of: CommandDescription.ofProgram(), version: ToolVersion.number))
+    try sink.write(page)
     try sink.finish()
   }
 }

@@ -16,7 +16,40 @@ struct ManualTests {
       names.count == PtrauthTrace.configuration.subcommands.count { $0.configuration.shouldDisplay }
         + 1)
     let main = try Program.run(Program.command, ["manual"])
-    for name in names.dropFirst() { #expect(main.output.contains("\n.It Xr \(name) 1\n")) }
+    for name in names.dropFirst() + ManualTopic.all.map(\.pageName) {
+      #expect(main.output.contains("\n.It Xr \(name) 1\n"))
+    }
+  }
+
+  /// Each is shown whole, its examples as they are typed, and every page leads to it.
+  @Test(arguments: ManualTopic.all.indices)
+  func subjectsHavePages(index: Int) throws {
+    let topic = ManualTopic.all[index]
+    let source = try Program.run(Program.command, ["manual", topic.name]).output
+    let shown = try Program.run(
+      "bash", ["-c", "man -l --warnings - | col -bx"], input: source,
+      environment: ["LC_ALL=C.UTF-8", "MANWIDTH=80", "MANPAGER=cat"])
+    #expect(shown.errors.isEmpty, "\(shown.errors)")
+    let lint = try Program.run("mandoc", ["-Tlint", "-Wwarning"], input: source)
+    #expect(lint.code == 0 && lint.output.isEmpty, "\(lint.output)")
+    let lines = shown.output.split(separator: "\n").map { String($0.drop { $0 == " " }) }
+    let words = Set(shown.output.split { $0 == " " || $0 == "\n" })
+    for section in topic.sections {
+      #expect(lines.contains(section.title))
+      for paragraph in CommandDescription.Paragraph.split(section.text) {
+        switch paragraph {
+        case .words(let text):
+          // The last word is there, so no macro ate the end of the paragraph.
+          #expect(text.split(separator: " ").last.map(words.contains) == true, "\(text)")
+        case .examples(_, let typed):
+          for line in typed { #expect(lines.contains(String(line.drop { $0 == " " })), "\(line)") }
+        case .exitCodes: Issue.record("a subject has no exit codes")
+        }
+      }
+    }
+    let related = shown.output.split(separator: "SEE ALSO")[1]
+    for other in Self.pages { #expect(related.contains("\(other.pageName)(1)")) }
+    #expect(!related.contains("\(topic.pageName)(1),"))
   }
 
   /// As man(1) shows it: every option with every spelling, every value, every example.
@@ -61,8 +94,9 @@ struct ManualTests {
     }
     #expect(!synopsis.contains(" -- ") || ["record", "compare"].contains(page.commandName))
     let related = shown.output.split(separator: "SEE ALSO")[1]
-    for other in Self.pages where other.pageName != page.pageName {
-      #expect(related.contains("\(other.pageName)(1)"))
+    for other in Self.pages.map(\.pageName) + ManualTopic.all.map(\.pageName)
+    where other != page.pageName {
+      #expect(related.contains("\(other)(1)"))
     }
     #expect(shown.output.contains("EXIT STATUS"))
     #expect(help.contains("Examples:\n  "), "\(page.commandName) --help has examples")
@@ -120,7 +154,8 @@ struct ManualTests {
       ])
     #expect(
       run.output.split(separator: "\n").map(String.init)
-        == Self.pages.map { $0.pageName + ".1" }.sorted())
+        == (Self.pages.map(\.pageName) + ManualTopic.all.map(\.pageName)).map { $0 + ".1" }.sorted()
+    )
     #expect(try Program.run(Program.command, ["manual", "--all", "/nonexistent"]).code == 2)
     #expect(try Program.run(Program.command, ["manual", "nonsense"]).code == 64)
   }

@@ -79,7 +79,7 @@ struct ExerciserTests {
       script.probe(.resetVCPU, v)
       script.load(v)
       script.run(v, hcr: 0, from: 0xffff_8000_0000_0000, to: 0xffff_8000_0000_0020)
-      script.trap(v)
+      script.trap(v, pc: 0xffff_8000_0000_0080)
     },
     "nested-bits-differ": { script, v in
       script.generation = .g6

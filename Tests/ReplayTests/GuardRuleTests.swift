@@ -233,7 +233,8 @@ struct GuardRuleTests {
   }
 
   private func arrived(
-    at pc: UInt64, guest: KeySlots = KeySlots(repeating: KeySlots.resetValue), isReset: Bool = true
+    at pc: UInt64, uses: [UInt64]? = nil,
+    guest: KeySlots = KeySlots(repeating: KeySlots.resetValue), isReset: Bool = true
   ) -> Script {
     var script = Script()
     var v = Script.VCPU()
@@ -241,7 +242,7 @@ struct GuardRuleTests {
     if isReset { script.probe(.resetVCPU, v) }
     script.load(v)
     script.run(v, hcr: 0, from: pc, to: pc &+ 0x20)
-    script.trap(v, pc: pc &+ 0x40)
+    for use in uses ?? [pc &+ 0x40] { script.trap(v, pc: use) }
     return script
   }
 
@@ -254,5 +255,12 @@ struct GuardRuleTests {
       arrived(at: kernel, guest: KeySlots(repeating: KeySlots.resetValue).with(4, 9))
         .correctnessRules == [], "with one of them")
     #expect(arrived(at: kernel, isReset: false).correctnessRules == [], "it was here before")
+    let process: UInt64 = 0xaaaa_0000_1000
+    #expect(
+      arrived(at: kernel, uses: [process]).correctnessRules == [],
+      "a process may use pacga under a kernel that sets no keys")
+    #expect(
+      arrived(at: kernel, uses: [process, kernel + 0x80])
+        .finding(.keysLostInMigration, .suspected)?.count == 1)
   }
 }

@@ -86,14 +86,14 @@ extension Rule {
   public static let keysLostInMigration = Rule(
     id: "keys-lost-in-migration", title: "vCPU resumed without its keys",
     severity: .high, isCorrectness: true,
-    definition: "A vCPU that began to run here in the middle of a guest kernel uses pointer "
-      + "authentication while all ten of its slots still hold the value of the vCPU reset: whoever "
-      + "brought its state here did not set its keys.",
+    definition: "A vCPU began to run here in the middle of a guest kernel, and that kernel uses "
+      + "pointer authentication while all ten of its slots still hold the value of the vCPU reset: "
+      + "whoever brought its state here did not set its keys.",
     consequence: "every pointer that the guest signed before the migration fails to authenticate",
     proofs: [
       .events(
         "suspected if, after its reset, the vCPU's first kvm_entry is at a kernel address and it "
-          + "takes a pointer authentication trap with all ten slots at their reset value")
+          + "takes a pointer authentication trap there with all ten slots at their reset value")
     ],
     history: [
       Source(

@@ -143,6 +143,9 @@ public struct PerfDataFile: ~Copyable {
     lastTimeByCPU = pass.span.lastByCPU
   }
 
+  /// After so many bytes of a file the pages that were read are given back.
+  private static let stride = 64 << 20
+
   /// One file of records.
   private func read(
     _ part: Range<Int>, _ pass: inout ReadPass, _ body: ReadPass.Body
@@ -155,7 +158,10 @@ public struct PerfDataFile: ~Copyable {
     }
     var walk = RecordWalk(part)
     var chunks = RecordChunks()
-    walk.advance(to: part.upperBound, file, &chunks, &pass, body)
+    while walk.offset < part.upperBound, walk.stop == nil {
+      walk.advance(to: walk.offset + Self.stride, file, &chunks, &pass, body)
+      map.giveBackPages()
+    }
     pass.finish(file, chunks, body)
     return walk.stop
   }

@@ -44,7 +44,7 @@ public struct RawBufferFile: ~Copyable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    let result = try reading.read(file.bytes, body)
+    let result = try reading.read(file, body)
     losses = result.losses
     recording = result.recording
     firstTimeByCPU = result.firstTimeByCPU

@@ -23,12 +23,18 @@ struct BufferReading {
     var lastTimeByCPU: [Int32: UInt64]
   }
 
+  /// After so many events the pages that were read are given back.
+  private static let stride = 1 << 19
+
   /// Delivers all events in time order. What cannot be read is said in the recording's warnings.
-  func read(_ file: RawSpan, _ body: MergePass.Body) throws(TraceError) -> Result {
+  func read(
+    _ map: borrowing MappedFile, _ body: MergePass.Body
+  ) throws(TraceError) -> Result {
+    let file = map.bytes
     var pass = MergePass(plan, times, owners: owners)
     var streams = set.streams(file)
     var slots = try set.slots()
-    pass.run(file, &streams, &slots, body)
+    while pass.advance(Self.stride, file, &streams, &slots, body) { map.giveBackPages() }
     var result = recording
     result.recordedEvents = pass.recordedEvents
     result.warnings += plan.complaints.sentences(result.recordedEvents)

@@ -15,6 +15,10 @@ struct MergePass {
   /// pCPUs with a loss whose count the ring buffer did not store.
   private(set) var uncounted: Set<Int32> = []
 
+  private var heap = StreamHeap()
+  private var hasBegun = false
+  private var newest: UInt64 = 0
+
   typealias Body = (borrowing Event) -> Void
 
   init(_ plan: RecordPlan, _ times: EventTimes, owners: [InstanceChoice.Key: Int] = [:]) {
@@ -24,15 +28,19 @@ struct MergePass {
     counts = Array(repeating: 0, count: plan.sources.count)
   }
 
-  mutating func run(
-    _ file: RawSpan, _ streams: inout [CPUStream], _ slots: inout InflatedSlots, _ body: Body
-  ) {
-    var heap = StreamHeap()
-    for number in streams.indices where streams[number].advance(file, &slots) != .end {
-      heap.add(number, time: times.time(streams[number]))
+  /// Takes the next `count` events; whether there are more.
+  mutating func advance(
+    _ count: Int, _ file: RawSpan, _ streams: inout [CPUStream], _ slots: inout InflatedSlots,
+    _ body: Body
+  ) -> Bool {
+    if !hasBegun {
+      hasBegun = true
+      for number in streams.indices where streams[number].advance(file, &slots) != .end {
+        heap.add(number, time: times.time(streams[number]))
+      }
     }
-    var newest: UInt64 = 0
-    while let (time, number) = heap.first {
+    for _ in 0..<count {
+      guard let (time, number) = heap.first else { return false }
       if time < newest { doubts.late += 1 } else { newest = time }
       let cpu = Int32(truncatingIfNeeded: streams[number].cpu)
       if streams[number].lost > 0 || streams[number].isWall {
@@ -48,6 +56,7 @@ struct MergePass {
         heap.replaceFirst(time: times.time(streams[number]))
       }
     }
+    return heap.first != nil
   }
 
   /// The events of the recording with what was counted so far; ftrace's own only where hit.

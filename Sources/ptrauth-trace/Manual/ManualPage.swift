@@ -13,31 +13,45 @@ struct ManualPage {
     _ command: CommandDescription, of program: CommandDescription, version: String
   ) -> String {
     var page = ManualPage(command, of: program)
-    page.head(version)
+    page.head(command.pageName, command.abstract ?? "", version)
     page.synopsis()
     page.description()
     page.options()
     if !command.shownSubcommands.isEmpty { page.environment() }
     page.exitStatus()
     page.examples()
-    page.seeAlso()
+    page.seeAlso(except: command.pageName)
+    return page.source.text
+  }
+
+  /// The page of a topic.
+  static func render(
+    _ topic: ManualTopic, of program: CommandDescription, version: String
+  ) -> String {
+    var page = ManualPage(program, of: program)
+    page.head(topic.pageName, topic.abstract, version)
+    for section in topic.sections {
+      page.source.macro("Sh", section.title)
+      page.paragraphs(CommandDescription.Paragraph.split(section.text))
+    }
+    page.seeAlso(except: topic.pageName)
     return page.source.text
   }
 
   private init(_ command: CommandDescription, of program: CommandDescription) {
     self.command = command
-    siblings = ([program] + program.shownSubcommands).map(\.pageName)
+    siblings =
+      ([program] + program.shownSubcommands).map(\.pageName) + ManualTopic.all.map(\.pageName)
   }
 
   private var words: [String] { (command.superCommands ?? []) + [command.commandName] }
 
-  private mutating func head(_ version: String) {
+  private mutating func head(_ name: String, _ abstract: String, _ version: String) {
     source.macro("Dd", raw: Self.date)
-    source.macro("Dt", raw: "\(command.pageName.uppercased()) 1")
+    source.macro("Dt", raw: "\(name.uppercased()) 1")
     source.macro("Os", "ptrauth-trace \(version)")
     source.macro("Sh", raw: "NAME")
-    source.macro("Nm", command.pageName)
-    let abstract = command.abstract ?? ""
+    source.macro("Nm", name)
     source.macro("Nd", String(abstract.hasSuffix(".") ? abstract.dropLast() : abstract[...]))
   }
 
@@ -88,6 +102,28 @@ struct ManualPage {
       source.words(subcommand.abstract ?? "")
     }
     source.macro("El")
+    source.macro("Pp")
+    source.words("And what several of them share:")
+    source.macro("Bl", raw: "-tag -width Ds")
+    for topic in ManualTopic.all {
+      source.macro("It", raw: "Xr \(topic.pageName) 1")
+      source.words(topic.abstract + ".")
+    }
+    source.macro("El")
+  }
+
+  private mutating func paragraphs(_ paragraphs: [CommandDescription.Paragraph]) {
+    for (number, paragraph) in paragraphs.enumerated() {
+      if number > 0 { source.macro("Pp") }
+      switch paragraph {
+      case .words(let words), .exitCodes(let words): source.words(words)
+      case .examples(let title, let lines):
+        if let title { source.words(title) }
+        source.macro("Bd", raw: "-literal -offset indent")
+        for line in lines { source.literal(line) }
+        source.macro("Ed")
+      }
+    }
   }
 
   private mutating func options() {
@@ -197,9 +233,9 @@ struct ManualPage {
     }
   }
 
-  private mutating func seeAlso() {
+  private mutating func seeAlso(except own: String) {
     source.macro("Sh", raw: "SEE ALSO")
-    let pages = (siblings.filter { $0 != command.pageName } + Self.elsewhere).sorted()
+    let pages = (siblings.filter { $0 != own } + Self.elsewhere).sorted()
     for (number, page) in pages.enumerated() {
       source.macro("Xr", raw: "\(page) 1" + (number + 1 < pages.count ? " ," : ""))
     }
