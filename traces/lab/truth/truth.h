@@ -4,6 +4,7 @@
 #define TARGET_ARM_TRUTH_H
 
 #include "cpu.h"
+#include "cpregs.h"
 
 /* Whether there is a log. */
 extern bool truth_on;
