@@ -81,8 +81,6 @@ struct Corpus: CustomTestStringConvertible, Sendable {
       .first { $0.hasPrefix("- \(key): ") }.map { String($0.dropFirst(key.count + 4)) }
   }
 
-  var truth: GroundTruth { GroundTruth(log: Self.unpacked(directory + "/gt.log.zst")) }
-
   static func unpacked(_ path: String) -> [UInt8] {
     let input = unsafe open(path, O_RDONLY)
     guard input >= 0, let output = unsafe tmpfile() else { return [] }

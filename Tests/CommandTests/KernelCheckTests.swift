@@ -20,7 +20,7 @@ struct KernelCheckTests {
   /// Runs check-kernel; `scene` is a shell script that plays the emulated host: $share is the shared folder.
   private func check(
     _ scene: String, tool: String? = nil, options: [String] = [], without: String? = nil,
-    kernel: [String]? = nil, then: String = ""
+    before: String = "", kernel: [String]? = nil, then: String = ""
   ) throws -> Program {
     let setup = """
       set -eu
@@ -47,6 +47,7 @@ struct KernelCheckTests {
       head -c 56 /dev/zero > Image && printf ARMd >> Image
       chmod +x bin/*
       \(without.map { "rm bin/\($0)" } ?? "")
+      \(before)
       export XDG_CACHE_HOME=$scratch/cache TMPDIR=$scratch/tmp PTRAUTH_TRACE=\(tool ?? "$scratch/bin/tool")
       PATH=$scratch/bin:/usr/bin:/bin
       code=0
@@ -202,6 +203,50 @@ struct KernelCheckTests {
     #expect(try check("", kernel: ["--build", "."]).errors.contains("no kernel tree"))
   }
 
+  /// A log of the emulator's CPUs, with `change` (a sed script) made to it, beside the recording of the same run.
+  private func logged(_ change: String) -> String {
+    """
+    : PTRAUTH_TRUTH_LOG is what tells this emulator from others
+    zstd -dcq \(Corpus.root)/traces/v7-good/gt.log.zst | sed '\(change)' > "$PTRAUTH_TRUTH_LOG"
+    echo "$PTRAUTH_TRUTH_FUNCTIONS $PTRAUTH_TRUTH_FEATURES" > words
+
+    """ + played("v7-good")
+  }
+
+  private static let listSymbols = """
+    printf '#!/bin/sh\\n' > bin/aarch64-linux-gnu-nm
+    for name in kvm_arch_vcpu_load kvm_arch_vcpu_put __guest_enter handle_exit.llvm.77; do
+      echo "echo ffff800008012340 T $name" >> bin/aarch64-linux-gnu-nm
+    done
+    chmod +x bin/*
+    """
+
+  @Test func theTruthIsBesideTheAnalysis() throws {
+    let options = ["--require", "none", "--truth", "bin/qemu-system-aarch64"]
+    let run = try check(
+      logged(""), tool: Program.command, options: options, before: Self.listSymbols,
+      kernel: real("v7-good"), then: "cat words out/truth.txt; ls out")
+    #expect(run.code == 0, "\(run.output)\(run.errors)")
+    #expect(
+      run.output.contains("\nok 6 truth # 1425 of 1425 runs are told as the CPU had them, none"))
+    #expect(run.output.contains(",ffff800008012340:handle_exit 8640\n"))
+    #expect(run.output.contains("\n      1402 entries to a guest\n"))
+    #expect(run.output.contains("\ntruth.json\ntruth.log.zst\ntruth.txt\n"))
+    #expect(!run.output.contains("left behind"))
+    // The analysis is wrong then, and no word on the kernel.
+    let wrong = try check(
+      logged("s/ hcr=400c/ hcr=430c/"), tool: Program.command, options: options,
+      before: Self.listSymbols, kernel: real("v7-good"))
+    #expect(wrong.code == 2, "\(wrong.output)\(wrong.errors)")
+    #expect(wrong.output.contains("\nnot ok 6 truth # ERROR "))
+  }
+
+  @Test func aQemuThatKeepsNoLogIsSaid() throws {
+    let run = try check("", options: ["--truth", "bin/qemu-system-aarch64"])
+    #expect(run.code == 64)
+    #expect(run.errors.contains("keeps no log of its CPUs: traces/lab/truth/prepare builds one"))
+  }
+
   @Test func interruptedItLeavesNothing() throws {
     let run = try check(
       "kill -TERM $PPID; sleep 9", then: "pgrep -f $scratch/bin/qemu || true")
@@ -217,7 +262,7 @@ struct KernelCheckTests {
         "-c", "import ast,glob,sys\nfor p in sys.argv[1:]: ast.parse(open(p).read(), p)",
         Self.script,
         lab + "/check-probes", lab + "/kernel/matrix", lab + "/kernel/v7.py",
-        lab + "/kernel/tree.py",
+        lab + "/truth/prepare", lab + "/truth/qemu.py",
       ])
     #expect(compiled.code == 0, "\(compiled.errors)")
     let lint = try Program.run(

@@ -63,7 +63,7 @@ struct LossTests {
     let events = try corpus.events()
     let begin = events.first?.time ?? 0
     let length = (events.last?.time ?? 0) - begin
-    let truth = corpus.truth
+    var timelines: [[Run]] = []
     for seed in UInt64(1)...6 {
       var random = SplitMix(state: seed)
       var holes: [Hole] = []
@@ -79,8 +79,10 @@ struct LossTests {
       let found = analysis.findings.filter(\.rule.isCorrectness)
       #expect(found.isEmpty, "seed \(seed): \(found.map(\.rule.id)) on a working kernel")
       if areSaid { #expect(analysis.verdict == .incomplete, "seed \(seed)") }
-      let score = TimelineScore(runs, truth)
-      #expect(score.contradictions.isEmpty, "seed \(seed): \(score.contradictions.prefix(2))")
+      timelines.append(runs)
+    }
+    for (score, seed) in zip(try TruthScore.of(timelines, corpus), 1...) {
+      #expect(score.contradict == 0, "seed \(seed): \(score.examples)")
     }
   }
 

@@ -53,20 +53,19 @@ struct RecordingTests {
       Issue.record("no rule is named for the fault \(fault)")
     }
 
-    let truth = corpus.truth
-    let score = TimelineScore(runs, truth)
-    #expect(score.contradictions.isEmpty, "\(score.contradictions.prefix(3))")
+    let score = try TruthScore.of(runs, corpus)
+    #expect(score.contradict == 0, "\(score.examples)")
     #expect(score.matched * 10 >= score.runs * 9, "the clocks were not aligned")
     if corpus.hasProbes {
-      #expect(score.known * 100 >= score.matched * 99)
+      #expect(score.agree * 100 >= score.matched * 99)
       if !corpus.isLossy {
         // Every real run of the window has its line.
         #expect(score.runs * 100 >= score.truthInside * 99)
       }
     } else {
       print(
-        "\(corpus.name): \(score.known) of \(score.matched) runs known from kvm tracepoints alone")
-      #expect(score.known > 0)
+        "\(corpus.name): \(score.agree) of \(score.matched) runs known from kvm tracepoints alone")
+      #expect(score.agree > 0)
     }
   }
 

@@ -13,6 +13,7 @@ struct TracepointTests {
     var file = try PerfDataFile(path: corpus.recording)
     let session = try Session(
       recording: corpus.recording, vmlinux: corpus.vmlinux, generation: nil)
+    var timelines: [[Run]] = []
     for weak in [false, true] {
       var configuration = Replayer.Configuration()
       configuration.generation = weak ? Generation(release: "6.1.0") : session.generation
@@ -23,13 +24,14 @@ struct TracepointTests {
       try file.readEvents { if !isProbe($0.payload) { replayer.consume($0) } }
       let analysis = replayer.finish()
       #expect(analysis.findings.isEmpty, "nothing can be proved from these events")
-      let score = TimelineScore(runs, corpus.truth)
-      #expect(score.contradictions.isEmpty, "weak \(weak): \(score.contradictions.prefix(3))")
-      #expect(score.matched * 10 >= score.runs * 9)
-      if !weak {
-        print("\(corpus.name): \(score.known) of \(score.matched) runs known without probes")
-      }
+      timelines.append(runs)
     }
+    let scores = try TruthScore.of(timelines, corpus)
+    for score in scores {
+      #expect(score.contradict == 0, "\(score.examples)")
+      #expect(score.matched * 10 >= score.runs * 9)
+    }
+    print("\(corpus.name): \(scores[0].agree) of \(scores[0].matched) runs known without probes")
   }
 }
 

@@ -25,6 +25,7 @@ SUITES = [
     "debian bullseye", "debian-security bullseye-security",
     "debian trixie", "debian trixie-updates", "debian-security trixie-security", "debian trixie-backports",
 ]
+SOURCE_SUITES = ["debian bookworm", "debian bookworm-updates", "debian-security bookworm-security"]
 # busybox, perf and trace-cmd, with the libraries that they ask for.
 RECORDERS = [
     "busybox-static", "linux-perf", "trace-cmd", "libc6", "libgcc-s1", "libstdc++6", "libbabeltrace1", "libbz2-1.0",
@@ -47,8 +48,9 @@ class Archive:
         self.folder = folder
         self.environment = dict(os.environ, APT_CONFIG=folder + "/apt/apt.conf", LC_ALL="C")
 
-    def _run(self, *words: str, cwd: str | None = None) -> str:
-        result = subprocess.run(words, env=self.environment, cwd=cwd, check=False, capture_output=True, text=True)
+    def _run(self, *words: str, cwd: str | None = None, configuration: str | None = None) -> str:
+        environment = self.environment | ({"APT_CONFIG": configuration} if configuration else {})
+        result = subprocess.run(words, env=environment, cwd=cwd, check=False, capture_output=True, text=True)
         if result.returncode != 0:
             raise Missing(f"{' '.join(words[:2])}: {result.stderr.strip() or 'failed'} (mirror: {MIRROR})")
         return result.stdout
@@ -61,10 +63,15 @@ class Archive:
             return
         need("apt-get", "dpkg-deb")
         need_file(KEYRING, "debian-archive-keyring")
+        self._configure(base, "deb", SUITES)
+        self._run("apt-get", "update", "-qq")
+        open(stamp, "w").close()
+
+    def _configure(self, base: str, kind: str, suites: list[str]) -> None:
         for part in ("state/lists/partial", "cache/archives/partial"):
             os.makedirs(os.path.join(base, part), exist_ok=True)
         with open(base + "/sources.list", "w") as file:
-            file.writelines(f"deb [signed-by={KEYRING}] {MIRROR}{suite} main\n" for suite in SUITES)
+            file.writelines(f"{kind} [signed-by={KEYRING}] {MIRROR}{suite} main\n" for suite in suites)
         open(base + "/status", "a").close()
         with open(base + "/apt.conf", "w") as file:
             file.write(
@@ -72,8 +79,28 @@ class Archive:
                 'APT::Default-Release "/^bookworm(|-security|-updates)$/"; APT::Sandbox::User "";\n'
                 f'Dir::State "{base}/state"; Dir::State::status "{base}/status"; Dir::Cache "{base}/cache";\n'
                 f'Dir::Etc::sourcelist "{base}/sources.list"; Dir::Etc::sourceparts "-";\n')
-        self._run("apt-get", "update", "-qq")
-        open(stamp, "w").close()
+
+    def source(self, package: str, name: str) -> str:
+        """The folder cache/NAME with Debian 12's source of this package, its patches applied."""
+        folder = os.path.join(self.folder, name)
+        if os.path.exists(folder):
+            return folder
+        need("apt-get", "dpkg-source", "xz")
+        need_file(KEYRING, "debian-archive-keyring")
+        os.makedirs(self.folder, exist_ok=True)
+        part = tempfile.mkdtemp(prefix=name + ".", dir=self.folder)
+        try:
+            self._configure(part + "/apt", "deb-src", SOURCE_SUITES)
+            own = part + "/apt/apt.conf"
+            self._run("apt-get", "update", "-qq", configuration=own)
+            self._run("apt-get", "source", "-qq", "--download-only", package, cwd=part, configuration=own)
+            descriptions = glob.glob(part + "/*.dsc")
+            # apt has checked its files against the signed list.
+            self._run("dpkg-source", "--no-check", "-x", descriptions[0], part + "/source")
+            os.rename(part + "/source", folder)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+        return folder
 
     def unpack(self, packages: Iterable[str], name: str, only: str | None = None) -> str:
         """The folder cache/NAME with these packages in it; of their files those that match `only`, if given."""

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from truth import comparison, emulator
+
 from . import console, host, initramfs, vmm, workload
 from .archive import RECORDERS, Archive
 from .kernel import Kernel, bootable
@@ -20,6 +22,7 @@ from .results import Results, Status
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UP_SHARE = 0.6  # of the minutes, for a kernel to come up
+TRUTH_LOG = "truth.log.zst"
 GUESTS_SHARE = 1 / 12  # of the minutes, for guests to run
 
 
@@ -36,6 +39,7 @@ class Options:
     pcpus: int
     arguments: str  # of the kernel's command line
     vmm: list[str]  # options of vmm.c, one process each; empty: as the seed says
+    truth: str | None  # a QEMU of truth/prepare, to hold the analysis against what its CPUs did
 
 
 class Check:
@@ -75,6 +79,9 @@ class Check:
                 self._analyze()
         else:
             self.results.add("analyze", Status.SKIPPED, "there is no recording")
+        if os.path.exists(f"{self.options.out}/{TRUTH_LOG}"):
+            with self._timed("truth"):
+                self._ask_truth()
         self._compare()
         return self.results
 
@@ -105,7 +112,10 @@ class Check:
 
     def _assemble(self, archive: Archive) -> list[str]:
         """What is booted. Returns QEMU's command line."""
-        host.check_qemu()
+        qemu = self.options.truth or host.QEMU
+        if self.options.truth is not None:
+            emulator.check(qemu)
+        host.check_qemu(qemu)
         os.makedirs(self.share)
         system = archive.unpack(RECORDERS, "recorders-bookworm")
         files = initramfs.programs(system, ["perf"]) | initramfs.modules(self.kernel.modules)
@@ -122,12 +132,19 @@ class Check:
         if code != 0:
             self.results.add("probes", Status.UNJUDGED, said)
         return host.command(bootable(self.kernel.image, self.scratch), initrd, self.share, self.options.arguments,
-                            self.options.pcpus)
+                            self.options.pcpus, qemu)
 
     def _boot(self, words: list[str]) -> host.Outcome:
         limit = self.options.minutes * 60
+        log = os.path.join(self.scratch, "truth.log")
+        probes = self.share + "/probes.sh"
+        environment: dict[str, str] = {}
+        if self.options.truth is not None and os.path.exists(probes):
+            environment = emulator.environment(self.kernel.vmlinux, probes, log, self.scratch)
         outcome = host.boot(words, os.path.join(self.options.out, "console.txt"), limit * UP_SHARE, limit,
-                            self.progress)
+                            self.progress, environment)
+        if os.path.exists(log):
+            emulator.pack(log, self.options.out + "/" + TRUTH_LOG)
         up = outcome.marks.get("recording", outcome.seconds)
         self.results.seconds["boot"] = up
         if "recording" in outcome.marks:
@@ -222,6 +239,31 @@ class Check:
         test = self.results.add("analyze", status, str(self._read("analysis.json").get("reason", "")))
         test.ktap = initramfs.read(out + "/analysis.ktap").decode()
         test.junit = initramfs.read(out + "/analysis.xml").decode()
+
+    def _ask_truth(self) -> None:
+        """What the CPU did beside what is said of it. What is wrong here is the analysis, not the kernel."""
+        timeline = os.path.join(self.scratch, "analysis.jsonl")
+        recording = self.options.out + "/perf.data"
+        if os.path.exists(recording):
+            self._tool("analyze", "-q", "-k", self.kernel.vmlinux, recording, "--format", "jsonl", output=timeline)
+        there = os.path.exists(timeline)
+        found = comparison.compare([timeline] if there else [], f"{self.options.out}/{TRUTH_LOG}")
+        found.paths = ["analysis"] if there else []
+        with open(self.options.out + "/truth.txt", "w") as file:
+            file.write(found.as_text())
+        with open(self.options.out + "/truth.json", "w") as file:
+            json.dump(found.as_document(), file, indent=2)
+        if not there:
+            self.results.add("truth", Status.SKIPPED, "there is no analysis; what the CPU did is in truth.txt")
+            return
+        score = found.scores[0]
+        words = {
+            comparison.Outcome.HOLDS: f"{score.agree} of {score.runs} runs are told as the CPU had them, none otherwise",
+            comparison.Outcome.CONTRADICTS: f"{score.contradict} of {score.runs} runs are not as the analysis tells",
+            comparison.Outcome.UNMATCHED: "no run of the analysis is in the log",
+        }[found.outcome]
+        good = found.outcome is comparison.Outcome.HOLDS
+        self.results.add("truth", Status.PASSED if good else Status.UNJUDGED, words, score.examples)
 
     def _compare(self) -> None:
         if self.options.baseline is None:

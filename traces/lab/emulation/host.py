@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -15,21 +16,24 @@ PANIC = "Kernel panic - not syncing"
 LAST_WORDS = 5.0  # seconds that a kernel is left to say why it panicked
 
 
-def check_qemu() -> str:
+QEMU = "qemu-system-aarch64"
+
+
+def check_qemu(qemu: str = QEMU) -> str:
     """QEMU's version. Raises Missing if it is too old, or built without what the host needs."""
-    need("qemu-system-aarch64", "setpriv")
-    text = _say("--version")
+    need(qemu, "setpriv")
+    text = _say(qemu, "--version")
     version = re.search(r"version (\d+)\.(\d+)", text)
     if version is None or (int(version[1]), int(version[2])) < OLDEST_QEMU:
         raise Missing(f"QEMU {OLDEST_QEMU[0]}.{OLDEST_QEMU[1]} or newer is needed, this is {text.strip() or 'none'}: "
                       "apt-get install qemu-system-arm (of Debian 12 or newer)")
-    if "virtio-9p-device" not in _say("-M", "virt", "-device", "help"):
+    if "virtio-9p-device" not in _say(qemu, "-M", "virt", "-device", "help"):
         raise Missing("this QEMU shares no folders (built without --enable-virtfs): apt-get install qemu-system-arm")
     return f"{version[1]}.{version[2]}"
 
 
-def _say(*words: str) -> str:
-    return subprocess.run(["qemu-system-aarch64", *words], check=False, capture_output=True, text=True).stdout
+def _say(qemu: str, *words: str) -> str:
+    return subprocess.run([qemu, *words], check=False, capture_output=True, text=True).stdout
 
 
 @dataclass
@@ -45,11 +49,11 @@ class Outcome:
         return mark in self.marks
 
 
-def command(image: str, initrd: str, share: str, arguments: str, pcpus: int) -> list[str]:
+def command(image: str, initrd: str, share: str, arguments: str, pcpus: int, qemu: str = QEMU) -> list[str]:
     # Whatever becomes of who starts it, it does not go on alone.
     return [
         "setpriv", "--pdeathsig", "KILL", "--",
-        "qemu-system-aarch64", "-nodefaults", "-nographic", "-no-reboot",
+        qemu, "-nodefaults", "-nographic", "-no-reboot",
         "-M", "virt,virtualization=on,gic-version=3", "-cpu", "max,pauth-impdef=on,sve=off,sme=off",
         "-smp", str(pcpus), "-m", "1536", "-accel", "tcg,thread=multi", "-kernel", image, "-initrd", initrd,
         "-append", "console=ttyAMA0 earlycon nokaslr rdinit=/init panic=-1 oops=panic " + arguments,
@@ -60,7 +64,7 @@ def command(image: str, initrd: str, share: str, arguments: str, pcpus: int) -> 
 
 
 def boot(words: list[str], console: str, up_within: float, done_within: float,
-         progress: Callable[[str, float], None]) -> Outcome:
+         progress: Callable[[str, float], None], environment: dict[str, str] | None = None) -> Outcome:
     """Runs the host until it powers off, or has not come up, or not come to its end, in time (seconds).
 
     console: the file that its serial port writes to. The host is gone when this returns or raises.
@@ -70,7 +74,7 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
     panicked = 0.0
     with open(console, "wb") as file:
         machine = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
-                                   start_new_session=True)
+                                   start_new_session=True, env=os.environ | (environment or {}))
         try:
             while machine.poll() is None:
                 time.sleep(0.1)

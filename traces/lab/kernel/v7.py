@@ -21,9 +21,9 @@ import sys
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.realpath(__file__))
-sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.dirname(HERE))
 
-from tree import Tree
+from emulation.tree import Tree
 
 KEYS = ["APIA", "APIB", "APDA", "APDB", "APGA"]
 HOST, EMULATE, SWITCH = "include/asm/kvm_host.h", "include/asm/kvm_emulate.h", "kvm/hyp/include/hyp/switch.h"

@@ -1,0 +1,1 @@
+"""What an emulated CPU did, and how well an analysis knows it."""
