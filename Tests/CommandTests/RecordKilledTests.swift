@@ -41,12 +41,10 @@ extension RecordTests {
       case all = "recorder command guardian"
     }
 
-    /// $KILLS moments, after $KILL_SEED; a failure names both.
-    private static func variable(_ name: String) -> UInt64? {
-      unsafe getenv(name).flatMap { unsafe UInt64(String(cString: $0)) }
-    }
-    private static let moments = Int(variable("KILLS") ?? 6)
-    private static let seed = variable("KILL_SEED") ?? UInt64.random(in: 0...9999)
+    /// $PTRAUTH_TRACE_KILLS moments, after $PTRAUTH_TRACE_SEED, which a failure names.
+    private static let moments = Corpus.count("KILLS") ?? 6
+    private static let seed =
+      Corpus.count("SEED").map { UInt64(clamping: $0) } ?? .random(in: 0...9999)
 
     /// A tracefs whose probes are on programs, where this machine's kernel has none on itself; and a C library of
     /// its own, so that no other process meets the probe.
@@ -93,11 +91,12 @@ extension RecordTests {
       for moment in 0..<Self.moments {
         let victim = Victim.allCases[moment % Victim.allCases.count]
         let delay = Double(random.next() % 700) / 1000
-        let name = "KILL_SEED=\(Self.seed), moment \(moment): \(victim.rawValue) after \(delay) s"
+        let name =
+          "PTRAUTH_TRACE_SEED=\(Self.seed), moment \(moment): \(victim.rawValue) after \(delay) s"
         let outcome = try kill(victim, after: delay, name)
         outcomes[outcome, default: 0] += 1
       }
-      print("KILL_SEED=\(Self.seed): \(outcomes.sorted { $0.key < $1.key })")
+      print("PTRAUTH_TRACE_SEED=\(Self.seed): \(outcomes.sorted { $0.key < $1.key })")
     }
 
     private func kill(_ victim: Victim, after delay: Double, _ name: String) throws -> String {
