@@ -89,7 +89,8 @@ let package = Package(
       swiftSettings: settings),
     // Records events that every machine has, for the tests of Recorder.
     .executableTarget(
-      name: "record-events", dependencies: ["Recorder", "Bytes"], path: "Tests/RecordEvents",
+      name: "record-events", dependencies: ["Recorder", "Probing", "Bytes"],
+      path: "Tests/RecordEvents",
       swiftSettings: settings),
     .testTarget(
       name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],

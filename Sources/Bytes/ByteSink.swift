@@ -24,12 +24,6 @@ public final class ByteSink {
     }
   }
 
-  /// A file that has its name from the beginning: what is written so far is kept whatever happens.
-  public init(inPlace path: String) throws(ByteSinkError) {
-    self.path = path
-    descriptor = try Self.open(path, O_TRUNC)
-  }
-
   /// Standard output, through a pager; without one if it cannot be started.
   public init(pager: Pager) {
     self.pager = pager
@@ -37,7 +31,7 @@ public final class ByteSink {
     descriptor = STDOUT_FILENO
   }
 
-  /// A file that is kept and added to.
+  /// A file that is kept and added to: what is written so far is in it whatever happens.
   public init(appendingTo path: String) throws(ByteSinkError) {
     self.path = path
     descriptor = try Self.open(path, O_APPEND)

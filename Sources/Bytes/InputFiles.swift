@@ -1,6 +1,5 @@
 private import CLinux
 import Glibc
-import Synchronization
 
 /// The files this process reads, known by what they are and not by their names: no output may replace one.
 public enum InputFiles {
@@ -17,7 +16,7 @@ public enum InputFiles {
     }
   }
 
-  private static let known = Mutex<Set<Identity>>([])
+  private static let known = SharedValue<Set<Identity>>([])
 
   /// - Parameter descriptor: a file that is open for reading.
   public static func note(_ descriptor: Int32) {

@@ -1,26 +1,35 @@
 import Glibc
 import Printing
+import Synchronization
 
 /// Which file lies where in memory. A file that another process makes shorter while it is mapped raises
 /// SIGBUS at the first access behind its new end: the process then ends with a sentence that names it.
 ///
-/// Plain memory, as a signal handler may read it; for one thread.
+///     note, forget, hasShrunk ── one at a time ──▶ slots ◀── the signal handler, in any thread, at any time
+///
+/// A handler can wait for nobody: a slot is one pointer, to what does not change any more. What was taken out of its
+/// slot is freed unless a handler has begun; once one has, the process ends, and nothing is freed.
 @safe public enum MappedRanges {
+  private typealias Slot = Atomic<UnsafeMutablePointer<Entry>?>
+
   @safe private struct Entry {
-    var base: UInt = 0
-    var count = 0
-    var descriptor: Int32 = -1
+    var base: UInt
+    var count: Int
+    var descriptor: Int32
     var sentence: UnsafeMutablePointer<CChar>?
+
+    func holds(_ address: UInt) -> Bool { address &- base < UInt(count) }
   }
 
   /// More files than this are mapped, and not named.
   private static let capacity = 512
-  nonisolated(unsafe) private static let table: UnsafeMutablePointer<Entry> = {
-    let table = UnsafeMutablePointer<Entry>.allocate(capacity: capacity)
-    unsafe table.initialize(repeating: Entry(), count: capacity)
-    return unsafe table
-  }()
-  nonisolated(unsafe) private static var exitCode: Int32 = 2
+  nonisolated(unsafe) private static let slots = unsafe InlineArray<512, Slot> { _ in
+    unsafe Slot(nil)
+  }
+  /// Held by whoever changes a slot, or reads what it points at and is no handler.
+  private static let turn = SharedValue(())
+  private static let isEnding = Atomic(false)
+  private static let exitCode = Atomic<Int32>(2)
   nonisolated(unsafe) private static let unnamed: UnsafeMutablePointer<CChar>? =
     unsafe strdup(words("a file that is being read"))
 
@@ -31,13 +40,14 @@ import Printing
 
   /// From now on SIGBUS ends the process with a sentence and this exit code.
   public static func endWithSentence(exitCode code: Int32) {
-    unsafe exitCode = code
-    _ = unsafe (table, unnamed)
+    exitCode.store(code, ordering: .sequentiallyConsistent)
+    // Made now: a handler must not be the first to touch them.
+    _ = unsafe (slots[0].load(ordering: .relaxed), isEnding.load(ordering: .relaxed), unnamed)
     var action = sigaction()
     unsafe action.__sigaction_handler.sa_sigaction = { _, info, _ in
       unsafe MappedRanges.end(info)
     }
-    action.sa_flags = SA_SIGINFO | Int32(bitPattern: 0x8000_0000)
+    action.sa_flags = SA_SIGINFO
     unsafe sigaction(SIGBUS, &action, nil)
   }
 
@@ -47,19 +57,23 @@ import Printing
       signal(SIGBUS, SIG_DFL)
       return
     }
+    // Before a slot is read: whoever empties one after this frees nothing.
+    if isEnding.exchange(true, ordering: .sequentiallyConsistent) {
+      // Another thread says it, and ends this one too.
+      while true { pause() }
+    }
     let address = unsafe UInt(bitPattern: info.pointee._sifields._sigfault.si_addr)
     var sentence = unsafe unnamed
-    var index = 0
-    while index < capacity {
-      let entry = unsafe table[index]
-      if unsafe entry.sentence != nil, unsafe address &- entry.base < UInt(entry.count) {
-        unsafe sentence = entry.sentence
+    for index in 0..<capacity {
+      if let entry = unsafe slots[index].load(ordering: .sequentiallyConsistent),
+        unsafe entry.pointee.holds(address)
+      {
+        unsafe sentence = entry.pointee.sentence
         break
       }
-      index += 1
     }
     if let text = unsafe sentence { _ = unsafe write(STDERR_FILENO, text, strlen(text)) }
-    unsafe _exit(exitCode)
+    _exit(exitCode.load(ordering: .sequentiallyConsistent))
   }
 
   /// - Parameters:
@@ -67,40 +81,66 @@ import Printing
   ///   - path: its name for people; nil for memory, which nobody else can make shorter.
   static func note(_ base: UnsafeRawPointer, _ count: Int, _ descriptor: Int32, _ path: String?) {
     guard let path else { return }
-    for index in 0..<capacity where unsafe table[index].sentence == nil {
-      let text = unsafe strdup(words(ControlCharacters.escaped(path)))
-      unsafe table[index] = Entry(
-        base: UInt(bitPattern: base), count: count,
-        descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 0),
-        sentence: text)
-      return
+    let start = UInt(bitPattern: base)
+    turn.withLock { _ in
+      for index in 0..<capacity where unsafe slots[index].load(ordering: .relaxed) == nil {
+        let entry = UnsafeMutablePointer<Entry>.allocate(capacity: 1)
+        unsafe entry.initialize(
+          to: Entry(
+            base: start, count: count, descriptor: fcntl(descriptor, F_DUPFD_CLOEXEC, 0),
+            sentence: strdup(words(ControlCharacters.escaped(path)))))
+        unsafe slots[index].store(entry, ordering: .sequentiallyConsistent)
+        return
+      }
     }
   }
 
   /// All files in these bytes are no longer mapped.
   static func forget(_ base: UnsafeRawPointer, _ count: Int) {
-    for index in 0..<capacity {
-      let entry = unsafe table[index]
-      guard let sentence = unsafe entry.sentence,
-        unsafe entry.base &- UInt(bitPattern: base) < UInt(count)
-      else { continue }
-      unsafe table[index] = Entry()
-      unsafe free(sentence)
-      if unsafe entry.descriptor >= 0 { unsafe close(entry.descriptor) }
+    let start = UInt(bitPattern: base)
+    turn.withLock { _ in
+      for index in 0..<capacity {
+        guard let entry = unsafe slots[index].load(ordering: .relaxed),
+          unsafe entry.pointee.base &- start < UInt(count)
+        else { continue }
+        unsafe slots[index].store(nil, ordering: .sequentiallyConsistent)
+        if isEnding.load(ordering: .sequentiallyConsistent) { return }
+        if unsafe entry.pointee.descriptor >= 0 { unsafe close(entry.pointee.descriptor) }
+        unsafe free(entry.pointee.sentence)
+        unsafe entry.deallocate()
+      }
     }
   }
 
   /// A mapped file has fewer bytes now than when it was opened: what was read behind its new end were
   /// zeros.
   public static var hasShrunk: Bool {
-    for index in 0..<capacity {
-      let entry = unsafe table[index]
-      guard unsafe entry.sentence != nil else { continue }
-      var status = stat()
-      if unsafe fstat(entry.descriptor, &status) == 0, unsafe Int(status.st_size) < entry.count {
-        return true
+    turn.withLock { _ in
+      for index in 0..<capacity {
+        guard let entry = unsafe slots[index].load(ordering: .relaxed) else { continue }
+        var status = stat()
+        if unsafe fstat(entry.pointee.descriptor, &status) == 0,
+          unsafe Int(status.st_size) < entry.pointee.count
+        {
+          return true
+        }
       }
+      return false
     }
-    return false
+  }
+
+  /// A handler would name the file at this address.
+  static func names(_ base: UnsafeRawPointer) -> Bool {
+    let address = UInt(bitPattern: base)
+    return turn.withLock { _ in
+      for index in 0..<capacity {
+        if let entry = unsafe slots[index].load(ordering: .relaxed),
+          unsafe entry.pointee.holds(address)
+        {
+          return true
+        }
+      }
+      return false
+    }
   }
 }

@@ -9,6 +9,17 @@ public struct Probe: Sendable, Hashable {
   /// What the analysis learns from it.
   public var purpose: String
 
+  public init(
+    event: String, function: String, isReturn: Bool = false, arguments: [FetchArgument],
+    purpose: String
+  ) {
+    self.event = event
+    self.function = function
+    self.isReturn = isReturn
+    self.arguments = arguments
+    self.purpose = purpose
+  }
+
   /// Threads that may be inside the function at a time without the return of one being missed. The kernel's own
   /// number is that of its CPUs (Documentation/trace/kprobes.rst), fewer than threads preempted in there.
   private static let returnsAtATime = 64

@@ -79,14 +79,16 @@ public struct Capture {
   public func run() throws -> Result {
     for gone in tracefs.abandoned() { _ = try Guardian(tracefs, of: gone).end() }
     let cpus = RawBufferReader.numbers(in: tracefs.path("per_cpu"))
-    let unfinished = output + ".unfinished"
-    let guardian = try Guardian(
-      tracefs, of: id, files: cpus.map { RawBufferReader.part(output, $0) } + [unfinished])
+    let unfinished = UnfinishedRecording.path(of: output)
+    let guardian = try Guardian(tracefs, of: id)
     var result: Result
     do {
       result = try record(unfinished)
     } catch {
       _ = guardian.end()
+      for file in cpus.map({ UnfinishedRecording.part(of: output, cpu: $0) }) + [unfinished] {
+        SystemFile.remove(file)
+      }
       throw error
     }
     result.isCleanedUp = guardian.end()
@@ -101,6 +103,9 @@ public struct Capture {
     let live = try takeFormats(&writer)
     let reader = try RawBufferReader(instance + "/per_cpu", output: output, live)
     guard hasRoom(reader) else { throw CaptureError.noSpace(output) }
+    // Whoever kills this leaves it, and the pages beside it: they can be read.
+    writer.commandLines = (try? SystemFile.read(tracefs.path("saved_cmdlines"))) ?? []
+    try writer.begin(unfinished, cpus: reader.cpus.count)
     let start = ProcessState.monotonicMilliseconds
     try SystemFile.write("1", to: instance + "/tracing_on")
     let child = command.isEmpty ? nil : try SpawnedProcess(command)

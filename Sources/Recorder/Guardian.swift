@@ -6,24 +6,31 @@ public import Bytes
 ///
 /// Its read returns when the last writing end of the pipe is closed: by ``end()``, or by the kernel after
 /// SIGKILL. There is no other way of cleaning up.
+///
+/// Recorded pages are no business of its: what was written stays.
 public final class Guardian {
-  private let process: SpawnedProcess
+  let process: SpawnedProcess
+  private let tracefs: Tracefs
+  private let id: Int32
 
-  /// - Parameters:
-  ///   - id: the process whose instance and probes these are.
-  ///   - files: what else is to be removed.
-  public init(_ tracefs: Tracefs, of id: Int32, files: [String] = []) throws(SystemFileError) {
+  /// - Parameter id: the process whose instance and probes these are.
+  public init(_ tracefs: Tracefs, of id: Int32) throws(SystemFileError) {
+    self.tracefs = tracefs
+    self.id = id
     process = try SpawnedProcess(
       [
         "/bin/sh", "-c", Self.script, "ptrauth-trace-guardian", tracefs.root,
         Tracefs.instance(of: id), Tracefs.group(of: id),
-      ] + files, isGuardian: true)
+      ], isGuardian: true)
   }
 
   /// Cleans up; false when something is left.
   public func end() -> Bool {
     process.closeInput()
-    return process.wait() == 0
+    let code = process.wait()
+    if code < 128 { return code == 0 }
+    // It was killed: another one does it.
+    return (try? Guardian(tracefs, of: id).end()) ?? false
   }
 
   /// A process that reads a buffer may take a moment to go: an instance in use cannot be removed.
@@ -31,7 +38,6 @@ public final class Guardian {
     trap '' HUP INT QUIT TERM PIPE
     read _
     probes=$1/kprobe_events instance=$1/instances/$2 group=$3
-    shift 3
     if [ -d "$instance" ]; then
       for switch in tracing_on events/enable; do
         [ -e "$instance/$switch" ] && echo 0 > "$instance/$switch"
@@ -42,7 +48,6 @@ public final class Guardian {
         sleep 0.1
       done
     fi
-    rm -f "$@"
     if [ -e "$probes" ]; then
       for event in $(sed -n "s|^[a-z][0-9]*:\($group/[^ ]*\).*|\1|p" "$probes"); do
         echo "-:$event" >> "$probes"

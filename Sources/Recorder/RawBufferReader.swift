@@ -23,7 +23,8 @@ final class RawBufferReader {
       }
       cpus.append(
         try PageCopier(
-          from: "\(directory)/cpu\(cpu)/trace_pipe_raw", to: Self.part(output, cpu),
+          from: "\(directory)/cpu\(cpu)/trace_pipe_raw",
+          to: UnfinishedRecording.part(of: output, cpu: cpu),
           pageSize: live.pageSize))
       pages.append(live)
     }
@@ -34,9 +35,6 @@ final class RawBufferReader {
       $0.hasPrefix("cpu") ? Int($0.dropFirst(3)) : nil
     }.sorted()
   }
-
-  /// The file of one CPU until all are joined; trace-cmd's name for it.
-  static func part(_ output: String, _ cpu: Int) -> String { "\(output).cpu\(cpu)" }
 
   /// Each CPU's turn; the bytes taken, by the CPU that gave most.
   @discardableResult

@@ -75,11 +75,20 @@ struct TraceDatWriter {
     return head
   }
 
+  /// Writes the file without events, whose parts lie beside it from now on.
+  func begin(_ path: String, cpus: Int) throws {
+    let sink = try ByteSink(path: path)
+    try sink.write(head(sizes: [UInt64](repeating: 0, count: cpus)))
+    try sink.finish()
+  }
+
   /// Joins the parts, each of which is removed when it is in; nil is a CPU without one.
   func write(to path: String, parts: [(path: String, size: UInt64)?]) throws {
-    // The parts go as they are in it: it must be there whatever happens next.
-    let sink = try ByteSink(inPlace: path)
-    try sink.write(head(sizes: parts.map { $0?.size ?? 0 }))
+    // There is always one head or the other, and each part in its own file until it is in this one.
+    let begun = try ByteSink(path: path)
+    try begun.write(head(sizes: parts.map { $0?.size ?? 0 }))
+    try begun.finish()
+    let sink = try ByteSink(appendingTo: path)
     for case let part? in parts {
       try SystemFile.copy(part.path, to: sink)
       try sink.drain()

@@ -28,8 +28,8 @@ public final class RecordingFile {
   ///
   /// - Parameters:
   ///   - path: a file, packed with gzip, xz or zstd or not; a directory of `perf record --threads` or
-  ///     of raw ring buffers; "-", a FIFO or a file of tracefs, for a stream of `perf record -o -` or of
-  ///     text.
+  ///     of raw ring buffers; OUT.unfinished of a killed `ptrauth-trace record`, or its directory; "-", a FIFO
+  ///     or a file of tracefs, for a stream of `perf record -o -` or of text.
   ///   - formats: where to take event formats from if the recording has none: a directory like
   ///     tracefs' `events`, or another recording of the same boot.
   ///   - watch: for a stream.
@@ -38,6 +38,15 @@ public final class RecordingFile {
   ) throws(TraceError) {
     let map: MappedFile
     let isStream = Self.isStream(path)
+    let folder = isStream ? nil : RawBufferFolder(path)
+    if !isStream, let left = UnfinishedRecording(folder?.unfinished ?? path) {
+      self.watch = nil
+      canReread = true
+      let file = try TraceDatFile(try left.mapped(), path: left.paths[0], left: left)
+      recording = file.recording
+      traceDat = consume file
+      return
+    }
     if isStream {
       let stream = try PerfDataFile.open(stream: path, watch: watch)
       guard try Self.isPacked(stream, path) else {
@@ -58,7 +67,7 @@ public final class RecordingFile {
     } else if Folder.isDirectory(path) {
       self.watch = nil
       canReread = true
-      if let folder = RawBufferFolder(path) {
+      if let folder {
         let file = try RawBufferFile(folder, formats: formats)
         recording = file.recording
         rawBuffers = consume file

@@ -11,7 +11,8 @@ struct Record: ParsableCommand {
     discussion: """
       As root: sets the probes of `ptrauth-trace probes` for the kernel that runs, in a tracing instance \
       of its own, and writes a trace.dat, which trace-cmd reads too. Ends with COMMAND, after --duration, \
-      or at Ctrl-C. Probes and instance are removed whatever happens.
+      or at Ctrl-C. Probes and instance are removed whatever happens; after SIGKILL what was written by then is \
+      in trace.dat.unfinished and trace.dat.cpuN, and analyze trace.dat.unfinished reads it.
 
       The key slots are recorded, in which alone missed saves show, but no key ever reaches the disk: \
       before a page is written its key values are replaced by others, equal ones by equal ones, under a \

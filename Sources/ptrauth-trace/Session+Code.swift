@@ -1,8 +1,8 @@
+import Bytes
 import KernelImage
 import Ptrauth
 import Replay
 import Report
-import Synchronization
 
 extension Session {
   /// What the code of the recorded kernel says.
@@ -31,7 +31,7 @@ private enum AuditedKernels {
     /// Offsets may come from a file of their own.
     var types: [String]
   }
-  private static let known = Mutex<[Key: CodeAudit]>([:])
+  private static let known = SharedValue<[Key: CodeAudit]>([:])
 
   static func audit(_ image: KernelImage) throws(KernelImageError) -> CodeAudit {
     let key = Key(

@@ -19,6 +19,11 @@ struct Corpus: CustomTestStringConvertible, Sendable {
   }()
 
   static let shared = root + "/../shared/recordings"
+  /// $PTRAUTH_TRACE_NAME: how often a test is to do something that it does seldom in CI.
+  static func count(_ name: String) -> Int? {
+    unsafe getenv("PTRAUTH_TRACE_" + name).flatMap { unsafe Int(String(cString: $0)) }
+  }
+
   static var hasShared: Bool { exists(shared) }
 
   static func exists(_ path: String) -> Bool { unsafe access(path, R_OK) == 0 }

@@ -27,13 +27,16 @@ struct CorruptionTests {
     Damage(path: "v7-good/perf.data", offset: 165388, change: 34),
     Damage(path: "deb-6.1-good/perf.data", offset: 200729, change: 215),
     Damage(path: "deb-6.1-good/perf.data", offset: 172333, change: 15),
+    Damage(path: "deb-6.1-good/perf.data", offset: 268467, change: 245),
   ]
 
-  /// Others for each seed, which a failure names.
-  static let random = ["v7-good/trace.dat", "v7-good/perf.data", "deb-6.1-good/perf.data"].flatMap {
-    path in
+  /// Others, $PTRAUTH_TRACE_DAMAGES of each recording.
+  static let random = [
+    "v7-good/trace.dat", "v7-good/perf.data", "deb-6.1-good/perf.data",
+    "v7-trap-skips-host-save/perf.data",
+  ].flatMap { path in
     let size = Corpus.bytes("\(Corpus.root)/traces/\(path)").count
-    return (UInt64(0)..<2).map { seed in
+    return (0..<UInt64(Corpus.count("DAMAGES") ?? 2)).map { seed in
       var random = SplitMix(state: seed &* 977 &+ UInt64(size))
       return Damage(
         path: path, offset: Int(random.next() % UInt64(size)),

@@ -1,17 +1,24 @@
 import Bytes
+import Probing
 import Recorder
 
-/// `record-events OUTPUT MILLISECONDS EVENT [COMMAND...]`: a recording of one event, without probes of its own;
-/// $SUB_BUFFER: KiB of a page of its ring buffer.
+/// `record-events OUTPUT MILLISECONDS EVENT [COMMAND...]`: a recording of one event; $SUB_BUFFER: KiB of a page of
+/// its ring buffer; $PROBE: where a probe of its own is; $TRACEFS: where tracefs is.
 @main
 enum RecordEvents {
   static func main() throws {
     let words = CommandLine.arguments
-    guard words.count >= 4, let tracefs = Tracefs.find() else { return }
+    let environment = ProcessState.environment
+    let places = environment["TRACEFS"].map { [$0] }
+    guard words.count >= 4, let tracefs = places.map({ Tracefs.find(in: $0) }) ?? Tracefs.find()
+    else { return }
+    let probes = environment["PROBE"].map {
+      [Probe(event: "probe", function: $0, arguments: [], purpose: "a test")]
+    }
     var capture = Capture(
-      tracefs, probes: [], tracepoints: [words[3]], output: words[1], machine: "x86_64")
+      tracefs, probes: probes ?? [], tracepoints: [words[3]], output: words[1], machine: "x86_64")
     capture.bufferSize = 4096
-    capture.subBufferSize = ProcessState.environment["SUB_BUFFER"].flatMap { Int($0) }
+    capture.subBufferSize = environment["SUB_BUFFER"].flatMap { Int($0) }
     capture.duration = Int64(words[2])
     capture.command = Array(words.dropFirst(4))
     do {

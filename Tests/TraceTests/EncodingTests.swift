@@ -123,8 +123,8 @@ struct EncodingTests {
   }
 
   /// The records in zstd pieces of any size, turned or not.
-  @Test(arguments: [false, true])
-  func compressedRecords(isSwapped: Bool) throws {
+  @Test(arguments: [false, true], [RecordKind.compressed, RecordKind.compressed2])
+  func compressedRecords(isSwapped: Bool, type: UInt32) throws {
     let path = Self.plain
     var pieces = PerfPieces(try bytes(path))
     let expected = try Reading(path)
@@ -135,10 +135,16 @@ struct EncodingTests {
     var random = SplitMix(state: 1)
     while offset < stream.count {
       let size = min(Int.random(in: 1...65000, using: &random), stream.count - offset)
-      records.add(UInt32(81))
+      var body = ByteWriter()
+      if type == RecordKind.compressed2 {
+        body.add(isSwapped ? UInt64(size).byteSwapped : UInt64(size))
+      }
+      body.add(Array(stream[offset..<(offset + size)]))
+      if type == RecordKind.compressed2 { body.pad(to: 8) }
+      records.add(type)
       records.add(UInt16(0))
-      records.add(UInt16(8 + size))
-      records.add(Array(stream[offset..<(offset + size)]))
+      records.add(UInt16(8 + body.bytes.count))
+      records.add(body.bytes)
       offset += size
     }
     pieces.records = records.bytes

@@ -46,6 +46,8 @@ struct PerfDataBuilder {
     ("kvm", Formats.entry), ("kvm", Formats.exit), ("ptrauth", Formats.probe),
   ]
   var hasFeatures = true
+  /// More of them, of features above 4, in order.
+  var sections: [(feature: Int, bytes: [UInt8])] = []
 
   mutating func record(_ type: UInt32, misc: UInt16 = 0, _ body: [UInt8]) {
     var record = ByteWriter()
@@ -164,11 +166,11 @@ struct PerfDataBuilder {
     file.set(UInt64(records.bytes.count), at: 48)
     file.add(records.bytes)
     guard hasFeatures else { return file.bytes }
-    file.set(1 << 1 | 1 << 4, at: 72)
+    file.set(sections.reduce(1 << 1 | 1 << 4) { $0 | 1 << UInt64($1.feature) }, at: 72)
     let table = file.bytes.count
-    for _ in 0..<4 { file.add(UInt64(0)) }
-    let sections = [tracingData(), release()]
-    for (number, section) in sections.enumerated() {
+    let all = [tracingData(), release()] + sections.map(\.bytes)
+    for _ in 0..<2 * all.count { file.add(UInt64(0)) }
+    for (number, section) in all.enumerated() {
       file.set(UInt64(file.bytes.count), at: table + number * 16)
       file.set(UInt64(section.count), at: table + number * 16 + 8)
       file.add(section)

@@ -144,6 +144,21 @@ struct SampleLayoutTests {
     #expect(outcome.recording.isDamaged && outcome.recording.isIncomplete)
   }
 
+  /// None, a COMM, a FORK, and types that nobody has yet.
+  @Test(arguments: [0, 3, 7, 40, 200] as [UInt32])
+  func aSampleThatIsSaidToBeAnotherRecordIsDamage(type: UInt32) throws {
+    var file = PerfDataBuilder()
+    let attribute = Self.entry()
+    file.attributes = [attribute]
+    file.sample(attribute, time: 1, raw: Formats.entryRaw(pc: 1))
+    file.record(
+      type, PerfDataBuilder.sampleBody(attribute, time: 2, raw: Formats.entryRaw(pc: 2)))
+    file.sample(attribute, time: 3, raw: Formats.entryRaw(pc: 3))
+    let outcome = try Outcome(file.bytes())
+    #expect(outcome.programCounters == [1, 3])
+    #expect(outcome.recording.isDamaged && outcome.recording.isIncomplete)
+  }
+
   @Test
   func aMissingFieldIsNamed() throws {
     var file = PerfDataBuilder()

@@ -8,11 +8,15 @@ struct Doubts: Equatable {
   var wrongTypes: UInt64 = 0
   /// Samples of a CPU that cannot be.
   var impossibleCPUs: UInt64 = 0
+  /// Records that are samples, or none, by what is in them, and not by their type.
+  var hiddenSamples: UInt64 = 0
   /// Events older than one that was delivered before.
   var late: UInt64 = 0
 
   /// Samples that are not used: no recorder writes them.
-  var areDamage: Bool { unknownEvents + shortSamples + wrongTypes + impossibleCPUs > 0 }
+  var areDamage: Bool {
+    unknownEvents + shortSamples + wrongTypes + impossibleCPUs + hiddenSamples > 0
+  }
 
   /// Sentences for the user.
   var warnings: [String] {
@@ -32,6 +36,9 @@ struct Doubts: Equatable {
     say(
       impossibleCPUs, "names a CPU that cannot be and is not used",
       "name CPUs that cannot be and are not used")
+    say(
+      hiddenSamples, "is said to be another record and is not used",
+      "are said to be other records and are not used")
     if late > 0 {
       said.append(
         "\(late) event\(late == 1 ? "" : "s") came out of order, later than the recorder's rounds "

@@ -55,6 +55,7 @@ struct ReadPass {
   mutating func take(
     _ record: RawSpan, type: UInt32, misc: UInt16, offset: Int, chunk: UInt32
   ) {
+    if type != RecordKind.sample, type == 0 || hasSample(record) { doubts.hiddenSamples += 1 }
     switch type {
     case RecordKind.sample: takeSample(record, offset: offset, chunk: chunk)
     case RecordKind.lost: takeLost(record, offset: offset, chunk: chunk)
@@ -143,6 +144,17 @@ struct ReadPass {
       else { return nil }
       return types[type]
     }
+  }
+
+  /// An event's id and its raw bytes are in their places: no record but a sample is like that. No record at all
+  /// has type 0.
+  private func hasSample(_ record: RawSpan) -> Bool {
+    guard let number = source(of: record) else { return false }
+    let source = plan.sources[Int(number)]
+    guard source.isTracepoint, let raw = source.layout.raw(record), raw.size >= 2 else {
+      return false
+    }
+    return record.u16(at: raw.offset) == source.commonType
   }
 
   /// The source whose layout the sample id at the end of `record` has.

@@ -57,6 +57,15 @@ struct RawBufferFolder {
     return cpu(String(name[name.index(after: dot)...]), isWhole: true) != nil
   }
 
+  /// What describes the leftovers, if `ptrauth-trace record` left them.
+  var unfinished: String? {
+    guard hasLeftovers, let first = dumps.first, let dot = first.path.lastIndex(of: ".") else {
+      return nil
+    }
+    let path = UnfinishedRecording.path(of: String(first.path[..<dot]))
+    return Folder.head(of: path, count: 1) == nil ? nil : path
+  }
+
   /// Of files of several recordings in one folder, those of the first.
   private mutating func keepOneRecording() {
     func stem(_ dump: Dump) -> Substring {

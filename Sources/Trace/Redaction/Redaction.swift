@@ -43,6 +43,9 @@ public enum Redaction {
     if Folder.isDirectory(input) {
       return try FolderRedaction.copy(input, to: output, masking)
     }
+    if UnfinishedRecording(input) != nil {
+      throw Failure(cannot: "its events lie in other files, in which record left no key value")
+    }
     let map = try mapped(input)
     let bytes = map.bytes
     let start = bytes.extracting(first: 1 << 16).copied()

@@ -30,8 +30,12 @@ public struct TraceDatFile: ~Copyable {
   }
 
   /// A file that is mapped already.
-  init(_ map: consuming MappedFile, path: String) throws(TraceError) {
-    var reading = try Self.reading(of: map, path: path)
+  ///
+  /// - Parameter left: what a killed recorder left, all of which is mapped.
+  init(
+    _ map: consuming MappedFile, path: String, left: UnfinishedRecording? = nil
+  ) throws(TraceError) {
+    var reading = try Self.reading(of: map, path: path, left)
     reading.recording.note(map.compression)
     self.reading = reading
     recording = reading.recording
@@ -39,10 +43,10 @@ public struct TraceDatFile: ~Copyable {
   }
 
   private static func reading(
-    of map: borrowing MappedFile, path: String
+    of map: borrowing MappedFile, path: String, _ left: UnfinishedRecording?
   ) throws(TraceError) -> BufferReading {
     do throws(TraceError) {
-      return try BufferReading(traceDat: map.bytes, path: path)
+      return try BufferReading(traceDat: map.bytes, path: path, left: left, places: map.parts)
     } catch {
       throw TraceError(error.code, path: path, offset: error.offset, record: error.record)
     }

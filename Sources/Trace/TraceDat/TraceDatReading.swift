@@ -2,8 +2,14 @@ import Bytes
 
 // How the events of a trace.dat are to be read: which instances, which decoders, which clock.
 extension BufferReading {
-  init(traceDat bytes: RawSpan, path: String) throws(TraceError) {
-    let parts = try TraceDatParts(bytes)
+  /// - Parameters:
+  ///   - left: what a killed recorder left; its files lie at `places`.
+  init(
+    traceDat bytes: RawSpan, path: String, left: UnfinishedRecording? = nil,
+    places: [Range<Int>] = []
+  ) throws(TraceError) {
+    var parts = try TraceDatParts(bytes)
+    if let left { parts.take(left, places: places) }
     let fileSize = UInt64(bytes.byteCount)
     let plan = RecordPlan(parts.formats.formats)
     var warnings = parts.warnings

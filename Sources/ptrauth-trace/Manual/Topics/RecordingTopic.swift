@@ -40,7 +40,8 @@ extension ManualTopic {
           a directory of raw ring buffers (cpuN.trace_pipe_raw, or a copy of tracefs' per_cpu/, with events/ or \
           formats/ beside), and text: the trace file, `trace-cmd report -t`, or perf script --ns \
           --guestkallsyms=/dev/null (without that option perf script hides everything between load and put). All of \
-          these packed with gzip, xz or zstd, from a pipe too. Of a perf.data whose recorder was killed the event \
+          these packed with gzip, xz or zstd, from a pipe too; and what a killed `record` left (trace.dat.unfinished, with \
+          trace.dat.cpuN beside it). Of a perf.data whose recorder was killed the event \
           formats are taken from --formats, or from what lies beside it and fits. All instances of a trace.dat with \
           one clock are read. A guest's trace.dat of the same session (trace-cmd record -A), named beside its host's or \
           lying there, is part of the host's report, on the host's clock; the recorder's list of its vCPUs says which \

@@ -1,9 +1,14 @@
+import Glibc
 import Testing
 
 /// A recording of traces/, cut short, and broken in ways that random bytes do not find.
 struct MutationTests {
   private static let base = PerfDataParts(
     Scratch.bytes(CorpusTests.root + "/Seeds/perf-data/deb-6.1-good.plain.data"))
+
+  /// $PTRAUTH_TRACE_MUTANTS of each kind.
+  private static let count =
+    unsafe getenv("PTRAUTH_TRACE_MUTANTS").flatMap { unsafe UInt64(String(cString: $0)) } ?? 40
 
   @Test func theBaseIsWhole() {
     #expect(Self.base.records.count > 20 && Self.base.featureCount > 5)
@@ -15,7 +20,7 @@ struct MutationTests {
     let scratch = try #require(Scratch())
     defer { scratch.remove() }
     let clock = ContinuousClock()
-    for seed in 0..<40 as Range<UInt64> {
+    for seed in 0..<Self.count {
       var random = SplitMix(state: seed)
       let bytes = mutation.change(Self.base, &random)
       let time = clock.measure { Target.perfData.run(bytes, scratch) }
