@@ -171,7 +171,7 @@ struct SubmissionFormatTests {
     let good = try #require(Documents.real.first { $0.recording.path.contains("v7-good") })
     let hidden = good.analysis.notObservable.count { Analysis.judgedRules.contains($0.rule) }
     let doubt =
-      "clean, but missed-host-restore, missed-guest-restore and preemptible-host-save were not judged"
+      "clean, but missed-guest-restore and preemptible-host-save were not judged"
     #expect(
       run.output.hasPrefix(
         "traces/v7-good/perf.data: \(doubt); "

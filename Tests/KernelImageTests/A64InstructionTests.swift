@@ -13,7 +13,10 @@ struct A64InstructionTests {
     try write(Array(source.utf8), to: scratch.path + "/a.s")
     try run(
       "clang",
-      ["--target=aarch64-linux-gnu", "-c", scratch.path + "/a.s", "-o", scratch.path + "/a.o"])
+      [
+        "--target=aarch64-linux-gnu", "-march=armv8.5-a", "-c", scratch.path + "/a.s", "-o",
+        scratch.path + "/a.o",
+      ])
     let text = try run(
       "llvm-objdump",
       ["-d", "--no-show-raw-insn", "--mattr=+v9a,+mte", scratch.path + "/a.o"])
@@ -143,7 +146,10 @@ struct A64InstructionTests {
     try write(Array(source.utf8), to: scratch.path + "/a.s")
     try run(
       "clang",
-      ["--target=aarch64-linux-gnu", "-c", scratch.path + "/a.s", "-o", scratch.path + "/a.o"])
+      [
+        "--target=aarch64-linux-gnu", "-march=armv8.5-a", "-c", scratch.path + "/a.s", "-o",
+        scratch.path + "/a.o",
+      ])
     try run("ld.lld", ["-e", "_start", scratch.path + "/a.o", "-o", scratch.path + "/a"])
     let image = try KernelImage(path: scratch.path + "/a")
     let start = try #require(image.addresses(of: "_start").first)
