@@ -12,7 +12,6 @@ extension Replayer {
     // Whether the guest was entered or not, somebody wrote the shadow in between.
     // A recorder that was paused meanwhile may have left out this run's end and another's beginning.
     let mayBePaused = silences.isIn(run.enter, exit)
-    let level: Finding.Level = run.certainlyEntered && !mayBePaused ? .proved : .suspected
     let rule: Rule
     let statement: String
     switch (entry.switchesKeys, after.switchesKeys) {
@@ -32,20 +31,23 @@ extension Replayer {
     if rule == .missedHostRestore { threads[run.enter.tid]?.hostKeys.wall() }
     if mayBePaused, undecided.isExplained(bySilence: rule) { return }
     let identity = vcpus[run.vcpu].identity
-    log.add(rule, level, vcpu: identity, at: run.enter) {
+    // The samples are taken around the guards, not at them: another writer may come in between.
+    let unless =
+      mayBePaused
+      ? " (if the recorder was not paused)"
+      : run.certainlyEntered
+        ? "; or the shadow was written before the guard of guest entry, or behind that of guest exit"
+        : " (if the guest was entered at all)"
+    log.add(rule, .suspected, vcpu: identity, at: run.enter) {
       (
-        statement
-          + (level == .proved
-            ? ""
-            : mayBePaused
-              ? " (if the recorder was not paused)" : " (if the guest was entered at all)"),
+        statement + unless,
         [
           Evidence(run.enter, "kvm_entry", "shadow \(words(entry))"),
           Evidence(exit, "kvm_exit", "shadow \(words(after)) at kvm_vgic_sync_hwstate"),
         ]
       )
     }
-    emit?(.finding(rule, level, identity, run.enter))
+    emit?(.finding(rule, .suspected, identity, run.enter))
   }
 
   /// A ptrauth trap of a run whose entry was not sampled, where the generation leaves it no reason.

@@ -63,9 +63,9 @@ extension Rule {
       + "can read them",
     proofs: [
       .events(
-        "proved where the guard reads the shadow and traps reach the host (v7 to 5.7): clear at "
-          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run; suspected if the guest may not have "
-          + "been entered in between"),
+        "suspected where the guard reads the shadow and traps reach the host (v7 to 5.7): clear at "
+          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run, the two guards in between"
+      ),
       .audit("entry and exit guard by different words"),
       .model("explored: guard and HCR_EL2 disagree"),
     ],

@@ -45,8 +45,8 @@ extension Rule {
       + "host accepts",
     proofs: [
       .events(
-        "proved where the guard reads the shadow (up to 5.8): set at kvm_vgic_flush_hwstate and clear at "
-          + "kvm_vgic_sync_hwstate of one run; suspected if the guest may not have been entered in between"
+        "suspected where the guard reads the shadow (up to 5.8): set at kvm_vgic_flush_hwstate and clear at "
+          + "kvm_vgic_sync_hwstate of one run, the two guards in between"
       ),
       .events(
         "proved where host_cpu_context's slots are sampled (up to 5.7): after a run they held the host's keys, "
