@@ -106,9 +106,6 @@ extension Replayer {
   mutating func compareFetched(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
   ) {
-    if let slots = fields.hostKeys, let context = fields.hostContext {
-      hostContexts.note(slots, of: context)
-    }
     guard let thread = threads[at.tid], let run = thread.run, run.exit != nil, run.cpu == at.cpu
     else { return }
     // The handler of a trap may have saved since.

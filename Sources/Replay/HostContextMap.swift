@@ -28,12 +28,13 @@ struct HostContextMap {
   }
 
   /// Slots of a context that were seen with something in them, bit by register.
-  private var written: [UInt64: UInt16] = [:]
+  private var written = AddressTable<UInt16>()
 
   mutating func note(_ slots: KeySlots, of context: UInt64) {
     var mask: UInt16 = 0
     for i in 0..<10 where !slots.isZero(i) { mask |= 1 << UInt16(i) }
-    if mask != 0, written[context] != 0x3ff { written[context, default: 0] |= mask }
+    let known = written[context] ?? 0
+    if mask & ~known != 0 { written[context] = known | mask }
   }
 
   /// The register's slot was seen with something in it: if it is zero now, zero was saved.

@@ -19,8 +19,11 @@ struct PendingFinding {
   var ownMayBeGuests = false
   /// What is known of the slots.
   var saveLevel: Finding.Level {
-    if case .keysOf = foreign { return .suspected }
-    return ownMayBeGuests ? .suspected : .proved
+    switch foreign {
+    case .keysOf: .suspected
+    case .differ, .anothers: ownMayBeGuests ? .suspected : .proved
+    case .process, nil: .proved
+    }
   }
   /// What is known of the load.
   var level: Finding.Level { doubt == nil ? .proved : .suspected }

@@ -29,6 +29,8 @@ struct Arrival {
 extension Replayer {
   mutating func noteReset(_ index: Int, _ at: Moment, _ features: UInt64?) {
     if !vcpus[index].arrival.hasRun { vcpus[index].arrival.isReset = true }
+    // It begins anew, and its keys with it.
+    vcpus[index].arrival.beganInKernel = false
     vcpus[index].arrival.reset = vcpus[index].state.loadedOn == nil ? nil : at
     guard generation?.resetCheck == .returnsEarly, !configuration.generationIsWeak,
       let features, Feature(features: features) == .partial

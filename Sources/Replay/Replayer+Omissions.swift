@@ -52,7 +52,10 @@ extension Replayer {
   }
 
   /// Some tasks were not recorded: on one pCPU a task is switched out that was never switched in.
-  var leavesOutTasks: Bool { configuration.omissions.tasks || tornSwitches > Self.fewTorn }
+  /// (Of thinned events no two belong together.)
+  var leavesOutTasks: Bool {
+    configuration.omissions.tasks || !isThinned && tornSwitches > Self.fewTorn
+  }
 
   /// At the edges of a recording, and at losses, so many are no pattern.
   private static let fewTorn: UInt64 = 8

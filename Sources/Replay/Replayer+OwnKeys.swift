@@ -133,12 +133,13 @@ extension Replayer {
     if let foreign = watch.foreign, slots.differing(from: foreign, in: ownRegisters).isEmpty {
       return .anothers(since: earlier.at)
     }
-    let isAnothers = (Array(threads.values) + departed).contains { another in
+    func hasSaved(_ another: ThreadRecord) -> Bool {
       guard another !== thread, another.firstTime < earlier.at.time,
         let theirs = another.hostKeys.learned?.keys
       else { return false }
       return other.registers.contains { theirs.isSame($0.rawValue, as: slots) }
     }
+    let isAnothers = threads.values.contains(where: hasSaved) || departed.contains(where: hasSaved)
     return isAnothers ? .anothers(since: earlier.at) : nil
   }
 
@@ -149,16 +150,17 @@ extension Replayer {
       thread.hostKeys.comparisons < HostKeyWatch.mostComparisons
     else { return nil }
     thread.hostKeys.comparisons += 1
+    // The first of each, as a dictionary has no order.
     var process: Int32?
     var sibling: Moment?
-    for (other, keys) in threads.values.lazy.compactMap({ other in
-      other.hostKeys.learned.map { (other, $0) }
-    }) where other !== thread && other.pid >= 0 {
+    for other in threads.values where other !== thread && other.pid >= 0 {
+      guard let keys = other.hostKeys.learned else { continue }
       let differing = slots.differing(from: keys.keys, in: ownRegisters)
       if other.pid == thread.pid {
-        if differing == ownRegisters { sibling = keys.at } else { return nil }
+        guard differing == ownRegisters else { return nil }
+        if keys.at.time < sibling?.time ?? .max { sibling = keys.at }
       } else if differing.isEmpty {
-        process = other.pid
+        process = min(process ?? .max, other.pid)
       }
     }
     guard let process, let sibling else { return nil }

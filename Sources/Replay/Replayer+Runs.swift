@@ -103,7 +103,10 @@ extension Replayer {
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ sample: EnableBits?,
     _ fields: borrowing ProbeFields
   ) {
-    if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
+    if let pointer = fields.hostContext {
+      noteHostContext(index, at, function, pointer)
+      if let slots = fields.hostKeys { hostContexts.note(slots, of: pointer) }
+    }
     compareFetched(index, at, function, fields)
     guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
       return

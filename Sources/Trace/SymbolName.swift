@@ -1,4 +1,4 @@
-import Synchronization
+import Bytes
 
 /// The name of a probed place, as a number: so that an event is plain bytes, to be copied without counting references.
 ///
@@ -6,12 +6,12 @@ import Synchronization
 public struct SymbolName: Sendable, Hashable, BitwiseCopyable {
   private let number: UInt32
 
-  private struct Names {
+  private struct Names: Sendable {
     var numbers: [String: UInt32] = [:]
     var texts: [String] = [""]
   }
 
-  private static let names = Mutex(Names())
+  private static let names = SharedValue(Names())
   /// A kernel has a quarter of it; those of a file that has more are no function of a kernel, and one empty name.
   private static let limit = 1 << 20
 

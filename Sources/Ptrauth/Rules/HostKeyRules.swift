@@ -11,7 +11,9 @@ extension Rule {
       .events(
         "proved if the host's slots, sampled after a run with ptrauth enabled, were never written, were last saved by "
           + "another process, or hold other keys than the thread's own: those that its save was seen to write, or "
-          + "that another thread saved while this one had others"),
+          + "that another thread saved while this one had others; suspected if those are known from a save of what a guest "
+          + "exit had restored, or if the slots hold another process's and a thread of its own process had others"
+      ),
       .audit("the save of this generation's save function lacks registers, or is not there"),
       .model("explored: whose keys the host gets at guest exit"),
     ],
@@ -80,7 +82,8 @@ extension Rule {
     proofs: [
       .events(
         "proved if the pointer, sampled after a run, was seen in force on another pCPU; it is per-CPU "
-          + "data; suspected if the pointers lie in another order than the pCPUs do"),
+          + "data; suspected if the pointers lie in another order than the pCPUs do, and host keys went astray"
+      ),
       .model("explored: the context is not set again at load"),
     ],
     history: [
