@@ -262,5 +262,13 @@ struct GuardRuleTests {
     #expect(
       arrived(at: kernel, uses: [process, kernel + 0x80])
         .finding(.keysLostInMigration, .suspected)?.count == 1)
+    var again = arrived(at: kernel, uses: [process])
+    var v = Script.VCPU()
+    v.guest = KeySlots(repeating: KeySlots.resetValue)
+    again.put(v)
+    again.probe(.resetVCPU, v)
+    again.load(v)
+    again.trap(v, pc: kernel + 0x80)
+    #expect(again.correctnessRules == [], "it was switched off and on, and began anew")
   }
 }
