@@ -48,12 +48,14 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "Ptrauth", swiftSettings: settings),
     .target(name: "Explorer", dependencies: ["Ptrauth"], swiftSettings: settings),
+    .target(name: "Observation", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
       name: "KernelImage", dependencies: ["Ptrauth", "Bytes", "CElfutils", "CBpf"],
       swiftSettings: settings),
     .target(
-      name: "Replay", dependencies: ["Trace", "KernelImage", "Ptrauth"], swiftSettings: settings),
+      name: "Replay", dependencies: ["Trace", "KernelImage", "Observation", "Ptrauth"],
+      swiftSettings: settings),
     .target(name: "Regression", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
     .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
@@ -80,6 +82,9 @@ let package = Package(
     .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
     .testTarget(
       name: "ExplorerTests", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
+    .testTarget(
+      name: "ObservationTests", dependencies: ["Observation", "Explorer", "Ptrauth"],
+      swiftSettings: settings),
     .testTarget(name: "TraceTests", dependencies: ["Trace"], swiftSettings: settings),
     .testTarget(
       name: "KernelImageTests", dependencies: ["KernelImage", "Probing", "Ptrauth"],

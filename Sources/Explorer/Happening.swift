@@ -75,6 +75,14 @@ extension Course.Step {
           kind: kind, cpu: c, task: task, vcpu: vcpu, before: snapshot(before, vcpu, c),
           after: snapshot(after, vcpu, c)))
     }
+    func handle(_ line: Ptrauth.Step, isLast: Bool) {
+      add(.handler(line, isLast: isLast), task)
+      guard line == .injectNested else { return }
+      // kvm_inject_nested: an exit to the guest hypervisor.
+      add(.nested(nil), task)
+      add(.put, task)
+      add(.load, task)
+    }
     switch action {
     case .switchTask(_, let next):
       add(.schedSwitch(next: next), task)
@@ -90,15 +98,13 @@ extension Course.Step {
         add(.hypTrap(use), task)
       } else {
         add(.exit(.trap(use, isServed: isServed)), task)
-        for (i, line) in lines.enumerated() {
-          add(.handler(line, isLast: i == lines.count - 1), task)
-        }
+        for (i, line) in lines.enumerated() { handle(line, isLast: i == lines.count - 1) }
       }
     case .readIDRegister: add(.exit(.idRegister), task)
     case .interrupt: add(.exit(.interrupt), task)
     case .handle:
       let isLast = after.threads[task].place == .loop
-      for line in lines { add(.handler(line, isLast: isLast), task) }
+      for line in lines { handle(line, isLast: isLast) }
     case .reset:
       add(.resetVCPU, task)
       if before.vcpus[task].loadedOn != nil { add(.put, task) }

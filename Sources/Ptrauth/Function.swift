@@ -3,8 +3,12 @@
 
 extension [Line] {
   /// Runs the lines in order, nothing coming in between.
-  public func run(_ v: inout VCPUState, on c: inout PCPUState, at cpu: Int32) {
-    for line in self {
+  ///
+  /// - Parameter strikes: lines that run now and then (``Conditions/sometimes``) run this time.
+  public func run(
+    _ v: inout VCPUState, on c: inout PCPUState, at cpu: Int32, strikes: Bool = true
+  ) {
+    for line in self where strikes || !line.when.contains(.sometimes) {
       switch line.when.hold(v, on: c) {
       case .set: line.perform(&v, &c, cpu)
       case .clear: break

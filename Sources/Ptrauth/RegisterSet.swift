@@ -17,14 +17,31 @@ extension Generation {
   ///
   /// - Parameter kernelUsesPointerAuth: CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
   public func ownInKernel(kernelUsesPointerAuth: Bool?) -> RegisterSet {
-    let possible = eras.filter { era in
-      kernelUsesPointerAuth.map { $0 == era.apia.kernelUses } ?? true
-    }
+    let possible = eras(kernelUsesPointerAuth)
     guard !possible.isEmpty else { return [] }
     return KeyRegister.allCases.reduce(into: RegisterSet()) { set, register in
       if possible.allSatisfy({ $0.installs(register).inKernel != nil }) {
         set.insert(RegisterSet(register))
       }
     }
+  }
+
+  /// The registers that a kernel may write on the way to user mode or back: who reads them behind it does not find what was
+  /// in them before.
+  ///
+  /// - Parameter kernelUsesPointerAuth: CONFIG_ARM64_PTR_AUTH_KERNEL; nil if not known.
+  public func writtenAroundUser(kernelUsesPointerAuth: Bool?) -> RegisterSet {
+    eras(kernelUsesPointerAuth).reduce(into: RegisterSet()) { set, era in
+      for register in KeyRegister.allCases {
+        let installs = era.installs(register)
+        if installs.atReturn != nil || installs.atKernelEntry != nil {
+          set.insert(RegisterSet(register))
+        }
+      }
+    }
+  }
+
+  private func eras(_ kernelUsesPointerAuth: Bool?) -> [Era] {
+    eras.filter { era in kernelUsesPointerAuth.map { $0 == era.apia.kernelUses } ?? true }
   }
 }

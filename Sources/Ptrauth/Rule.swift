@@ -86,7 +86,7 @@ extension Rule {
 
   private static let correctness = [
     missedHostSave, staleEnable, missedHostRestore, hostKeyLeak, missedGuestRestore,
-    staleHostContext, preemptibleHostSave, el2KeysMixed, callOutOfHyp, missedGuestSave,
+    staleHostContext, preemptibleHostSave, unexplained, el2KeysMixed, callOutOfHyp, missedGuestSave,
     switchWithoutFeature,
     featureDenied, partialKeySet, missingISB, oneFeatureOnly, keysLostInMigration, nestedBitsDiffer,
     trapWhileEnabled, bitsDiffer, shadowNotLive, namedLabels,

@@ -132,6 +132,7 @@ extension Replayer {
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
     judgeContextOrder()
+    commitContradictions()
     let missing = breaks.count(until: lastTime)
     // Events are missing that the recorder does not account for (it was paused, say), so they may be missing anywhere:
     // what leans on a sequence is no proof, and alone no verdict.
@@ -197,11 +198,16 @@ extension Replayer {
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may
   /// have lost its end without a word.
   func mayLackEvents(_ found: PendingFinding) -> Bool {
+    mayLackEvents(from: found.from, until: found.enter.time, end: found.exit)
+  }
+
+  /// - Parameter cpu: where the window begins; `until`: where it should still have written events.
+  func mayLackEvents(from cpu: Int32, until time: UInt64, end: UInt64) -> Bool {
     if configuration.tailsMayBeMissing {
-      return cpus.values.contains { $0.lastTime < found.exit && !$0.isIdle }
+      return cpus.values.contains { $0.lastTime < end && !$0.isIdle }
     }
-    guard let cpu = cpus[found.from] else { return true }
-    return cpu.lastTime < found.enter.time && !cpu.isIdle
+    guard let cpu = cpus[cpu] else { return true }
+    return cpu.lastTime < time && !cpu.isIdle
   }
 
   /// A pCPU with a task on it writes events every few milliseconds; 50 ms of silence at the end are

@@ -79,7 +79,9 @@ struct FetchChecks {
   var disagreements: [Pair] { pairs.filter(\.disagrees) }
 
   /// Rules that rest on what probes disagree about.
-  var doubted: [Rule] { disagreements.flatMap(\.field.rules) }
+  var doubted: [Rule] {
+    disagreements.flatMap(\.field.rules) + (noShadows.isEmpty ? [] : [.unexplained])
+  }
 
   /// What is wrong, in words.
   var parts: [String] {

@@ -103,6 +103,15 @@ struct FindingLog {
     lower(except: Rule.all.filter { $0 != rule })
   }
 
+  /// Occurrences of the rule, at whatever level.
+  func count(of rule: Rule) -> UInt64 {
+    groups.values.reduce(0) { $1.rule == rule ? $0 + $1.count : $0 }
+  }
+
+  func proves(_ rule: Rule) -> Bool {
+    groups.keys.contains { $0.rule == rule.id && $0.level == .proved }
+  }
+
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
   /// All, whatever is shown.

@@ -215,6 +215,18 @@ extension Replayer {
           "whether the trap handler was preempted inside its save does not show without its return",
           "probe kvm_arm_vcpu_ptrauth_trap at its return too (r:), kvm_arch_vcpu_load with hcr_el2, and "
             + "record sched:sched_switch")
+    case .unexplained:
+      if configuration.generationIsWeak { return isGuess }
+      if leavesOutTasks {
+        return missing(
+          "only some tasks were recorded, and others may have loaded a vCPU",
+          "record all tasks (-a)")
+      }
+      if !missingParts.isEmpty {
+        return missing(
+          "not all that happened was recorded", "record all pCPUs and tasks (-a), and every event")
+      }
+      return samplesEntry ? nil : noShadow
     case .switchWithoutFeature:
       if !samplesEntry { return noShadow }
       return capabilities.samplesFeatures ? nil : noFeature
@@ -242,7 +254,9 @@ extension Replayer {
       if !capabilities.samplesFeatures { return noFeature }
       return samplesEntry ? nil : noShadow
     case .oneFeatureOnly:
-      return probesHit.isSuperset(of: [.resetVCPU, .vcpuLoad])
+      return probesHit.isSuperset(of: [.resetVCPU, .vcpuLoad, .vcpuPut])
+        || generation.resetCheck == .returnsEarly && capabilities.samplesFeatures
+          && probesHit.contains(.resetVCPU)
         ? nil
         : missing(
           "no vCPU reset was seen among loads",

@@ -12,8 +12,8 @@ struct OpenSave {
   var mayBeForeign: Bool
   /// What was live then had been restored by a guest exit, and no task switch came since.
   var ofRestored: Bool
-  /// A guest exit had keys to restore, and no task switch came since: if it did not, this save wrote the guest's.
-  var followsRun: Bool
+  /// What was live then as guest exit had left it: if that restored nothing, this save wrote the guest's keys.
+  var leftByExit: RegisterSet
   /// A kvm_entry followed: the handler is through.
   var isThrough = false
   /// The slots behind it were compared with those before.
@@ -52,6 +52,8 @@ struct HostKeyWatch {
   var savedForeign = false
   /// Its last guest exit restored its own keys, and no task switch installed them since.
   var isRestored = false
+  /// Registers that nobody wrote since the last guest exit that had keys to restore.
+  var leftByExit: RegisterSet = []
   /// A guest exit may have restored other keys than its own since the last switch to it.
   var isForeign = Bit.unknown
 

@@ -61,7 +61,11 @@ struct PendingFindings {
 
   var isEmpty: Bool { waiting.isEmpty }
 
+  /// How many were ever added.
+  private(set) var total = 0
+
   mutating func add(_ found: PendingFinding) {
+    total += 1
     earliestEnd = min(earliestEnd, found.exit)
     if waiting.count >= Self.limit,
       let same = waiting.lastIndex(where: {

@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -40,6 +41,7 @@ extension Replayer {
       if let own = threads[at.tid]?.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
         vcpus[index].wall()
+        forgetModel(index)
       }
       if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
         // The run began before its vCPU was named.
@@ -81,9 +83,11 @@ extension Replayer {
   }
 
   private mutating func add(_ identity: VCPUIdentity, _ tid: Int32, _ pid: Int32) -> Int {
+    let isBornHere = threads[tid]?.isBornHere ?? false
     var record = VCPURecord(
-      identity: identity, tid: tid, pid: pid, hysteresis: configuration.hysteresis)
-    if threads[tid]?.isBornHere ?? false {
+      identity: identity, tid: tid, pid: pid, hysteresis: configuration.hysteresis,
+      belief: isBornHere ? observer?.unborn : observer?.anything)
+    if isBornHere {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
       record.inference.isWholeLifeSeen = true
       record.state.enableInFlight = false

@@ -1,9 +1,13 @@
+import Observation
 import Ptrauth
 import Trace
 
 // Load intervals: kvm_arch_vcpu_load .. kvm_arch_vcpu_put, probed or implied.
 extension Replayer {
-  mutating func load(_ index: Int, _ at: Moment, _ pid: Int32, isImplied: Bool) {
+  /// - Parameter sample: the shadow as the load found it.
+  mutating func load(
+    _ index: Int, _ at: Moment, _ pid: Int32, isImplied: Bool, _ sample: EnableBits? = nil
+  ) {
     markRunOver(of: index)
     if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut) {
       if threads[vcpus[index].tid]?.leftLoaded == true {
@@ -15,6 +19,9 @@ extension Replayer {
       }
     }
     threads[vcpus[index].tid]?.leftLoaded = false
+    let before = vcpus[index].state.previouslyOn
+    follow(
+      index, before == nil ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
     let cpu = cpu(at)
     let process = pid
     if let generation, let code {
@@ -46,8 +53,9 @@ extension Replayer {
     emit?(.load(vcpus[index].identity, at, isImplied: isImplied))
   }
 
-  mutating func put(_ index: Int, _ at: Moment, isImplied: Bool) {
+  mutating func put(_ index: Int, _ at: Moment, isImplied: Bool, _ sample: EnableBits? = nil) {
     threads[vcpus[index].tid]?.leftLoaded = false
+    follow(index, .put, at, sample)
     settle(index)
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
@@ -100,6 +108,7 @@ extension Replayer {
     threads[next]?.isSwitchedOut = false
     threads[next]?.hostKeys.isForeign = .clear
     threads[next]?.hostKeys.isRestored = false
+    threads[next]?.hostKeys.leftByExit = []
     if configuration.omissions.cpus > 0 { mayHaveRunUnseen(next) }
     if threads[prev] != nil {
       threads[prev]?.wasSwitchedOut = true
@@ -149,11 +158,13 @@ extension Replayer {
     closeRun(at.tid)
     guard let index = threads[at.tid]?.vcpu else { return }
     threads[at.tid]?.hostKeys.mayHaveChanged = true
+    threads[at.tid]?.hostKeys.leftByExit.subtract(returnedRegisters)
     // User space may write the slots too (KVM_SET_ONE_REG).
     vcpus[index].guestKeys = nil
     threads[at.tid]?.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
+    follow(index, .userspaceExit, at)
     vcpus[index].endHandling(at)
     if !capabilities.hasLoadProbe, threads[at.tid]?.isInKVMRun == true {
       put(index, at, isImplied: true)

@@ -55,6 +55,7 @@ extension Replayer {
       }
     }
     withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)
+    contradictions.removeAll { $0.begin <= at.time && begin <= $0.end }
     sawNested = true
     if let firstTime, at.time >= firstTime, at.time - firstTime >= SequenceBreaks.edge {
       lossesSeen += 1
@@ -98,6 +99,7 @@ extension Replayer {
     vcpus[index].state.loadedOn = nil
     vcpus[index].state.bits = .unknown
     vcpus[index].isEnabledAtHyp = false
+    forgetModel(index)
   }
 
   /// Runs that waited for a trap to prove them will not get it.
@@ -108,6 +110,7 @@ extension Replayer {
     endThrash(index)
     vcpus[index].waste.wall()
     vcpus[index].wall()
+    forgetModel(index)
   }
 }
 

@@ -41,7 +41,7 @@ extension Replayer {
     thread.hostKeys.save = OpenSave(
       context: context, before: slots, at: at, mayBeForeign: !isOwn,
       ofRestored: thread.hostKeys.isRestored,
-      followsRun: thread.hostKeys.isRestored || thread.hostKeys.isForeign == .set)
+      leftByExit: thread.hostKeys.leftByExit)
   }
 
   /// The host slots after an exit: what guest exit restored from, if it did.
@@ -51,7 +51,7 @@ extension Replayer {
       !ownRegisters.isEmpty, !ownRegisters.registers.contains(where: { slots.isZero($0.rawValue) })
     else { return }
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
-      thread.run?.followsSaveAfterRun = save.followsRun
+      thread.run?.savedAsLeft = save.leftByExit
       learn(thread, index, save, slots)
     }
     guard thread.run?.restored == nil else { return }

@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -11,7 +12,10 @@ extension Replayer {
     }
     if hit.isReturn {
       returnsHit.insert(function)
-      if function == .ptrauthTrap { handlerReturned(at) }
+      if function == .ptrauthTrap {
+        if let index = threads[at.tid]?.vcpu { follow(index, .handlerReturned, at) }
+        handlerReturned(at)
+      }
       return
     }
     probesHit.insert(function)
@@ -31,11 +35,11 @@ extension Replayer {
     switch function {
     case .vcpuLoad:
       noteLoadInHandler(at, sample)
-      load(index, at, pid, isImplied: false)
+      load(index, at, pid, isImplied: false, sample)
       vcpus[index].loadFound = sample
     case .vcpuPut:
       sampleAfterExit(index, at, function, sample, hit.fields)
-      put(index, at, isImplied: false)
+      put(index, at, isImplied: false, sample)
     case .flush:
       closeRun(at.tid)
       threads[at.tid]?.sampleBeforeEntry = sample
@@ -43,18 +47,24 @@ extension Replayer {
     case .sync: sampleAtSync(at, sample)
     case .handleExit:
       if let esr = hit.fields.esr { threads[at.tid]?.run?.esr = esr }
+      follow(index, .look, at, sample)
       sampleAfterExit(index, at, function, sample, hit.fields)
       if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
-    case .ptrauthTrap, .handlePtrauth: trapHandler(index, at, function, hit.fields)
+    case .ptrauthTrap, .handlePtrauth:
+      follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
+      trapHandler(index, at, function, hit.fields)
     case .injectUndefined:
+      follow(index, .lookInHandler, at, sample)
       vcpus[index].counters.undefs += 1
       judgeRefusal(index, at)
     case .resetVCPU:
+      follow(index, .reset, at, sample)
       noteReset(index, at, hit.fields.features)
       reset(index)
     case .hypHandlePtrauth: break
     }
-    if let guest = hit.fields.guestKeys, function != .resetVCPU {
+    // At kvm_vgic_sync_hwstate guest exit has saved them: what the run began with is compared later.
+    if let guest = hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
     }
@@ -73,8 +83,11 @@ extension Replayer {
     }
     if vcpus[index].hasTwoFeatures {
       vcpus[index].state.feature = .unknown
+      followFeature(index)
       return
     }
+    let known = vcpus[index].state.feature
+    defer { if vcpus[index].state.feature != known { followFeature(index) } }
     vcpus[index].state.feature =
       switch generation?.featureTest {
       case .never: .none
@@ -88,6 +101,7 @@ extension Replayer {
     guard let sample else { return }
     if threads[at.tid]?.run != nil, threads[at.tid]?.run?.exit == nil {
       threads[at.tid]?.run?.entrySample = sample
+      follow(index, .look, at, sample)
     } else {
       closeRun(at.tid)
       threads[at.tid]?.sampleBeforeEntry = sample
@@ -103,7 +117,7 @@ extension Replayer {
     }
     threads[at.tid]?.run?.exitSample = sample
     threads[at.tid]?.run?.exitIsAtSync = sample != nil
-    _ = run
+    follow(run.vcpu, .sync, at, sample)
   }
 
   private mutating func reset(_ index: Int) {

@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -56,6 +57,7 @@ extension Replayer {
     if let handling = vcpus[index].handling, handling.end == at.time, handling.enabledItsOwn {
       pendingFindings.clear(thread: at.tid, begin: handling.begin)
     }
+    follow(index, .entry, at, run.entrySample)
     threads[at.tid]?.sampleBeforeEntry = nil
     threads[at.tid]?.fetched = nil
     threads[at.tid]?.run = run
@@ -88,8 +90,19 @@ extension Replayer {
     if threads[at.tid]?.run?.entrySample?.switchesKeys != .clear {
       threads[at.tid]?.hostKeys.isForeign = .set
     }
-    guard ret == 2, let index = threads[at.tid]?.vcpu else { return }
-    switch ExceptionClass(rawValue: ec) {
+    if threads[at.tid]?.run?.entrySample?.switchesKeys == .set {
+      // Without its event a return to user mode may come before the next save.
+      let written = capabilities.hasUserspaceExit ? [] : returnedRegisters
+      threads[at.tid]?.hostKeys.leftByExit = RegisterSet.all.subtracting(written)
+    }
+    guard let index = threads[at.tid]?.run?.vcpu else { return }
+    let exception = ret == 2 ? ExceptionClass(rawValue: ec) : nil
+    switch exception {
+    case .pointerAuth: follow(index, .instructionTrap, at)
+    case .systemRegister: follow(index, .systemRegisterTrap, at)
+    default: follow(index, .exit, at)
+    }
+    switch exception {
     case .pointerAuth:
       vcpus[index].state.enableInFlight = true
       trapped(at, .instruction)
@@ -141,8 +154,10 @@ extension Replayer {
     let index = run.vcpu
     if cpus[run.cpu]?.inGuest == tid { cpus[run.cpu]?.inGuest = nil }
     followHypTrap(run)
+    let explained = vcpus[index].model.contradiction == nil ? 0 : explanations
     let (atEntry, atExit) = knownBits(of: run)
     judge(run, atEntry: atEntry, atExit: atExit)
+    settleContradiction(run, explainedBefore: explained)
     moveModel(run, atEntry, atExit)
     if !run.isAccounted { account(run) }
     if let exit = run.exit { vcpus[index].counters.guestTime &+= exit.time &- run.enter.time }

@@ -26,11 +26,14 @@ extension Replayer {
     let own = threads[at.tid]?.hostKeys.learned?.keys
     let hostIsOwn = if case .own = threads[at.tid]?.run?.restored { true } else { false }
     // Keys that the guest itself writes in each run show nothing: they must come out as they went in.
-    if own != nil, let before, run.certainlyEntered, before == guest, guest.resetMask == 0 {
+    if let own, let before, run.certainlyEntered, before == guest, guest.resetMask == 0,
+      guest.differing(from: own, in: ownRegisters) == ownRegisters
+    {
       exercise(.missedGuestRestore, index)
     }
-    if threads[at.tid]?.run?.followsSaveAfterRun ?? false, let earlier, earlier.process == process,
-      ownRegisters.registers.contains(where: { earlier.wouldShow($0, in: host) })
+    let saved = ownRegisters.intersection(threads[at.tid]?.run?.savedAsLeft ?? [])
+    if !saved.isEmpty, let earlier, earlier.process == process,
+      saved.registers.contains(where: { earlier.wouldShow($0, in: host) })
     {
       exercise(.missedHostRestore, index)
     }

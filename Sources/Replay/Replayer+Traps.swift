@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -11,6 +12,7 @@ extension Replayer {
     if let access = KeyRegisterAccess(esr: esr) {
       trapped(at, .register(access))
     } else if run.ec == ExceptionClass.systemRegister.rawValue {
+      follow(run.vcpu, .wasOtherRegister, at)
       vcpus[run.vcpu].state.enableInFlight = false
     }
   }
@@ -25,6 +27,7 @@ extension Replayer {
         op0: register.op0, op1: register.op1, crn: register.crn, crm: register.crm,
         op2: register.op2)
     else {
+      follow(run.vcpu, .wasOtherRegister, at)
       threads[at.tid]?.run?.isOtherRegister = true
       return
     }
@@ -39,7 +42,9 @@ extension Replayer {
     vcpus[index].handling = TrapHandling(begin: (run.exit ?? at).time)
     switch trap {
     case .instruction: vcpus[index].counters.instructionTraps += 1
-    case .register: vcpus[index].counters.registerTraps += 1
+    case .register:
+      vcpus[index].counters.registerTraps += 1
+      follow(index, .wasKeyRegister, at)
     }
     if run.isAccounted {
       // Its load interval ended before it was known what it trapped on.

@@ -73,7 +73,7 @@ extension Replayer {
       run.exitSample == .set && !run.isOver && probesHit.contains(.vcpuLoad) ? run.exit : nil
   }
 
-  private var trapCost: Cost {
+  var trapCost: Cost {
     Cost(reads: generation?.hostSave == .preemptibleTrap ? 10 : 0, trips: 1)
   }
 

@@ -1,3 +1,4 @@
+import Observation
 public import Ptrauth
 public import Trace
 
@@ -46,6 +47,12 @@ public struct Replayer {
   private var learned: [RecordedEvent] = []
   /// The generation's code, the ten registers as one.
   let code: Code?
+  /// The model, with every fault that it knows; nil: the generation is not known, or only guessed, or what was recorded is
+  /// no sequence.
+  var observer: Observer?
+  var contradictions: [Contradiction] = []
+  /// Hypotheses that some vCPU's events refuted.
+  var refuted = HypothesisSet()
   var vcpus: [VCPURecord] = []
   var threads = RecordTable<ThreadRecord>()
   var cpus = RecordTable<CPURecord>()
@@ -55,6 +62,8 @@ public struct Replayer {
   let isThinned: Bool
   /// See ``Generation/ownInKernel(kernelUsesPointerAuth:)``.
   let ownRegisters: RegisterSet
+  /// See ``Generation/writtenAroundUser(kernelUsesPointerAuth:)``.
+  let returnedRegisters: RegisterSet
   var pendingFindings = PendingFindings()
   /// Of a stream: entries with a stale enable that was announced, and does not stand.
   var withdrawn: [Moment] = []
@@ -108,8 +117,14 @@ public struct Replayer {
     ownRegisters =
       configuration.generation?.ownInKernel(
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? []
+    returnedRegisters =
+      configuration.generation?.writtenAroundUser(
+        kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? .all
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
+    if let generation = configuration.generation, !configuration.generationIsWeak, !isThinned {
+      observer = Observer(Hypothesis.bank(of: generation))
+    }
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     let scope = configuration.scope
     log = FindingLog(ceiling: ceiling, scope: scope)

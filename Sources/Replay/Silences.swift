@@ -29,6 +29,10 @@ struct Silences {
     recent.contains { from.time <= $0.lowerBound && $0.upperBound <= to.time }
   }
 
+  func isIn(time from: UInt64, _ to: UInt64) -> Bool {
+    recent.contains { from <= $0.lowerBound && $0.upperBound <= to }
+  }
+
   mutating func note(_ silence: Silence) {
     count += 1
     if silence.nanoseconds > longest?.nanoseconds ?? 0 { longest = silence }

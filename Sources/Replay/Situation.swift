@@ -17,6 +17,7 @@ enum Situation: Int, CaseIterable {
   case bitsDiffer
   case keysLostInMigration
   case preemptibleHostSave
+  case unexplained
 
   var rule: Rule {
     switch self {
@@ -34,6 +35,7 @@ enum Situation: Int, CaseIterable {
     case .bitsDiffer: .bitsDiffer
     case .keysLostInMigration: .keysLostInMigration
     case .preemptibleHostSave: .preemptibleHostSave
+    case .unexplained: .unexplained
     }
   }
 
@@ -57,6 +59,7 @@ enum Situation: Int, CaseIterable {
     case .switchWithoutFeature:
       return counters.runs > 0 && (vcpu.state.feature == .none || vcpu.state.feature == .partial)
     case .nestedBitsDiffer: return counters.runs > 0 && vcpu.isNested
+    case .unexplained: return counters.runs > 0
     case .staleHostContext, .keysLostInMigration: return nil
     }
   }
@@ -93,6 +96,8 @@ enum Situation: Int, CaseIterable {
       "a vCPU began to run inside a guest kernel, and its slots were sampled at its first use"
     case .preemptibleHostSave:
       "the trap handler was seen to return"
+    case .unexplained:
+      "the shadow was sampled where all that came before left one value possible"
     }
   }
 
@@ -130,6 +135,8 @@ enum Situation: Int, CaseIterable {
       "record a guest that arrives by migration, from its kvm_reset_vcpu on"
     case .preemptibleHostSave:
       "record guests that use pointer authentication"
+    case .unexplained:
+      "probe kvm_arch_vcpu_load, kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu, features and hcr_el2"
     }
   }
 }

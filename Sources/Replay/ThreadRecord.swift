@@ -73,8 +73,8 @@ struct OpenRun {
   var isAnswered = false
   /// Whose keys the host slots held after it, where that is known.
   var restored: RestoredKeys?
-  /// The host's slots were saved before it, of what an enabled run before that had to restore.
-  var followsSaveAfterRun = false
+  /// The registers whose host's slots were saved before it as an enabled run before that had left them.
+  var savedAsLeft: RegisterSet = []
   /// Its key slots were looked at.
   var isChecked = false
   /// The rules that look at it alone have.

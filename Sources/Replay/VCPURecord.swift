@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -63,8 +64,10 @@ struct VCPURecord {
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
   var inference = IntervalInference()
+  var model: ModelWatch
 
-  init(identity: VCPUIdentity, tid: Int32, pid: Int32, hysteresis: Int) {
+  init(identity: VCPUIdentity, tid: Int32, pid: Int32, hysteresis: Int, belief: Belief?) {
+    model = ModelWatch(belief)
     self.identity = identity
     schedule = Schedule(hysteresis: hysteresis)
     self.tid = tid
@@ -90,6 +93,7 @@ struct VCPURecord {
     isPut = false
     isEnabledAtHyp = false
     state.loadedOn = nil
+    state.previouslyOn = nil
     if interval.begin != nil { schedule.leftOut += 1 }
     interval = LoadInterval()
     lastIsInSchedule = false
@@ -147,8 +151,9 @@ struct KeysAfterRun {
   /// If the host had gone on with the guest's key of this register, its slot would hold that now; it does not.
   func wouldShow(_ register: KeyRegister, in host: KeySlots) -> Bool {
     let i = register.rawValue
+    // The reset's own value is some guest's.
     return differ >> UInt16(i) & 1 == 1 && !guest.isZero(i) && !guest.isReset(i)
-      && !guest.isSame(i, as: host)
+      && !guest.isSame(i, as: host) && !host.isReset(i)
   }
 
   /// The key that the guest had in this register was the guest's, not one that it had got from the host.

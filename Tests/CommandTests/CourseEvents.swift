@@ -28,6 +28,8 @@ struct CourseEvents {
   /// What the host's slots of each pCPU hold, and whose it is: a value that was saved stays what it was, when its
   /// owner writes another to the register.
   private var held: [[(owner: KeyOwner, value: UInt64)]]
+  /// The same of each guest's slots.
+  private var heldByGuests: [[(owner: KeyOwner, value: UInt64)]]
 
   init(_ whole: Course) {
     setting = whole.setting
@@ -37,11 +39,12 @@ struct CourseEvents {
     entered = setting.features.map { _ in 0 }
     let slots = whole.slots()
     held = slots[0].host.map { $0.map { ($0, 0) } }
+    heldByGuests = slots[0].guest.map { $0.map { ($0, KeySlots.resetValue) } }
     for (i, step) in whole.steps.enumerated() {
       for happening in step.happenings {
         add(happening, before: Slots(slots[i]), after: Slots(slots[i + 1]))
       }
-      hold(slots[i + 1].host)
+      hold(Slots(slots[i + 1]))
     }
   }
 
@@ -204,11 +207,11 @@ struct CourseEvents {
       fields.features = features(v)
       fields.esr = sample.esr
       fields.exitCode = sample.exitCode
-      fields.guestKeys = keys(sample.slots.guest[v])
+      hold(sample.slots)
+      fields.guestKeys = keys(heldByGuests[v])
       if setting.generation.hasHostContextPointer {
         let context = sample.moment.hostContext
         fields.hostContext = context.map { 0xffff_0000_7000_0000 + UInt64($0) << 12 } ?? 0
-        hold(sample.slots.host)
         fields.hostKeys = hostKeys(context)
       }
       if sample.function == .vcpuLoad { fields.cpu = Int32(cpu) }
@@ -253,25 +256,31 @@ struct CourseEvents {
 
   // MARK: Key values
 
-  private func keys(_ owners: [KeyOwner]) -> KeySlots {
+  private func keys(_ slots: [(owner: KeyOwner, value: UInt64)]) -> KeySlots {
     var registers = InlineArray<10, UInt64>(repeating: 0)
-    for (i, owner) in owners.enumerated() where i < 10 { registers[i] = value(owner, i) }
+    for (i, slot) in slots.enumerated() where i < 10 { registers[i] = slot.value }
     return KeySlots(registers: registers)
   }
 
-  private mutating func hold(_ host: [[KeyOwner]]) {
-    for (cpu, owners) in host.enumerated() {
+  private func hostKeys(_ context: Int?) -> KeySlots { keys(context.map { held[$0] } ?? []) }
+
+  private mutating func hold(_ slots: Slots) {
+    for (cpu, owners) in slots.host.enumerated() {
       for (register, owner) in owners.enumerated() where held[cpu][register].owner != owner {
         held[cpu][register] = (owner, value(owner, register))
       }
     }
-  }
-
-  private func hostKeys(_ context: Int?) -> KeySlots {
-    var registers = InlineArray<10, UInt64>(repeating: 0)
-    guard let context else { return KeySlots(registers: registers) }
-    for (i, slot) in held[context].enumerated() where i < 10 { registers[i] = slot.value }
-    return KeySlots(registers: registers)
+    for (guest, owners) in slots.guest.enumerated() {
+      for (register, owner) in owners.enumerated() {
+        let known = heldByGuests[guest][register]
+        guard known.owner != owner else { continue }
+        // The guest has new keys, and these are as old as they were.
+        let isLeft = if case .oldGuest = owner { true } else { false }
+        heldByGuests[guest][register] = (
+          owner, isLeft && known.owner == .guest(vcpu: guest) ? known.value : value(owner, register)
+        )
+      }
+    }
   }
 
   private func value(_ owner: KeyOwner, _ register: Int) -> UInt64 {

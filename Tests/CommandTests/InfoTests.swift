@@ -28,7 +28,7 @@ struct InfoTests {
     let (code, text) = try run([good + "/perf.data"])
     #expect(code == 0)
     // Whether the save was split over two pCPUs takes the handler's return.
-    #expect(text.hasPrefix("SUFFICES IN PART: 14 of 17 correctness rules can be judged\n"))
+    #expect(text.hasPrefix("SUFFICES IN PART: 15 of 18 correctness rules can be judged\n"))
     #expect(text.contains("  no   preemptible-host-save\n"))
     #expect(text.contains("  -    nested-bits-differ\n"))
     // From 5.8 on the host's slots are per-CPU data.

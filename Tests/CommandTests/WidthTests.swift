@@ -62,7 +62,7 @@ struct WidthTests {
     let piped = try run(["analyze", "-q", Self.good], columns: "")
     #expect(
       piped.hasPrefix(
-        "CLEAN, but missed-guest-restore and preemptible-host-save were not judged: 14 of "
+        "CLEAN, but missed-guest-restore and preemptible-host-save were not judged: 15 of "
       ))
     let rest = piped.split(separator: "\n").map(String.init).dropFirst()
     #expect(rest.allSatisfy { $0.count <= 80 })

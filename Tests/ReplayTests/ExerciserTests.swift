@@ -37,6 +37,11 @@ struct ExerciserTests {
       v.guest = v.host
       used(&script, v)
     },
+    "unexplained": { script, v in
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.run(v, hcr: on)
+    },
     "stale-host-context": { script, v in
       var v = v
       used(&script, v)

@@ -102,7 +102,7 @@ extension Rule {
     id: "early-clear", title: "API/APK cleared inside a load interval",
     severity: .low, isCorrectness: false,
     definition:
-      "Both bits are set at a vCPU's exit and clear at its next entry, though no kvm_arch_vcpu_load came "
+      "Both bits are set at a vCPU's exit and clear at its next entry or put, though no kvm_arch_vcpu_load came "
       + "in between.",
     consequence:
       "the guest traps again for what it was given: one full exit and one host save more",

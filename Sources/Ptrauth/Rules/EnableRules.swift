@@ -114,6 +114,33 @@ extension Rule {
       guest: paciasp           API=APK=1    traps again
       """)
 
+  public static let unexplained = Rule(
+    id: "unexplained", title: "events that no run of this kernel's code makes",
+    severity: .critical, isCorrectness: true,
+    definition:
+      "The shadow was sampled with a value that the generation's own code cannot have left there, by all that was seen "
+      + "of the vCPU before, and no other rule tells why.",
+    consequence:
+      "something changes API or APK that is not part of the scheme: every other verdict rests on the scheme",
+    proofs: [
+      .events(
+        "suspected: of all that the code leaves possible behind the vCPU's events nothing is left; it names "
+          + "the known faults under which they could have happened, if there are any. Probes that fetch another "
+          + "word look alike")
+    ],
+    history: [
+      Source(
+        "https://doi.org/10.1109/9.412626",
+        "Sampath et al. 1995: telling faults by following all that is possible")
+    ],
+    lookAt: "every writer of hcr_el2 between the events of the evidence",
+    symbols: ["kvm_arch_vcpu_load", "handle_exit"],
+    diagram: """
+      exit   no trap     sampled API=APK=0
+        |                           what the code leaves possible:  0
+      entry              sampled API=APK=1    <-- not among it
+      """)
+
   public static let bitsDiffer = Rule(
     id: "bits-differ", title: "API and APK differ",
     severity: .medium, isCorrectness: true,

@@ -40,6 +40,11 @@ extension ManualTopic {
           In the other two, which used pointer authentication too, its fault would not have shown. coverage in the \
           JSON has, for every rule judged, how often its fault would have shown, and in how many vCPUs.
 
+          Each vCPU is also followed through all that the generation's own code leaves possible, and through all that it \
+          would with each known fault planted. Where nothing of the first is left, and no other rule tells why, the \
+          finding is "unexplained", suspected: something changes API or APK that is not part of the scheme (or a probe \
+          fetches another word). It names the known faults that all of the recording fits, if there are any.
+
           A recording of which bytes were changed, as far as that shows, proves nothing: findings are then suspected at \
           most, and the verdict is never clean. A changed value that is a possible one does not show: neither perf.data \
           nor trace.dat has checksums.

@@ -1,0 +1,32 @@
+public import Ptrauth
+
+/// What is possible of one vCPU, under each hypothesis: a number in the table of an ``Observer``.
+public struct Belief: Sendable, Hashable, BitwiseCopyable {
+  let id: UInt32
+}
+
+/// Some of the hypotheses of an ``Observer``, by their place in its bank.
+public struct HypothesisSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
+  public var rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+  static let limit = 32
+
+  init(place: Int) { rawValue = 1 << UInt32(place) }
+
+  public func contains(place: Int) -> Bool { contains(HypothesisSet(place: place)) }
+
+  /// The generation's own code.
+  public static let standard = HypothesisSet(rawValue: 1)
+}
+
+/// What one event did to a belief.
+public struct Update: Sendable, Hashable {
+  public var belief: Belief
+  /// The hypotheses under which it cannot have happened here, though the order of events alone could: each goes on
+  /// with all that it leaves possible from now on.
+  public var refuted: HypothesisSet
+  /// No order of events explains it: some are missing. Nothing is refuted by it.
+  public var isOutOfPlace: Bool
+  /// The shadow as this event finds it under the standard, whatever was sampled; of an event that samples it.
+  public var expected: EnableBits
+}

@@ -1,0 +1,59 @@
+import Explorer
+public import Ptrauth
+
+/// A kernel that may have made the recording: the generation's own code, or that with one fault planted; as far as
+/// API and APK go.
+public struct Hypothesis: Sendable {
+  /// The fault's name; nil: the standard, which is on trial.
+  public let fault: String?
+  /// The rule that reports the fault.
+  public let rule: Rule?
+  let code: Code
+
+  private init(fault: Fault?, code: Code) {
+    self.fault = fault?.name
+    rule = fault?.rule
+    self.code = code
+  }
+
+  /// The standard first, then every fault that makes another code of it; of those that look alike here the first.
+  public static func bank(of generation: Generation) -> [Hypothesis] {
+    bank(of: generation, faults: Fault.all)
+  }
+
+  static func bank(of generation: Generation, faults: [Fault]) -> [Hypothesis] {
+    let standard = Hypothesis(fault: nil, code: generation.code.ofEnableBits)
+    var bank = [standard]
+    for fault in faults where !fault.isNested {
+      guard let planted = fault.planted(in: Setting(generation)) else { continue }
+      let code = planted.code.ofEnableBits
+      guard code.hostTrap.count <= VCPUWorld.Place.lineLimit,
+        !bank.contains(where: { $0.code == code })
+      else { continue }
+      bank.append(Hypothesis(fault: fault, code: code))
+    }
+    return bank
+  }
+}
+
+extension Code {
+  /// Only what decides API and APK, in memory and in the CPU.
+  var ofEnableBits: Code {
+    func own(_ lines: [Line]) -> [Line] { lines.filter(\.step.isAboutEnableBits) }
+    return Code(
+      reset: own(reset), load: own(load), activateTraps: own(activateTraps),
+      guestEnter: own(guestEnter), guestExit: own(guestExit), hypTrap: own(hypTrap),
+      hostTrap: own(hostTrap))
+  }
+}
+
+extension Step {
+  fileprivate var isAboutEnableBits: Bool {
+    switch self {
+    case .enable, .disable, .adoptNestedBits, .addNestedBits, .writeHCR, .enableHCR, .clearHCR,
+      .setHCR, .injectUndefined, .injectNested:
+      true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,160 @@
+public import Ptrauth
+
+/// Follows vCPUs through all that is possible, under every hypothesis at once.
+///
+/// A belief is a number, and an event takes it to another by a table that is filled as events ask for it: the work of
+/// the model is done once for each pair that occurs, of which there are a few thousand.
+///
+/// This is the diagnoser of a discrete-event system (Sampath, Sengupta, Lafortune, Sinnamohideen and Teneketzis,
+/// "Diagnosability of discrete-event systems", 1995), built lazily.
+public struct Observer: Sendable {
+  public let hypotheses: [Hypothesis]
+  /// All that a vCPU can ever be, by hypothesis.
+  private let reachable: [WorldSet]
+  private var beliefs: [[WorldSet]] = []
+  private var numbers: [[WorldSet]: UInt32] = [:]
+  /// By belief and symbol; nil: not asked yet.
+  private var updates: [Update?] = []
+  /// Anything is possible; the vCPU has the feature, or lacks it; it is not made yet.
+  public private(set) var anything: Belief
+  public private(set) var unborn: Belief
+
+  /// More beliefs than this are not kept apart: what leads to another one leads to ``anything``.
+  static let limit = 1 << 14
+
+  public init(_ hypotheses: [Hypothesis]) {
+    let bank = Array(hypotheses.prefix(HypothesisSet.limit))
+    self.hypotheses = bank
+    let births = WorldSet([VCPUWorld(hasFeature: true), VCPUWorld(hasFeature: false)])
+    reachable = bank.map { $0.reachable(from: births) }
+    anything = Belief(id: 0)
+    unborn = Belief(id: 0)
+    anything = belief(reachable)
+    unborn = belief(bank.map { _ in births })
+  }
+
+  /// The one symbol after the other.
+  public mutating func update(_ belief: Belief, _ symbol: Symbol) -> Update {
+    let place = Int(belief.id) * Symbol.count + symbol.code
+    if let known = updates[place] { return known }
+    let found = compute(belief, symbol)
+    updates[place] = found
+    return found
+  }
+
+  private mutating func compute(_ belief: Belief, _ symbol: Symbol) -> Update {
+    var refuted = HypothesisSet()
+    var isOutOfPlace = false
+    let before = beliefs[Int(belief.id)]
+    var after: [WorldSet] = []
+    for (i, hypothesis) in hypotheses.enumerated() {
+      var worlds = hypothesis.step(before[i], symbol)
+      if worlds.isEmpty {
+        if hypothesis.step(before[i].withAnyBits, Symbol(symbol.kind)).isEmpty {
+          isOutOfPlace = true
+        } else {
+          refuted.insert(HypothesisSet(place: i))
+        }
+        // Whatever happened, it has the feature or lacks it as before.
+        let any = reachable[i].ofFeature(as: before[i])
+        worlds = hypothesis.step(any, symbol)
+        if worlds.isEmpty { worlds = hypothesis.step(any.withAnyBits, symbol) }
+        if worlds.isEmpty { worlds = any }
+      }
+      after.append(worlds)
+    }
+    if isOutOfPlace { refuted = [] }
+    let expected =
+      symbol.isSampled && !isOutOfPlace
+      ? hypotheses.first?.found(before[0], by: symbol.kind) : nil
+    return Update(
+      belief: self.belief(after), refuted: refuted, isOutOfPlace: isOutOfPlace,
+      expected: expected ?? .unknown)
+  }
+
+  private mutating func belief(_ worlds: [WorldSet]) -> Belief {
+    if let known = numbers[worlds] { return Belief(id: known) }
+    guard beliefs.count < Self.limit else { return anything }
+    let id = UInt32(beliefs.count)
+    numbers[worlds] = id
+    beliefs.append(worlds)
+    updates.append(contentsOf: repeatElement(nil, count: Symbol.count))
+    return Belief(id: id)
+  }
+
+  /// API and APK of the shadow, where all of these hypotheses agree.
+  public func shadow(_ belief: Belief, of set: HypothesisSet) -> EnableBits {
+    var bits: EnableBits?
+    for (i, worlds) in beliefs[Int(belief.id)].enumerated() {
+      guard set.contains(place: i), let own = worlds.shadow else { continue }
+      bits = bits?.agreeing(with: own) ?? own
+    }
+    return bits ?? .unknown
+  }
+
+  /// How many beliefs were needed so far, and how many of their updates.
+  public var size: (beliefs: Int, updates: Int) {
+    (beliefs.count, updates.count { $0 != nil })
+  }
+}
+
+extension Hypothesis {
+  func step(_ worlds: WorldSet, _ symbol: Symbol) -> WorldSet {
+    var after = WorldSet()
+    for world in worlds {
+      for next in successors(of: world, symbol) { after.insert(next) }
+    }
+    return after
+  }
+
+  /// Whatever happens.
+  func reachable(from births: WorldSet) -> WorldSet {
+    var all = births
+    var fresh = births
+    while !fresh.isEmpty {
+      var found = WorldSet()
+      for kind in Symbol.Kind.allCases { found.formUnion(step(fresh, Symbol(kind))) }
+      fresh = WorldSet(found.filter { !all.contains($0) })
+      all.formUnion(fresh)
+    }
+    return all
+  }
+}
+
+extension EnableBits {
+  /// Each bit in which both are the same.
+  fileprivate func agreeing(with other: EnableBits) -> EnableBits {
+    EnableBits(
+      api: api == other.api ? api : .unknown, apk: apk == other.apk ? apk : .unknown)
+  }
+}
+
+extension WorldSet {
+  /// The shadow in all of them; nil: there is none.
+  var shadow: EnableBits? {
+    var bits: EnableBits?
+    for world in self {
+      bits = bits?.agreeing(with: world.shadow.bits) ?? world.shadow.bits
+    }
+    return bits
+  }
+
+  /// Those that have the feature if some of `others` have, and lack it if some lack it.
+  func ofFeature(as others: WorldSet) -> WorldSet {
+    WorldSet(filter { world in others.contains { $0.hasFeature == world.hasFeature } })
+  }
+
+  /// The same places, with whatever bits.
+  var withAnyBits: WorldSet {
+    var all = WorldSet()
+    for world in self {
+      for shadow in VCPUWorld.Pair.all {
+        for live in VCPUWorld.Pair.all {
+          all.insert(
+            VCPUWorld(hasFeature: world.hasFeature, shadow: shadow, live: live, place: world.place))
+        }
+      }
+    }
+    return all
+  }
+}

@@ -1,0 +1,139 @@
+import Ptrauth
+import Testing
+
+@testable import Explorer
+@testable import Observation
+
+struct ObserverTests {
+  /// The observer after these events of one vCPU with the feature, and what the last of them did.
+  private func after(
+    _ symbols: [Symbol], _ generation: Generation = .g2, faults: [Fault] = Fault.all
+  ) -> (last: Update?, alive: Set<String>) {
+    var observer = Observer(Hypothesis.bank(of: generation, faults: faults))
+    var belief = observer.unborn
+    var last: Update?
+    var refuted = HypothesisSet()
+    for symbol in [Symbol(.hasFeature)] + symbols {
+      let update = observer.update(belief, symbol)
+      belief = update.belief
+      refuted.formUnion(update.refuted)
+      last = update
+    }
+    let alive = observer.hypotheses.enumerated().filter { !refuted.contains(place: $0.offset) }
+    return (last, Set(alive.map { $0.element.fault ?? "standard" }))
+  }
+
+  @Test func aWorldIsItsNumber() {
+    for place in VCPUWorld.Place.all {
+      for code in 0..<32 {
+        let world = VCPUWorld(code: place.code * 32 + code)
+        #expect(world.place == place)
+        // Outside of the guest there is nothing live.
+        #expect(VCPUWorld(code: world.at(place).code) == world.at(place))
+      }
+    }
+    let set = WorldSet((0..<14 * 32).filter { $0 % 7 == 0 }.map(VCPUWorld.init(code:)))
+    #expect(set.map(\.code) == (0..<14 * 32).filter { $0 % 7 == 0 })
+  }
+
+  @Test func whatTheCodeDoesRefutesNothing() {
+    let (last, alive) = after([
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.sync, .clear),
+      Symbol(.instructionTrap), Symbol(.look, .clear), Symbol(.handlerEntered, .clear),
+      Symbol(.handlerReturned), Symbol(.entry, .set), Symbol(.sync, .set), Symbol(.exit),
+      Symbol(.put, .set), Symbol(.load, .set), Symbol(.entry, .clear),
+    ])
+    #expect(last?.refuted.contains(.standard) == false && last?.expected == .clear)
+    #expect(alive.contains("standard"))
+    // The load cleared, and both bits were set.
+    #expect(alive.isDisjoint(with: ["load-keeps-enable", "api-without-apk"]))
+  }
+
+  /// Preempted in the handler before the enable, which lands after the load that cleared.
+  @Test func anInterruptedHandlerMayStillEnable() {
+    let trap = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.instructionTrap), Symbol(.put),
+      Symbol(.load),
+    ]
+    #expect(after(trap + [Symbol(.entry, .set)]).alive.contains("standard"))
+    #expect(
+      after(trap + [Symbol(.handlerReturned), Symbol(.entry, .clear)]).alive.contains("standard"))
+  }
+
+  /// A fault is named by what it leaves possible over the whole history.
+  @Test func aFaultIsNamed() {
+    let used = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.instructionTrap),
+      Symbol(.handlerReturned), Symbol(.entry, .set), Symbol(.exit), Symbol(.put, .set),
+    ]
+    let kept = after(used + [Symbol(.loadElsewhere, .set), Symbol(.entry, .set)])
+    #expect(kept.last?.refuted.contains(.standard) == true)
+    #expect(kept.alive.isSuperset(of: ["load-keeps-enable", "migration-keeps-enable"]))
+    #expect(!kept.alive.contains("standard"))
+    // On the same pCPU it is one of the two.
+    let here = after(used + [Symbol(.load, .set), Symbol(.entry, .set)]).alive
+    #expect(here.contains("load-keeps-enable") && !here.contains("migration-keeps-enable"))
+  }
+
+  /// Nothing of the code sets bits between an exit that was no trap and the next entry; no fault of the table does.
+  @Test func whatNothingExplains() {
+    let (last, alive) = after([
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.sync, .clear), Symbol(.exit),
+      Symbol(.entry, .set),
+    ])
+    #expect(last?.refuted.contains(.standard) == true && last?.expected == .clear)
+    #expect(!alive.contains("standard") && !alive.contains("load-keeps-enable"))
+  }
+
+  /// Events that cannot follow on one another are missing some, and accuse nobody.
+  @Test func missingEventsRefuteNothing() {
+    let twice = after([
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.entry, .set), Symbol(.sync, .set),
+    ])
+    #expect(twice.alive.contains("standard"))
+    var observer = Observer(Hypothesis.bank(of: .g2))
+    let inGuest = [Symbol(.load), Symbol(.entry)].reduce(observer.unborn) {
+      observer.update($0, $1).belief
+    }
+    let again = observer.update(inGuest, Symbol(.entry, .set))
+    #expect(again.isOutOfPlace && again.refuted.isEmpty)
+  }
+
+  /// Loads that left no event may have cleared.
+  @Test func unseenLoads() {
+    let used = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.instructionTrap),
+      Symbol(.handlerReturned), Symbol(.entry, .set), Symbol(.exit),
+    ]
+    #expect(!after(used + [Symbol(.entry, .clear)]).alive.contains("standard"))
+    let unseen = after(used + [Symbol(.unseenLoads), Symbol(.entry, .clear)])
+    #expect(unseen.alive.contains("standard"))
+  }
+
+  /// Behind a loss the feature still says something: without it both bits are clear in the standard, whatever was lost.
+  @Test(arguments: Generation.all.map(\.name))
+  func afterALoss(name: String) throws {
+    let generation = try #require(Generation(named: name))
+    var observer = Observer(Hypothesis.bank(of: generation))
+    let lacks = observer.update(observer.anything, Symbol(.lacksFeature)).belief
+    #expect(observer.shadow(lacks, of: .standard) == .clear)
+    let has = observer.update(observer.anything, Symbol(.hasFeature)).belief
+    #expect(
+      generation.trap == .never || observer.shadow(has, of: .standard) == .unknown
+        || generation.load == .nothing)
+  }
+
+  /// A fault that is given to the table is told from the others, without a word of it anywhere else.
+  @Test func anotherFault() {
+    let invented = Fault(
+      "exit-enables", "guest exit sets both bits", .hcrIsShadow, .hostKeyLeak, in: .g2
+    ) { $1.guestExit.append(Line([], .enable(api: true, apk: true))) }
+    let events = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.sync, .set), Symbol(.exit),
+      Symbol(.entry, .set),
+    ]
+    #expect(!after(events).alive.contains("exit-enables"))
+    let alive = after(events, faults: Fault.all + [invented]).alive
+    #expect(alive.contains("exit-enables") && !alive.contains("standard"))
+  }
+}
