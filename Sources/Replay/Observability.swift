@@ -107,7 +107,7 @@ extension Replayer {
   }
 
   /// Why no kernel of this generation can break the rule.
-  private func impossibility(of rule: Rule, in generation: Generation) -> String? {
+  func impossibility(of rule: Rule, in generation: Generation) -> String? {
     let name = generation.name
     switch rule {
     case .partialKeySet where generation.hostSave == .never,
