@@ -110,7 +110,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "record-events", "Report", "Fleet", "Regression", "Recorder", "Replay", "Trace",
+        "ptrauth-trace", "record-events", "Report", "Fleet", "Regression", "Recorder", "Replay",
+        "Trace",
         "KernelImage", "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       // Read and run where they lie.

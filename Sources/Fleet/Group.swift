@@ -37,7 +37,9 @@ public struct Group: Sendable, Hashable, Comparable {
   }
 
   public var labels: [(key: String, value: String?)] {
-    parts.compactMap { if case .label(let key, let value) = $0 { (key.text, value?.text) } else { nil } }
+    parts.compactMap {
+      if case .label(let key, let value) = $0 { (key.text, value?.text) } else { nil }
+    }
   }
 
   /// "6.1.0 (build-id b14dcc8328d1), board rock5"; as much of the build-id as git shows of a commit.

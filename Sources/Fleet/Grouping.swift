@@ -41,7 +41,8 @@ public struct Grouping: Sendable, Hashable {
 
   /// What a label may be called.
   public static func isKey(_ text: some StringProtocol) -> Bool {
-    !text.isEmpty && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }
+    !text.isEmpty
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }
   }
 
   /// What of a group is looked at.

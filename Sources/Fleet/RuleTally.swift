@@ -30,7 +30,7 @@ public struct RuleTally: Sendable, Hashable {
   public var places = NameCounts()
   /// Names of recordings that have it.
   public var examples = NameCounts()
-  /// Why it was not judged, or cannot be broken.
+  /// Why it was not judged where it could have been.
   public var reasons = NameCounts()
 
   public init() {}

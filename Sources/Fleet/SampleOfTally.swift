@@ -22,7 +22,9 @@ extension Sample {
           rule: rule.id, severity: rule.severity,
           level: found.occurrences.keys.max()?.word ?? Finding.Level.suspected.word,
           isCorrectness: rule.isCorrectness, count: found.count, statement: rule.title)
-      }, hidden: Set(Analysis.judgedRules.filter { tally.silent(on: $0) == tally.recordings }.map(\.id)),
+      },
+      hidden: Set(
+        Analysis.judgedRules.filter { tally.silent(on: $0) == tally.recordings }.map(\.id)),
       impossible: Set(
         tally.rules.filter { $1.recordings(.impossible) > 0 && $1.judged == 0 }.map(\.key.id)),
       counters: tally.counters, guestTime: nil, redundantAccesses: 0)

@@ -75,7 +75,8 @@ extension Tally {
 
   /// Recordings of which nothing is said about the rule.
   public func silent(on rule: Rule) -> UInt64 {
-    let said = rules[rule]?.recordings(.broken, .known, .doubtful, .kept, .keptOutsideGaps, .impossible) ?? 0
+    let said =
+      rules[rule]?.recordings(.broken, .known, .doubtful, .kept, .keptOutsideGaps, .impossible) ?? 0
     return recordings > said ? recordings - said : 0
   }
 }

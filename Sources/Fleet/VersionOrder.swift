@@ -1,4 +1,4 @@
-/// Orders releases as people do: 6.2 before 6.10, 6.2.0-rc1 before 6.2.0, 6.2.0 before 6.2.0-56.
+/// Orders releases as people do: 6.2 before 6.10, 6.2.0-rc1 before 6.2.0, 6.2.0 before 6.2.0-56, numbers before names.
 enum VersionOrder {
   static func precedes(_ a: String, _ b: String) -> Bool {
     let (one, other) = (parts(a), parts(b))
@@ -8,7 +8,7 @@ enum VersionOrder {
 
   /// What a release is compared by, part by part.
   private struct Part: Comparable {
-    enum Kind: Int { case early, end, byte, number }
+    enum Kind: Int { case early, end, number, byte }
     var kind: Kind
     var value: UInt64 = 0
 

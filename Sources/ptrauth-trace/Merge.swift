@@ -43,7 +43,8 @@ struct Merge: ParsableCommand {
     transform: { words in
       guard let grouping = Grouping(words) else {
         throw ValidationError(
-          "--by \(words): must be kernel and label:KEY, each once, with commas between, as in label:board,kernel")
+          "--by \(words): must be kernel and label:KEY, each once, with commas between, as in label:board,kernel"
+        )
       }
       return grouping
     })

@@ -34,7 +34,9 @@ struct Render: ParsableCommand {
 
   @Option(
     name: .customLong("format"),
-    help: "html, text, summary (lines for merge), or for CI ktap, junit, sarif, github, kcidb, lava, csv.")
+    help:
+      "html, text, summary (lines for merge), or for CI ktap, junit, sarif, github, kcidb, lava, csv."
+  )
   var chosenFormat: ReportFormat?
 
   @Flag(help: "One page over all reports, in their order.")
@@ -110,7 +112,8 @@ struct Render: ParsableCommand {
       case .judged(let document):
         guard document.analysis.selection == nil else {
           throw Problem(
-            "the report of \(document.recording.path) shows a part of its recording; a summary is of the whole")
+            "the report of \(document.recording.path) shows a part of its recording; a summary is of the whole"
+          )
         }
         lines += SummaryReport.line(Tally(document), of: Group(document, labels: label.labels))
       case .refused(let path, let sentence):

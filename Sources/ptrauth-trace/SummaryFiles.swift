@@ -35,7 +35,8 @@ struct SummaryFiles {
       }
     } catch {
       let hint =
-        Folder.isDirectory(path) ? "; give the files in it, or: cat \(path)/* | ptrauth-trace merge -" : ""
+        Folder.isDirectory(path)
+        ? "; give the files in it, or: cat \(path)/* | ptrauth-trace merge -" : ""
       damaged(path, number + 1, "cannot be read: \(SystemMessage.text(error.number))\(hint)")
     }
   }
@@ -44,7 +45,8 @@ struct SummaryFiles {
   func finish() {
     if !isQuiet, complaints > Self.mostComplaints {
       ProcessState.complain(
-        "ptrauth-trace: \(complaints) lines are no summary; the first \(Self.mostComplaints) are named above")
+        "ptrauth-trace: \(complaints) lines are no summary; the first \(Self.mostComplaints) are named above"
+      )
     }
   }
 
@@ -68,18 +70,25 @@ extension SummaryFiles {
   /// The recordings of a file of summaries, by kernel; nil if it is none.
   static func samples(_ path: String) throws(Problem) -> [Sample]? {
     guard path != "-", !ByteStream.isStream(path),
-      let head = Folder.head(of: path, count: 64), head.starts(with: #"{"schema":"ptrauth-trace/summary/"#.utf8)
+      let head = Folder.head(of: path, count: 64),
+      head.starts(with: #"{"schema":"ptrauth-trace/summary/"#.utf8)
     else { return nil }
     var files = SummaryFiles(by: .kernels, isQuiet: false)
     files.read(path)
     files.finish()
     guard files.fleet.damaged.isEmpty else {
-      throw Problem("\(path): \(files.fleet.damaged.total) of its lines are no summaries: what they said is not known")
+      throw Problem(
+        "\(path): \(files.fleet.damaged.total) of its lines are no summaries: what they said is not known"
+      )
     }
     var samples: [Sample] = []
     for (group, tally) in files.fleet.sorted {
-      guard let sample = Sample(tally, name: "\(path): \(group.words)", kernel: kernel(group, tally)) else {
-        throw Problem("\(path): has more than \(Sample.mostMerged) recordings of a kernel; compare fewer at a time")
+      guard
+        let sample = Sample(tally, name: "\(path): \(group.words)", kernel: kernel(group, tally))
+      else {
+        throw Problem(
+          "\(path): has more than \(Sample.mostMerged) recordings of a kernel; compare fewer at a time"
+        )
       }
       samples.append(sample)
     }

@@ -39,7 +39,9 @@ struct RateSketchTests {
   /// What is out of range is counted at its end; what is no rate is none.
   @Test func extremes() {
     var sketch = RateSketch()
-    for value in [1e-300, 5e-324, 1e300, .greatestFiniteMagnitude] { sketch.add(value) }
+    for value in [1e-300, .leastNonzeroMagnitude, 1e300, .greatestFiniteMagnitude] {
+      sketch.add(value)
+    }
     #expect(sketch.count == 4 && sketch.buckets.count == 2)
     for value in [Double.nan, .infinity, -1, -.infinity] { sketch.add(value) }
     sketch.add(7, in: RateSketch.range.upperBound + 1)

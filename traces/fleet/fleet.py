@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from pyspark.sql import functions as f
 from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
 
 Recording = tuple[str, dict[str, str]]
+COLUMNS = ["path", "length", "modified", "labels"]
+INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
 
 
 class Bounds:
@@ -117,11 +120,15 @@ def refused(name: str, why: str) -> str:
                        "verdict": "unusable", "error": why}) + "\n"
 
 
-def merge(lines: Iterable[str], bounds: Bounds) -> Iterator[str]:
+def merge(lines: Iterator[str], bounds: Bounds) -> Iterator[str]:
     """Summaries of a partition as few lines: merges of merges say the same."""
+    first = next(lines, None)
+    if first is None:
+        return
     with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
         summaries, merged = Path(folder, "summaries.jsonl"), Path(folder, "merged.jsonl")
         with open(summaries, "w", encoding="utf-8") as text:
+            text.write(first)
             text.writelines(lines)
         code, complaint = bounds.run(["merge", "--format", "summary", "-o", str(merged), str(summaries)], folder)
         if not merged.exists():
@@ -131,20 +138,23 @@ def merge(lines: Iterable[str], bounds: Bounds) -> Iterator[str]:
 
 def inputs(spark: SparkSession, source: str) -> DataFrame:
     """Recordings with their labels: all of a folder, or those of a list (PATH, then KEY=VALUE, between tabs)."""
-    labels: list[Recording] = []
+    java: Any = spark._jvm
+    context: Any = spark._jsc
+    system = str(java.org.apache.hadoop.fs.FileSystem.getDefaultUri(context.hadoopConfiguration()).toString())
+    root = "file:" if system.startswith("file:") else system.rstrip("/")
+    given: list[Recording] = []
     if source.endswith((".list", ".tsv", ".txt")):
         for (line,) in spark.read.text(source).collect():
             path, *facts = line.strip().split("\t")
             if path and not path.startswith("#"):
-                labels.append((path, dict(fact.split("=", 1) for fact in facts)))
-    paths = [path for path, _ in labels] or [source]
+                # As Spark spells it: file:/a for /a and for file:///a.
+                whole = path if ":" in path.split("/")[0] else root + path
+                given.append((re.sub("^file:/+", "file:/", whole), dict(fact.split("=", 1) for fact in facts)))
     files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("ignoreMissingFiles", True)
-    found = files.load(paths).withColumnRenamed("modificationTime", "modified")
-    given = spark.createDataFrame([(f"{path}", facts) for path, facts in labels], "given string, labels map<string,string>")
-    # Spark spells a path as an URI: file:/a for /a.
-    match = f.col("path").endswith(f.col("given"))
-    return found.join(f.broadcast(given), match, "left").drop("given").withColumn(
-        "labels", f.coalesce("labels", f.create_map().cast("map<string,string>")))
+    found = files.load([path for path, _ in given] or [source]).withColumnRenamed("modificationTime", "modified")
+    labels = spark.createDataFrame(given, "path string, labels map<string,string>")
+    none = f.create_map().cast("map<string,string>")
+    return found.join(labels, "path", "left").withColumn("labels", f.coalesce("labels", none)).select(*COLUMNS)
 
 
 def batches(spark: SparkSession, table: str) -> set[int]:
@@ -168,13 +178,12 @@ def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) ->
     """Judges what has no report, and returns how many that were."""
     there = batches(spark, f"{options.out}/reports")
     done = table(spark, options.out, "reports", there, REPORTS).select("path", "length", "modified")
-    found = inputs(spark, options.input)
-    todo = found.drop("content").join(done, ["path", "length", "modified"], "left_anti").orderBy("path").collect()
-    isLocal = all(row.path.startswith("file:") for row in todo)
+    todo = inputs(spark, options.input).join(done, COLUMNS[:3], "left_anti").select(*COLUMNS).orderBy("path").collect()
+    is_local = all(row.path.startswith("file:") for row in todo)
     for number, start in enumerate(range(0, len(todo), options.batch), max(there, default=-1) + 1):
         rows = todo[start:start + options.batch]
-        chosen = spark.createDataFrame(rows, found.drop("content").schema)
-        if isLocal:
+        chosen = spark.createDataFrame(rows, INPUTS)
+        if is_local:
             chosen = chosen.withColumn("content", f.lit(None).cast("binary"))
         else:
             content = spark.read.format("binaryFile").load([row.path for row in rows]).select("path", "content")

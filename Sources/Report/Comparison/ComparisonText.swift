@@ -37,7 +37,8 @@ public enum ComparisonText {
     }
     page.paragraph(
       name.padded(6),
-      counted(UInt64(samples.reduce(0) { $0 + $1.weight }), "recording") + (kernels.isEmpty ? "" : "; ")
+      counted(UInt64(samples.reduce(0) { $0 + $1.weight }), "recording")
+        + (kernels.isEmpty ? "" : "; ")
         + kernels.joined(separator: "; "))
     for sample in samples {
       page.paragraph(

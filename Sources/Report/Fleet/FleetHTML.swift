@@ -48,7 +48,8 @@ public enum FleetHTML {
           page.element("h3") { page in
             page.element("code", item.rule.id)
             page.raw(" ")
-            page.element("span", [("class", "badge \(item.rule.severity.name)")], item.rule.severity.name)
+            page.element(
+              "span", [("class", "badge \(item.rule.severity.name)")], item.rule.severity.name)
             page.raw(" ")
             page.element(
               "span", [("class", "times")],
@@ -92,7 +93,10 @@ public enum FleetHTML {
       page.element("h2", "Recordings " + report.groupingWords)
       page.element("table", [("class", "groups")]) { page in
         HTMLSections.header(
-          ["", report.fleet.grouping.facets == [.kernel] ? "kernel" : "group", "verdict", "recordings"]
+          [
+            "", report.fleet.grouping.facets == [.kernel] ? "kernel" : "group", "verdict",
+            "recordings",
+          ]
             + Analysis.Verdict.allCases.map(\.word) + ["broken rules", "scheme"], &page)
         page.element("tbody") { page in
           for (number, row) in report.rows.enumerated() {

@@ -63,7 +63,8 @@ public enum FleetJUnit {
           ], text: words)
         return
       case .skipped(let why): xml.element("skipped", [("message", why)])
-      case .error(let why): xml.element("error", [("message", why), ("type", "not judged")], text: words)
+      case .error(let why):
+        xml.element("error", [("message", why), ("type", "not judged")], text: words)
       }
       if test.result.kind != .error, let words { xml.element("system-out", text: words) }
     }

@@ -38,7 +38,8 @@ public struct FleetKCIDB {
   }
 
   private func test(
-    _ test: FleetSuites.Case, in suite: FleetSuites.Suite, _ digest: String, _ json: inout JSONWriter
+    _ test: FleetSuites.Case, in suite: FleetSuites.Suite, _ digest: String,
+    _ json: inout JSONWriter
   ) {
     // The schema takes an id on one line.
     let build = suite.group?.kernel?.buildID.map { ControlCharacters.escaped($0.text) } ?? "unknown"

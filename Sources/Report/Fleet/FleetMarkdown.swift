@@ -7,7 +7,8 @@ import Replay
 public enum FleetMarkdown {
   public static func render(_ report: FleetReport) -> String {
     var text = "### ptrauth-trace: \(report.word)\n\n\(cell(report.sentence))\n\n"
-    text += "| \(cell(report.groupingWords)) | verdict | recordings | with findings | no pass | broken rules |\n"
+    text +=
+      "| \(cell(report.groupingWords)) | verdict | recordings | with findings | no pass | broken rules |\n"
     text += "| --- | --- | --: | --: | --: | --- |\n"
     for (number, row) in report.rows.enumerated() {
       let mark = number == report.firstBad ? " **(the first bad one)**" : ""
@@ -28,8 +29,10 @@ public enum FleetMarkdown {
       }
     }
     if !report.metrics.isEmpty {
-      text += "\n| rate | recordings | " + FleetReport.quantiles.map(\.name).joined(separator: " | ")
-      text += " |\n| --- |" + String(repeating: " --: |", count: FleetReport.quantiles.count + 1) + "\n"
+      text +=
+        "\n| rate | recordings | " + FleetReport.quantiles.map(\.name).joined(separator: " | ")
+      text +=
+        " |\n| --- |" + String(repeating: " --: |", count: FleetReport.quantiles.count + 1) + "\n"
       for metric in report.metrics {
         let sketch = report.total.rates[metric]?.recordings ?? RateSketch()
         text +=
@@ -40,7 +43,9 @@ public enum FleetMarkdown {
     }
     if !report.total.troubles.isEmpty || !report.fleet.damaged.isEmpty {
       text += "\nNo pass:\n\n"
-      for (reason, count) in report.total.troubles.sorted { text += "- \(count): \(cell(reason))\n" }
+      for (reason, count) in report.total.troubles.sorted {
+        text += "- \(count): \(cell(reason))\n"
+      }
       if report.total.troubles.others > 0 {
         text += "- \(report.total.troubles.others): other reasons\n"
       }

@@ -143,7 +143,9 @@ public struct FleetReport: Sendable {
   var metrics: [Metric] { Metric.all.filter { total.rates[$0] != nil } }
 
   /// A quantile in digits, with the sign of a lower bound.
-  static func shown(_ sketch: RateSketch, _ share: Double, _ metric: Metric, _ tally: Tally) -> String {
+  static func shown(_ sketch: RateSketch, _ share: Double, _ metric: Metric, _ tally: Tally)
+    -> String
+  {
     guard let value = sketch.quantile(share) else { return "-" }
     return (metric.isLowerBound && tally.leastSwitches > 0 ? ">=" : "")
       + ComparisonReport.significant(value)

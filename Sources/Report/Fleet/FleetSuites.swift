@@ -64,7 +64,9 @@ struct FleetSuites {
     return Case(
       name: "recordings", rule: nil, tally: RuleTally(),
       result: tally.open == 0
-        ? .passed : .error("\(tally.open) of \(counted(tally.recordings, "recording")) are no pass: \(troubles)"),
+        ? .passed
+        : .error(
+          "\(tally.open) of \(counted(tally.recordings, "recording")) are no pass: \(troubles)"),
       lines: tally.openNames.isEmpty ? [] : ["recordings " + FleetReport.list(tally.openNames)])
   }
 
@@ -89,13 +91,19 @@ struct FleetSuites {
         failOn.map { rule.severity >= $0 } ?? false
         ? .failed
         : rule.decidesVerdict
-          ? .skipped("found, and its severity \(rule.severity.name) is below --fail-on \(failOn?.name ?? "none")")
+          ? .skipped(
+            "found, and its severity \(rule.severity.name) is below --fail-on \(failOn?.name ?? "none")"
+          )
           : .passed
     } else if found.judged > 0 {
       result = .passed
     } else {
+      let cannot = found.recordings(.impossible)
       result = .skipped(
-        found.reasons.isEmpty ? "no recording says anything of it" : FleetReport.list(found.reasons))
+        cannot > 0 && cannot == tally.recordings
+          ? "cannot happen with this kernel or its guests"
+          : found.reasons.isEmpty
+            ? "no recording says anything of it" : FleetReport.list(found.reasons))
     }
     return Case(name: rule.id, rule: rule, tally: found, result: result, lines: lines)
   }

@@ -34,7 +34,8 @@ enum FleetTables {
   static func costs(_ report: FleetReport, _ page: inout Markup) {
     guard !report.costs.isEmpty else { return }
     section(
-      "Costs", ["rule", "what", "recordings", "judged", "times", "reads", "writes", "trips", "first in"],
+      "Costs",
+      ["rule", "what", "recordings", "judged", "times", "reads", "writes", "trips", "first in"],
       &page
     ) { page in
       for item in report.costs {

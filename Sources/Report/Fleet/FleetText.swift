@@ -103,7 +103,9 @@ public enum FleetText {
     var table = Table(columns: [
       .init("metric", 22, .left), .init("recordings", 12, turn: 1),
     ])
-    table.columns += FleetReport.quantiles.enumerated().map { .init($1.name, 11, turn: $0 == 0 ? nil : $0 + 1) }
+    table.columns += FleetReport.quantiles.enumerated().map {
+      .init($1.name, 11, turn: $0 == 0 ? nil : $0 + 1)
+    }
     table.rows = report.metrics.map { metric in
       let sketch = report.total.rates[metric]?.recordings ?? RateSketch()
       return [metric.name, String(sketch.count)]
@@ -111,6 +113,8 @@ public enum FleetText {
     }
     table.write(to: &page)
     page.paragraph(
-      "  ", "A quantile is at most 0.8 % too low. >= is a lower bound: the entry loop re-enters without an event.")
+      "  ",
+      "A quantile is at most 0.8 % too low. >= is a lower bound: the entry loop re-enters without an event."
+    )
   }
 }

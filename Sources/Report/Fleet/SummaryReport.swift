@@ -17,7 +17,7 @@ import Replay
 ///                   formats and schemes; why recordings are open, and which. Of each the first eight by their bytes.
 ///     rules         {rule: broken, known, doubtful, kept, keptOutsideGaps, notJudged, impossible (recordings: one of
 ///                   these each; 0 is left out), proved, static, suspected (occurrences), reads, writes, trips (what
-///                   they cost), places, examples (names of recordings that have it), reasons (why not judged)}
+///                   they cost), places, examples (names of recordings that have it), reasons (of notJudged)}
 ///     vcpus, vms, counters, redundantAccesses   sums
 ///     lowerBounds   keySwitches, loads: recordings of which these are lower bounds
 ///     rates         {metric: recordings, vms, vcpus: [[bucket, count]]}; the bucket's number b is of values from 2^(b/128),
@@ -151,7 +151,9 @@ public enum SummaryReport {
         }
       }
       if sketch.zeros > 0 { bucket(nil, sketch.zeros) }
-      for (number, count) in sketch.buckets.sorted(by: { $0.key < $1.key }) { bucket(number, count) }
+      for (number, count) in sketch.buckets.sorted(by: { $0.key < $1.key }) {
+        bucket(number, count)
+      }
     }
   }
 }

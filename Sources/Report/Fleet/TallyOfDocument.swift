@@ -25,7 +25,8 @@ extension Tally {
       let folders = [facts.path, document.kernel.path ?? ""].map { $0.dropLast(baseName($0).count) }
       isOpen(
         name,
-        because: withoutFolders(document.obstacle ?? Self.trouble(analysis), folders.map(String.init)))
+        because: withoutFolders(
+          document.obstacle ?? Self.trouble(analysis), folders.map(String.init)))
     }
     for rule in Analysis.judgedRules { add(rule, document, name) }
     for rule in analysis.findings.map(\.rule) where rules[rule] == nil { add(rule, document, name) }
@@ -76,7 +77,7 @@ extension Tally {
       tally.trips = Counters.sum(tally.trips, finding.cost?.trips ?? 0)
     }
     if findings.isEmpty {
-      tally.reasons = NameCounts(hidden?.reason)
+      tally.reasons = NameCounts(hidden.flatMap { $0.applies ? $0.reason : nil })
     } else {
       tally.examples = NameCounts(name)
       tally.places = NameCounts(document.kernel.sources[rule.id]?.description)
@@ -121,7 +122,9 @@ extension Tally {
       if let value = metric.value(sample) { rates.recordings.add(value) }
       // What was redundant is known of the recording, not of its vCPUs.
       if metric != .redundantShare {
-        for value in machines.values.compactMap({ metric.value(sample, $0) }) { rates.vms.add(value) }
+        for value in machines.values.compactMap({ metric.value(sample, $0) }) {
+          rates.vms.add(value)
+        }
         for value in each.compactMap({ metric.value(sample, $0) }) { rates.vcpus.add(value) }
       }
       if !rates.isEmpty { self.rates[metric] = rates }

@@ -22,7 +22,8 @@ struct LabelOptions: ParsableArguments {
       let key = word.prefix { $0 != "=" }
       guard key.count < word.count, Grouping.isKey(key) else {
         throw ValidationError(
-          "--label \(word): must be key=value, the key of letters, digits, _, - and ., as in board=rock5")
+          "--label \(word): must be key=value, the key of letters, digits, _, - and ., as in board=rock5"
+        )
       }
     }
     let keys = labels.map(\.key)
