@@ -214,7 +214,8 @@ def timeline(row: Row) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     options = arguments()
-    spark = SparkSession.builder.appName("ptrauth-trace").getOrCreate()
+    codec = ("spark.sql.parquet.compression.codec", "zstd")
+    spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
     spark.sparkContext.addFile(os.path.abspath(options.program))
     spark.sparkContext.addPyFile(str(Path(__file__).with_name("tables.py")))
     kernels = options.kernels
