@@ -25,6 +25,7 @@ let package = Package(
     .library(name: "KernelImage", targets: ["KernelImage"]),
     .library(name: "Replay", targets: ["Replay"]),
     .library(name: "Regression", targets: ["Regression"]),
+    .library(name: "Fleet", targets: ["Fleet"]),
     .library(name: "Report", targets: ["Report"]),
   ],
   dependencies: [
@@ -58,13 +59,17 @@ let package = Package(
       swiftSettings: settings),
     .target(name: "Regression", dependencies: ["Replay", "Ptrauth"], swiftSettings: settings),
     .target(
+      name: "Fleet", dependencies: ["Regression", "Replay", "Ptrauth"], swiftSettings: settings),
+    .target(
       name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
     .target(
       name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
       swiftSettings: settings),
     .target(
       name: "Report",
-      dependencies: ["Regression", "Replay", "Explorer", "Ptrauth", "Printing", "CBuild"],
+      dependencies: [
+        "Fleet", "Regression", "Replay", "Explorer", "Ptrauth", "Printing", "CBuild",
+      ],
       resources: [
         .embedInCode("HTML/head.html"), .embedInCode("HTML/report.css"),
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
@@ -73,7 +78,7 @@ let package = Package(
     .executableTarget(
       name: "ptrauth-trace",
       dependencies: [
-        "Report", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
+        "Report", "Fleet", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
         "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       swiftSettings: settings),
@@ -98,6 +103,9 @@ let package = Package(
       path: "Tests/RecordEvents",
       swiftSettings: settings),
     .testTarget(
+      name: "FleetTests", dependencies: ["Fleet", "Regression", "Replay", "Ptrauth"],
+      swiftSettings: settings),
+    .testTarget(
       name: "ReplayTests", dependencies: ["Replay", "Trace", "KernelImage", "Ptrauth"],
       swiftSettings: settings),
     // Everything that the fuzzers of Tests/Fuzz, a package of its own, ever found.
@@ -107,7 +115,8 @@ let package = Package(
     .testTarget(
       name: "CommandTests",
       dependencies: [
-        "ptrauth-trace", "record-events", "Report", "Regression", "Recorder", "Replay", "Trace",
+        "ptrauth-trace", "record-events", "Report", "Fleet", "Regression", "Recorder", "Replay",
+        "Trace",
         "KernelImage", "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       // Read and run where they lie.

@@ -32,6 +32,7 @@ import Glibc
       descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC)
       isOwned = true
       guard descriptor >= 0 else { throw Failure(number: errno) }
+      InputFiles.note(descriptor)
     }
   }
 

@@ -25,6 +25,9 @@ public struct Comparison: Sendable {
     public var statement: String
     /// No recording of the base could show the rule: the fault may be older.
     public var baseIsBlind: Bool
+    /// The probability of shares of recordings as different as these, if the rule were broken equally often
+    /// (``FisherExact``); only where a side was merged, and both judge it.
+    public var shareP: Double?
   }
 
   public struct Rate: Sendable {
@@ -47,6 +50,10 @@ public struct Comparison: Sendable {
     /// The test was made, and says that the two sides differ.
     public var isSignificant: Bool { p.map { $0 < Comparison.alpha } ?? false }
   }
+
+  /// How many recordings there are.
+  public var baseRecordings: Int { base.reduce(0) { $0 + $1.weight } }
+  public var newRecordings: Int { new.reduce(0) { $0 + $1.weight } }
 
   /// The level of the test.
   public static let alpha = 0.05
@@ -129,8 +136,8 @@ public struct Comparison: Sendable {
   }
 
   private static func rate(_ metric: Metric, _ base: [Sample], _ new: [Sample]) -> Rate? {
-    let old = base.compactMap(metric.value)
-    let now = new.compactMap(metric.value)
+    let old = base.flatMap(metric.values)
+    let now = new.flatMap(metric.values)
     guard !old.isEmpty || !now.isEmpty else { return nil }
     let isTested = min(old.count, now.count) >= MannWhitney.leastRuns
     return Rate(
@@ -150,7 +157,7 @@ public struct Comparison: Sendable {
       }
       func summary(_ side: [Sample]) -> (recordings: Int, count: UInt64) {
         (
-          side.count { $0.findings.contains { $0.rule == rule } },
+          side.reduce(0) { $0 + $1.having(rule) },
           all(side).reduce(0) { Counters.sum($0, $1.count) }
         )
       }
@@ -162,10 +169,19 @@ public struct Comparison: Sendable {
       let kind: FindingChange.Kind =
         now.recordings > 0
         ? (old.recordings > 0 ? .same : .new)
-        : isBlind(new.filter { !$0.isIncomplete }) ? .unseen : .gone
-      return FindingChange(
+        : new.contains { $0.showsAbsence(of: rule) } ? .gone : .unseen
+      var change = FindingChange(
         rule: rule, kind: kind, severity: example.severity, isCorrectness: example.isCorrectness,
         base: old, new: now, statement: example.statement, baseIsBlind: isBlind(base))
+      if (base + new).contains(where: { $0.merged != nil }) {
+        func judging(_ side: [Sample], _ having: Int) -> UInt64 {
+          UInt64(clamping: max(having, side.reduce(0) { $0 + $1.judging(rule) }))
+        }
+        change.shareP = FisherExact.p(
+          UInt64(clamping: old.recordings), of: judging(base, old.recordings),
+          UInt64(clamping: now.recordings), of: judging(new, now.recordings))
+      }
+      return change
     }
   }
 }

@@ -45,6 +45,19 @@ public struct Metric: Sendable, Hashable {
     self = found
   }
 
+  /// What counts switches and saves is no rate where they cannot be seen.
+  public func isShown(by sample: Sample) -> Bool {
+    let isOfTraps = [.trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad].contains(self)
+    let rule: Rule = self == .hostSavesPerLoad ? .redundantHostSave : .redundantSwitch
+    return isOfTraps || !sample.hidden.contains(rule.id)
+  }
+
+  /// One value a recording.
+  func values(_ sample: Sample) -> [Double] {
+    if let merged = sample.merged { return merged.rates[self] ?? [] }
+    return value(sample).map { [$0] } ?? []
+  }
+
   /// Its value in one recording; nil where there is nothing to divide by.
   public func value(_ sample: Sample) -> Double? {
     let c = sample.counters

@@ -22,6 +22,8 @@ public struct Sample: Sendable {
   /// Time between kvm_entry and kvm_exit, in ns; nil where a report does not have it.
   public var guestTime: UInt64?
   public var redundantAccesses: UInt64
+  /// Where it stands for many recordings.
+  public var merged: MergedRecordings?
 
   public struct Found: Sendable, Hashable {
     public var rule: String
@@ -110,7 +112,7 @@ public struct Sample: Sendable {
 
 extension Counters {
   /// As large as can be where the sum is larger: counts of a stranger's report can be anything.
-  static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+  package static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
     let (sum, overflow) = a.addingReportingOverflow(b)
     return overflow ? .max : sum
   }

@@ -123,7 +123,7 @@ public enum TrendHTML {
           ["rate", "what", ""] + samples.indices.map { String($0 + 1) }, &page)
         page.element("tbody") { page in
           for metric in Metric.all {
-            let values = samples.map { shows(metric, $0) ? metric.value($0) : nil }
+            let values = samples.map { metric.isShown(by: $0) ? metric.value($0) : nil }
             page.element("tr") { page in
               page.element("td") { $0.element("code", metric.name) }
               page.element("td", metric.words)
@@ -145,13 +145,6 @@ public enum TrendHTML {
       )
     }
     page.raw("\n")
-  }
-
-  /// What counts switches and saves is no rate where they cannot be seen.
-  private static func shows(_ metric: Metric, _ sample: Sample) -> Bool {
-    let isOfTraps = [.trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad].contains(metric)
-    let rule: Rule = metric == .hostSavesPerLoad ? .redundantHostSave : .redundantSwitch
-    return isOfTraps || !sample.hidden.contains(rule.id)
   }
 
   /// A bar for each report, as high as its share of the highest; a dot where there is no value. The numbers

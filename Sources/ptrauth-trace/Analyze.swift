@@ -85,7 +85,7 @@ struct Analyze: ParsableCommand {
     name: .customLong("format"),
     help: """
       text, json (one document), jsonl (the timeline, one object a line), html (one file), perfetto \
-      (for ui.perfetto.dev); for CI ktap, junit, sarif, github, kcidb, lava; csv (counters by vCPU). \
+      (for ui.perfetto.dev), summary (a line for `merge`); for CI ktap, junit, sarif, github, kcidb, lava; csv (counters by vCPU). \
       Without it, that of the output's name (report.html, .json, .jsonl, .sarif, .xml, .csv), else text.
       """)
   var chosenFormat: ReportFormat?
@@ -105,6 +105,7 @@ struct Analyze: ParsableCommand {
   @OptionGroup(title: "Exit code") var required: RequirementOptions
   @OptionGroup(title: "Output") var suite: SuiteOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
+  @OptionGroup(title: "Output") var label: LabelOptions
 
   func validate() throws {
     if !recordings.isEmpty, input != nil {
@@ -115,6 +116,12 @@ struct Analyze: ParsableCommand {
     }
     if format == .perfetto, recordings.count > 1 {
       throw ValidationError("--format perfetto shows one recording")
+    }
+    if format == .summary, let part = filters.chosen {
+      throw ValidationError("\(part.words): a summary is of the whole recording")
+    }
+    if format != .summary, let word = label.words.first {
+      throw ValidationError("--label \(word): only --format summary has labels")
     }
     if let rules = filters.chosen?.rules {
       for rule in required.requirement.named where !rules.contains(rule) {
@@ -146,6 +153,7 @@ struct Analyze: ParsableCommand {
       if let report = MachineReport(format, kcidb, suite: suite.suite) {
         return try analyze(groups, as: report)
       }
+      if format == .summary { return try summarize(groups) }
       if recordings.count > 1 { return try analyzeSeveral(groups, log) }
       let session = try Session(
         recording: recordings[0], kernel, guests: groups.guests[recordings[0]] ?? [])

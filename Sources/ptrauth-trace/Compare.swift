@@ -11,8 +11,10 @@ struct Compare: ParsableCommand {
     abstract: "Compare recordings of two kernels: findings that are new, rates that moved.",
     usage: "ptrauth-trace compare [options] BASE... -- NEW...",
     discussion: """
-      Each input is a recording (-: a stream, as of `perf record -o -`), or a report of `analyze --format json`. Correctness findings are new, gone or \
-      the same; rates are compared by their medians, and tested (Mann-Whitney U) from 4 inputs a side.
+      Each input is a recording (-: a stream, as of `perf record -o -`), a report of `analyze --format json`, or summaries (`merge --format summary`), which stand for \
+      all recordings in them. Correctness findings are new, gone or \
+      the same; rates are compared by their medians, and tested (Mann-Whitney U) from 4 recordings a side; of summaries also the \
+      shares of recordings that have a finding (Fisher's exact test).
 
       Examples:
         ptrauth-trace compare good.data new.data
@@ -158,6 +160,10 @@ struct Compare: ParsableCommand {
     var samples: [Sample] = []
     for path in paths {
       do throws(Problem) {
+        if let merged = try SummaryFiles.samples(path) {
+          samples += merged
+          continue
+        }
         if let reports = try ReportFile.read(path) {
           samples += reports
           continue

@@ -8,7 +8,7 @@ struct Manual: ParsableCommand {
     abstract: "Write the manual pages.",
     discussion: """
       Prints a command's manual page, in mdoc, made from what the command line itself knows, or one about a subject \
-      (verdicts, recording); or writes all of them into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
+      (verdicts, recording, fleet); or writes all of them into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
       a shell.
 
       Examples:
@@ -20,7 +20,7 @@ struct Manual: ParsableCommand {
       """)
 
   @Argument(
-    help: "The command, verdicts, or recording; without one, ptrauth-trace as a whole.",
+    help: "The command, verdicts, recording, or fleet; without one, ptrauth-trace as a whole.",
     completion: .list(
       PtrauthTrace.configuration.subcommands.map { $0.configuration.commandName ?? $0._commandName }
         + ManualTopic.all.map(\.name)))

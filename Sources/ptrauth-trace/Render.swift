@@ -1,5 +1,6 @@
 import ArgumentParser
 import Bytes
+import Fleet
 import Ptrauth
 import Regression
 import Replay
@@ -20,6 +21,7 @@ struct Render: ParsableCommand {
         ptrauth-trace render report.json -o report.html
         ptrauth-trace render report.json timeline.jsonl -o report.html
         ptrauth-trace render --format junit report.json
+        ptrauth-trace render --format summary night/*.json | ptrauth-trace merge -
         ptrauth-trace render --trend nightly/*.json -o trend.html
 
       Exit codes: 0 rendered, whatever the reports say; 2 an input cannot be read; 64 usage.
@@ -32,7 +34,9 @@ struct Render: ParsableCommand {
 
   @Option(
     name: .customLong("format"),
-    help: "html, text, or for CI ktap, junit, sarif, github, kcidb, lava, csv.")
+    help:
+      "html, text, summary (lines for merge), or for CI ktap, junit, sarif, github, kcidb, lava, csv."
+  )
   var chosenFormat: ReportFormat?
 
   @Flag(help: "One page over all reports, in their order.")
@@ -46,6 +50,7 @@ struct Render: ParsableCommand {
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Output") var suite: SuiteOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
+  @OptionGroup(title: "Output") var label: LabelOptions
   @Option(
     help:
       "A rule of this severity or above fails: info, low, medium, high, critical, none (default: as analyze was told)."
@@ -58,6 +63,9 @@ struct Render: ParsableCommand {
     guard ![.json, .jsonl, .perfetto].contains(format) else {
       throw ValidationError(
         "\(format.rawValue) is made from the recording: analyze --format \(format.rawValue)")
+    }
+    if format != .summary, let word = label.words.first {
+      throw ValidationError("--label \(word): only --format summary has labels")
     }
     if trend, format != .html { throw ValidationError("--trend is a page: html") }
   }
@@ -88,12 +96,34 @@ struct Render: ParsableCommand {
     guard !saved.parts.isEmpty else {
       throw Problem("a timeline alone is shown as html; give its report too")
     }
+    if format == .summary { return try summaries(saved) }
     guard let report = MachineReport(format, kcidb, suite: suite.suite) else {
       return Array(text(saved).utf8)
     }
     let suites = saved.parts.compactMap { TestSuite($0) }
     try report.writeSummary(suites)
     return report.render(suites)
+  }
+
+  private func summaries(_ saved: SavedFiles) throws(Problem) -> [UInt8] {
+    var lines: [UInt8] = []
+    for part in saved.parts {
+      switch part {
+      case .judged(let document):
+        guard document.analysis.selection == nil else {
+          throw Problem(
+            "the report of \(document.recording.path) shows a part of its recording; a summary is of the whole"
+          )
+        }
+        lines += SummaryReport.line(Tally(document), of: Group(document, labels: label.labels))
+      case .refused(let path, let sentence):
+        lines += SummaryReport.line(
+          Tally(unreadable: path, because: sentence),
+          of: Group(Group.Kernel(release: nil, buildID: nil), labels: label.labels))
+      case .timeline: break
+      }
+    }
+    return lines
   }
 
   private func text(_ saved: SavedFiles) -> String {

@@ -9,7 +9,8 @@ struct ControlCharacterTests {
   private static let sharedCase = Corpus.root + "/../shared/cases/control-characters/perf.data"
   static let formats: [(command: String, format: String)] =
     [
-      "text", "json", "jsonl", "ktap", "junit", "sarif", "github", "kcidb", "lava", "csv",
+      "text", "json", "jsonl", "summary", "ktap", "junit", "sarif", "github", "kcidb", "lava",
+      "csv",
     ].map { ("analyze", $0) } + [("info", "text"), ("info", "json")]
 
   /// A title, a cleared screen, a line, the 8-bit form of ESC [, and text that runs backwards.

@@ -28,6 +28,29 @@ struct RecipeTests {
     #expect(check.code == 0, "\(check.output)")
   }
 
+  /// The list for a fleet, from what a lab says of a job.
+  @Test func aJobsArtifactsAreAList() throws {
+    let path = "/tmp/ptrauth-trace-recipe-\(getpid())-\(UInt64.random(in: 0 ... .max)).json"
+    defer { unsafe unlink(path) }
+    let job = """
+      {"id": 7, "device_type": "rock-5b", "log": "https://lab/7/log.txt", "artifacts": [
+        {"name": "perf.data", "url": "s3a://lab/7/perf.data"}, {"url": "s3a://lab/7/perf.data"},
+        {"vmlinux": "https://lab/7/vmlinux.xz"}, {"trace": ["s3a://lab/7/trace.dat.zst"]}]}
+      """
+    Corpus.write(Array(job.utf8), to: path)
+    let list = try Program.run(
+      Corpus.root + "/traces/fleet/lava-list", [path, "night=3"])
+    #expect(list.code == 0, "\(list.errors)")
+    #expect(
+      list.output == """
+        s3a://lab/7/perf.data\tnight=3\tboard=rock-5b
+        s3a://lab/7/trace.dat.zst\tnight=3\tboard=rock-5b
+
+        """)
+    Corpus.write(Array("{}".utf8), to: path)
+    #expect(try Program.run(Corpus.root + "/traces/fleet/lava-list", [path]).code == 2)
+  }
+
   @Test func shellIsClean() throws {
     let lint = try Program.run("shellcheck", [Self.directory + "kernelci.sh"])
     #expect(lint.code == 0, "\(lint.output)")

@@ -1,3 +1,4 @@
+import Fleet
 import Glibc
 import Ptrauth
 import Testing
@@ -63,6 +64,23 @@ struct SchemaTests {
       ["verify", "--generation", "v7"], ["verify", "--fault", "trap-skips-host-save"],
     ]
     #expect(try check("verification", verifications.map(run)) == 2)
+  }
+
+  @Test func summariesFit() throws {
+    let lines = SummaryLine.fixed + [SummaryLine.hostile] + FleetNight.lines(recordings: 12)
+    #expect(try check("summary", lines) == lines.count)
+    var fleet = Fleet(by: .everything)
+    for line in lines {
+      guard case .tally(let tally, let group) = try SavedSummary(line) else { continue }
+      fleet.add(tally, of: group)
+    }
+    fleet.damaged.add("a.jsonl:7", 1)
+    let merged = SummaryReport.render(fleet).split(separator: UInt8(ascii: "\n")).map(Array.init)
+    #expect(try check("summary", merged) == merged.count)
+    let reports = [fleet, Fleet(by: .kernels)].map {
+      FleetJSON.render(FleetReport($0, failOn: .high))
+    }
+    #expect(try check("fleet", reports) == 2)
   }
 
   @Test func everyFormatHasItsSchema() throws {

@@ -44,6 +44,7 @@ struct SecretTests {
     var outputs: [(String, [UInt8])] = [
       ("jsonl", timeline), ("perfetto", trace), ("json", JSONReport.render(document)),
       ("html", HTMLReport.render([.judged(document)])),
+      ("summary", SummaryLine.of(document)),
       (
         "text",
         Array(

@@ -21,7 +21,7 @@ public enum ComparisonHTML {
       "ptrauth-trace compare", report.verdict.rawValue.uppercased() + report.caveat,
       report.sentence, tone, &page)
     sides(report.comparison, &page)
-    findings(report.comparison, &page)
+    findings(report, &page)
     rates(report, &page)
     for (side, document) in pictures {
       HTMLReport.timeline(
@@ -67,12 +67,11 @@ public enum ComparisonHTML {
     table("Recordings", ["side", "recording", "kernel", "verdict"], rows, numbers: nil, &page)
   }
 
-  private static func findings(_ comparison: Regression.Comparison, _ page: inout Markup) {
-    let rows = comparison.findings.map {
+  private static func findings(_ report: ComparisonReport, _ page: inout Markup) {
+    let rows = report.comparison.findings.map {
       [
         $0.kind.rawValue, $0.rule, $0.isCorrectness ? $0.severity.name : "cost",
-        ComparisonReport.counts($0.base, of: comparison.base.count),
-        ComparisonReport.counts($0.new, of: comparison.new.count), $0.statement,
+        report.counts($0).base, report.counts($0).new, $0.statement,
       ]
     }
     table(

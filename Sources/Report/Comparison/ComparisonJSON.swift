@@ -6,9 +6,10 @@ import Replay
 ///
 ///     schema      "ptrauth-trace/comparison/1", and toolVersion
 ///     verdict     regression | faulty, not known to be new | no regression | cannot judge; reason: a sentence
-///     base, new   [{name, kernel, verdict, eventsMissing, criticalNotJudged}]
+///     base, new   [{name, kernel, verdict, eventsMissing, criticalNotJudged; of merged ones recordings}]
 ///     findings    rule, change (new | gone | same | not judged), severity, correctness, base and new
-///                 {recordings, count}, statement, baseIsBlind
+///                 {recordings, count}, statement, baseIsBlind; of merged sides shareP (Fisher's exact test of the shares
+///                 of recordings that have it)
 ///     criticalNotJudged   critical rules that no recording of the new side judges, though its kernel can break
 ///                 them; requiredNotJudged: the same of those that --require names: cannot judge
 ///     lostFromSight   correctness rules that the base can show and the new side cannot: cannot judge
@@ -32,6 +33,7 @@ public enum ComparisonJSON {
               json.field("kernel", sample.kernel)
               json.field("verdict", sample.verdict.word)
               json.field("eventsMissing", sample.isIncomplete)
+              if let merged = sample.merged { json.field("recordings", merged.recordings) }
               json.key("criticalNotJudged")
               json.array { json in for rule in sample.criticalNotJudged { json.value(rule.id) } }
             }
@@ -80,6 +82,10 @@ public enum ComparisonJSON {
     }
     json.field("statement", change.statement)
     json.field("baseIsBlind", change.baseIsBlind)
+    if let p = change.shareP {
+      json.key("shareP")
+      json.value(p)
+    }
   }
 
   private static func rate(_ rate: Regression.Comparison.Rate, _ json: inout JSONWriter) {

@@ -24,8 +24,8 @@ public enum ComparisonMarkdown {
         text +=
           "| \(isBad ? "**new**" : change.kind.rawValue) | `\(change.rule)` | "
           + (change.isCorrectness ? change.severity.name : "cost")
-          + " | \(ComparisonReport.counts(change.base, of: comparison.base.count)) | "
-          + "\(ComparisonReport.counts(change.new, of: comparison.new.count)) |\n"
+          + " | \(report.counts(change).base) | "
+          + "\(report.counts(change).new) |\n"
       }
     }
     text +=

@@ -61,6 +61,7 @@ public struct ComparisonReport: Sendable {
 
   /// "clean, but missed-host-save was not judged": one recording's line.
   static func verdict(_ sample: Sample) -> String {
+    if let merged = sample.merged { return merged.verdicts }
     let hidden = sample.verdict == .clean ? sample.criticalNotJudged.map(\.id) : []
     return sample.verdict.word
       + (hidden.isEmpty
@@ -155,6 +156,17 @@ public struct ComparisonReport: Sendable {
     guard count > 0 else { return digits }
     let filled = String(repeating: "0", count: max(0, count + 1 - digits.count)) + digits
     return filled.dropLast(count) + "." + filled.suffix(count)
+  }
+
+  /// How often on each side, and whether shares of recordings differ where that can be said.
+  func counts(_ change: Regression.Comparison.FindingChange) -> (base: String, new: String) {
+    let share = change.shareP.map {
+      " (shares " + ($0 < Regression.Comparison.alpha ? "p=" : "~ p=") + Self.decimals($0, 3) + ")"
+    }
+    return (
+      Self.counts(change.base, of: comparison.baseRecordings),
+      Self.counts(change.new, of: comparison.newRecordings) + (share ?? "")
+    )
   }
 
   static func counts(_ side: (recordings: Int, count: UInt64), of total: Int) -> String {

@@ -20,7 +20,7 @@ public enum ComparisonText {
     page.line()
     side("base", comparison.base, &page)
     side("new", comparison.new, &page)
-    findings(comparison, &page)
+    findings(report, &page)
     rates(report, &page)
     if let introduced = report.introduced {
       page.line()
@@ -37,7 +37,8 @@ public enum ComparisonText {
     }
     page.paragraph(
       name.padded(6),
-      counted(UInt64(samples.count), "recording") + (kernels.isEmpty ? "" : "; ")
+      counted(UInt64(samples.reduce(0) { $0 + $1.weight }), "recording")
+        + (kernels.isEmpty ? "" : "; ")
         + kernels.joined(separator: "; "))
     for sample in samples {
       page.paragraph(
@@ -46,7 +47,8 @@ public enum ComparisonText {
     }
   }
 
-  private static func findings(_ comparison: Regression.Comparison, _ page: inout Page) {
+  private static func findings(_ report: ComparisonReport, _ page: inout Page) {
+    let comparison = report.comparison
     page.heading("Findings")
     if comparison.findings.isEmpty { page.line("  none on either side") }
     for change in comparison.findings {
@@ -55,8 +57,7 @@ public enum ComparisonText {
         change.isCorrectness ? change.severity.name : "cost")
       page.paragraph(
         "      ",
-        "base \(ComparisonReport.counts(change.base, of: comparison.base.count)), "
-          + "new \(ComparisonReport.counts(change.new, of: comparison.new.count))"
+        "base \(report.counts(change).base), new \(report.counts(change).new)"
           + (change.kind == .new && change.baseIsBlind
             ? "; the base cannot show this rule, the fault may be older" : "")
           + (change.kind == .unseen ? "; the new side cannot show this rule" : ""))

@@ -120,15 +120,28 @@ private struct JSONReader {
 
   private mutating func digits() throws(JSONValue.Fault) -> String {
     let begin = at
-    while let byte = next, "+-.0123456789Ee".utf8.contains(byte) { at += 1 }
+    var isWhole = true
+    loop: while let byte = next {
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"): break
+      case UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "E"),
+        UInt8(ascii: "e"):
+        isWhole = false
+      default: break loop
+      }
+      at += 1
+    }
     let digits = String(decoding: bytes[begin..<at], as: UTF8.self)
-    guard Double(digits) != nil else { throw fault }
+    guard at > begin, isWhole || Double(digits) != nil else { throw fault }
     return digits
   }
 
   private mutating func string() throws(JSONValue.Fault) -> String {
     at += 1
-    var units: [UInt8] = []
+    // Nearly no text has an escape.
+    let begin = at
+    while let byte = next, byte != UInt8(ascii: "\""), byte != UInt8(ascii: "\\") { at += 1 }
+    var units = Array(bytes[begin..<at])
     while let byte = next {
       at += 1
       switch byte {

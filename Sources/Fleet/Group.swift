@@ -1,0 +1,89 @@
+/// What recordings are told apart by: their kernel, their labels. Groups come in the order of releases.
+public struct Group: Sendable, Hashable, Comparable {
+  /// From the most important.
+  public var parts: [Part]
+
+  public enum Part: Sendable, Hashable {
+    case kernel(Kernel)
+    /// nil: a recording without this label.
+    case label(Spelling, Spelling?)
+  }
+
+  public struct Kernel: Sendable, Hashable {
+    /// nil: not known.
+    public var release: Spelling?
+    public var buildID: Spelling?
+
+    public init(release: String?, buildID: String?) {
+      self.release = release.map(Spelling.init)
+      self.buildID = buildID.map(Spelling.init)
+    }
+  }
+
+  public init(_ parts: [Part]) { self.parts = parts }
+
+  /// - Parameter labels: any number of them; of two with one key the last counts.
+  public init(_ kernel: Kernel?, labels: [(key: String, value: String?)]) {
+    let values = Dictionary(
+      labels.map { (Spelling($0.key), $0.value.map(Spelling.init)) }, uniquingKeysWith: { $1 })
+    parts =
+      (kernel.map { [.kernel($0)] } ?? [])
+      + values.sorted { $0.key < $1.key }.map { .label($0.key, $0.value) }
+  }
+
+  public var kernel: Kernel? {
+    for case .kernel(let kernel) in parts { return kernel }
+    return nil
+  }
+
+  public var labels: [(key: String, value: String?)] {
+    parts.compactMap {
+      if case .label(let key, let value) = $0 { (key.text, value?.text) } else { nil }
+    }
+  }
+
+  /// "6.1.0 (build-id b14dcc8328d1), board rock5"; as much of the build-id as git shows of a commit.
+  public var words: String {
+    let words = parts.map { part in
+      switch part {
+      case .kernel(let kernel): kernel.words
+      case .label(let key, let value): "\(key.text) \(value?.text ?? "not said")"
+      }
+    }
+    return words.isEmpty ? "all recordings" : words.joined(separator: ", ")
+  }
+
+  public static func < (a: Self, b: Self) -> Bool {
+    for (one, other) in zip(a.parts, b.parts) where one != other {
+      return one.precedes(other)
+    }
+    return a.parts.count < b.parts.count
+  }
+}
+
+extension Group.Kernel {
+  public var words: String {
+    let id = buildID.map { "build-id \($0.text.prefix(12))" }
+    guard let release else { return id.map { "kernel of \($0)" } ?? "kernel not known" }
+    return release.text + (id.map { " (\($0))" } ?? "")
+  }
+}
+
+extension Group.Part {
+  /// What is not known comes last.
+  fileprivate func precedes(_ other: Self) -> Bool {
+    func first(_ a: Spelling?, _ b: Spelling?) -> Bool {
+      guard let a, let b else { return a != nil }
+      return VersionOrder.precedes(a.text, b.text)
+    }
+    switch (self, other) {
+    case (.kernel(let a), .kernel(let b)):
+      return a.release == b.release
+        ? first(a.buildID, b.buildID) : first(a.release, b.release)
+    case (.label(let a, let one), .label(let b, let two)):
+      return a == b ? first(one, two) : a < b
+    case (.kernel, .label): return true
+    case (.label, .kernel): return false
+    }
+  }
+}

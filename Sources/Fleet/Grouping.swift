@@ -1,0 +1,60 @@
+/// `--by`: which of their facts recordings are told apart by.
+public struct Grouping: Sendable, Hashable {
+  public enum Facet: Sendable, Hashable {
+    case kernel
+    case label(String)
+
+    /// As it is written on the command line.
+    public var name: String {
+      switch self {
+      case .kernel: "kernel"
+      case .label(let key): "label:\(key)"
+      }
+    }
+  }
+
+  /// nil: by all that there is.
+  public var facets: [Facet]?
+
+  public static let everything = Grouping(facets: nil)
+  public static let kernels = Grouping(facets: [.kernel])
+
+  public init(facets: [Facet]?) { self.facets = facets }
+
+  /// "kernel,label:board"; nil if it is no such list.
+  public init?(_ text: String) {
+    var facets: [Facet] = []
+    for word in text.split(separator: ",", omittingEmptySubsequences: false) {
+      let facet: Facet
+      if word == "kernel" {
+        facet = .kernel
+      } else if word.hasPrefix("label:"), Self.isKey(word.dropFirst(6)) {
+        facet = .label(String(word.dropFirst(6)))
+      } else {
+        return nil
+      }
+      guard !facets.contains(facet) else { return nil }
+      facets.append(facet)
+    }
+    self.facets = facets
+  }
+
+  /// What a label may be called.
+  public static func isKey(_ text: some StringProtocol) -> Bool {
+    !text.isEmpty
+      && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-.".contains($0)) }
+  }
+
+  /// What of a group is looked at.
+  public func group(_ group: Group) -> Group {
+    guard let facets else { return group }
+    return Group(
+      facets.map { facet in
+        switch facet {
+        case .kernel: .kernel(group.kernel ?? Group.Kernel(release: nil, buildID: nil))
+        case .label(let key):
+          .label(Spelling(key), group.labels.first { $0.key == key }?.value.map(Spelling.init))
+        }
+      })
+  }
+}

@@ -1,0 +1,53 @@
+import Testing
+
+@testable import Fleet
+
+/// Rows come as people order releases, and what --by leaves out is left out.
+struct GroupTests {
+  @Test func releasesAreOrdered() {
+    let releases = [
+      "5.10.0-8-arm64", "6.1.0-56-arm64", "6.1.192-v7", "6.2.0-rc1", "6.2.0-rc1-00012-gabc",
+      "6.2.0-rc2",
+      "6.2.0-rc10", "6.2.0", "6.2.0-56-generic", "6.2.0-056-generic", "6.2.1", "6.10.0",
+      "99999999999999999999999.1", "next",
+    ]
+    for (number, a) in releases.enumerated() {
+      for (other, b) in releases.enumerated() where a != b {
+        let isEqualToTheEye = a.contains("56-generic") && b.contains("56-generic")
+        if !isEqualToTheEye {
+          #expect(VersionOrder.precedes(a, b) == (number < other), "\(a) \(b)")
+        }
+        #expect(VersionOrder.precedes(a, b) != VersionOrder.precedes(b, a), "\(a) \(b)")
+      }
+      #expect(!VersionOrder.precedes(a, a))
+    }
+  }
+
+  private func group(_ release: String?, _ labels: (String, String?)...) -> Group {
+    Group(
+      Group.Kernel(release: release, buildID: release.map { "id of \($0)" }),
+      labels: labels.map { (key: $0.0, value: $0.1) })
+  }
+
+  @Test func whatIsNotKnownComesLast() {
+    let groups = [group(nil), group("6.2"), group("6.10"), group("5.1")]
+    #expect(groups.sorted() == [groups[3], groups[1], groups[2], groups[0]])
+    let boards = ["b", nil, "a"].map { group("6.1", ("board", $0)) }
+    #expect(boards.sorted() == [boards[2], boards[0], boards[1]])
+  }
+
+  @Test func byChoosesAndOrders() throws {
+    let whole = group("6.1", ("board", "x"), ("night", "3"))
+    #expect(Grouping.everything.group(whole) == whole)
+    let byBoard = try #require(Grouping("label:board,kernel"))
+    #expect(byBoard.group(whole).words == "board x, 6.1 (build-id id of 6.1)")
+    #expect(try #require(Grouping("kernel")).group(whole).words == "6.1 (build-id id of 6.1)")
+    // Twice is once, and through another grouping the same.
+    #expect(byBoard.group(byBoard.group(whole)) == byBoard.group(whole))
+    #expect(byBoard.group(Grouping.everything.group(whole)) == byBoard.group(whole))
+    #expect(try #require(Grouping("label:none")).group(whole).words == "none not said")
+    for wrong in ["", "kernel,", "kernels", "label:", "label:a b", "kernel,kernel", ","] {
+      #expect(Grouping(wrong) == nil, "\(wrong)")
+    }
+  }
+}

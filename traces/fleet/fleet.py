@@ -1,0 +1,263 @@
+#!/usr/bin/env python3
+"""Judges any number of recordings on Apache Spark: spark-submit fleet.py --help. README.md has the whole.
+
+The unit of work is a recording. Its report is kept (the table `reports`), and every other table is made from the reports:
+a run does what has no report yet, a batch at a time, and a batch is there whole or not at all. What cannot be read, or
+takes too long, or too much memory, has a report that says so.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pyspark import SparkFiles
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as f
+
+from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
+
+Recording = tuple[str, dict[str, str]]
+COLUMNS = ["path", "length", "modified", "labels"]
+INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
+
+
+class Bounds:
+    """What one recording may take, and where its kernel is."""
+
+    def __init__(self, options: argparse.Namespace, kernels: str | None) -> None:
+        self.program = Path(options.program).name
+        self.seconds: int = options.seconds
+        self.memory: int = options.memory << 20
+        self.require: str | None = options.require
+        self.kernels = kernels
+        self.timeline: bool = options.timeline
+
+    def limit(self, child: int) -> None:
+        """An end to what it may ask for, from its first moments on."""
+        with contextlib.suppress(ProcessLookupError):
+            resource.prlimit(child, resource.RLIMIT_AS, (self.memory, self.memory))
+            resource.prlimit(child, resource.RLIMIT_CPU, (self.seconds, self.seconds + 5))
+            resource.prlimit(child, resource.RLIMIT_CORE, (0, 0))
+
+    def run(self, words: list[str], folder: str) -> tuple[int, str]:
+        """The exit code, or the negative signal, and the last line of what it complained of."""
+        environment = {"HOME": folder, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
+        if self.kernels:
+            here = self.kernels if os.path.isabs(self.kernels) else SparkFiles.get(self.kernels)
+            environment["PERF_BUILDID_DIR"] = here
+        with open(os.path.join(folder, "complaints"), "w+b") as complaints:
+            child = subprocess.Popen([SparkFiles.get(self.program), *words], cwd=folder, env=environment,
+                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
+                                     start_new_session=True)
+            self.limit(child.pid)
+            try:
+                child.wait(timeout=self.seconds)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                return -signal.SIGXCPU, ""
+            complaints.seek(0)
+            lines = complaints.read().decode(errors="replace").strip().splitlines()
+        return child.returncode, lines[-1].removeprefix("ptrauth-trace: ") if lines else ""
+
+    def why(self, code: int, complaint: str) -> str:
+        """Why there is no report, in a sentence."""
+        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+            return f"was ended after {self.seconds} s, which is what --seconds allows"
+        if code < 0:
+            return f"the analysis was ended by signal {-code}; --memory allows {self.memory >> 20} MiB"
+        return complaint or f"the analysis ended with exit code {code} and no report"
+
+
+def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
+    """One recording: its report, or one that says why there is none."""
+    name = os.path.basename(row.path)
+    with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
+        path = row.path.removeprefix("file:")
+        if row.content is not None:
+            path = os.path.join(folder, name)
+            Path(path).write_bytes(row.content)
+        report = Path(folder, "report.json")
+        words = ["analyze", "-q", "--offline", "--format", "json", "-o", str(report), path]
+        if bounds.require:
+            words += ["--require", bounds.require]
+        start = time.monotonic()
+        code, complaint = bounds.run(words, folder)
+        seconds = time.monotonic() - start
+        labels = [word for key, value in row.labels.items() for word in ("--label", f"{key}={value}")]
+        summary = Path(folder, "summary.jsonl")
+        words = ["render", "-q", "--format", "summary", "-o", str(summary), *labels, str(report)]
+        if code < 0 or not report.exists() or bounds.run(words, folder)[0] != 0:
+            report.write_text(refused(name, bounds.why(code, complaint)))
+            rendered, complaint = bounds.run(words, folder)
+            if rendered != 0:  # The program itself is wrong: no row could be believed.
+                raise RuntimeError(f"{row.path}: render --format summary: {complaint}")
+        timeline = None
+        if bounds.timeline and code in (0, 1, 2):
+            lines = Path(folder, "timeline.jsonl")
+            bounds.run(["analyze", "-q", "--offline", "--no-audit", "--format", "jsonl", "-o", str(lines), path], folder)
+            timeline = lines.read_text() if lines.exists() else None
+        return {"path": row.path, "length": row.length, "modified": row.modified, "labels": row.labels,
+                "exit_code": code, "seconds": seconds, "report": report.read_text(), "summary": summary.read_text(),
+                "timeline": timeline}
+
+
+def refused(name: str, why: str) -> str:
+    """The report of a recording of which there is none, as analyze writes it among those of others."""
+    return json.dumps({"schema": "ptrauth-trace/analysis/2", "toolVersion": "", "recording": {"path": name},
+                       "verdict": "unusable", "error": why}) + "\n"
+
+
+def merge(lines: Iterator[str], bounds: Bounds) -> Iterator[str]:
+    """Summaries of a partition as few lines: merges of merges say the same."""
+    first = next(lines, None)
+    if first is None:
+        return
+    with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
+        summaries, merged = Path(folder, "summaries.jsonl"), Path(folder, "merged.jsonl")
+        with open(summaries, "w", encoding="utf-8") as text:
+            text.write(first)
+            text.writelines(lines)
+        code, complaint = bounds.run(["merge", "--format", "summary", "-o", str(merged), str(summaries)], folder)
+        if not merged.exists():
+            raise RuntimeError(f"merge ended with {code}: {complaint}")
+        yield from merged.read_text().splitlines(keepends=True)
+
+
+def inputs(spark: SparkSession, source: str) -> DataFrame:
+    """Recordings with their labels: all of a folder, or those of a list (PATH, then KEY=VALUE, between tabs)."""
+    java: Any = spark._jvm
+    context: Any = spark._jsc
+    system = str(java.org.apache.hadoop.fs.FileSystem.getDefaultUri(context.hadoopConfiguration()).toString())
+    root = "file:" if system.startswith("file:") else system.rstrip("/")
+    given: list[Recording] = []
+    if source.endswith((".list", ".tsv", ".txt")):
+        for (line,) in spark.read.text(source).collect():
+            path, *facts = line.strip().split("\t")
+            if path and not path.startswith("#"):
+                # As Spark spells it: file:/a for /a and for file:///a.
+                whole = path if ":" in path.split("/")[0] else root + path
+                given.append((re.sub("^file:/+", "file:/", whole), dict(fact.split("=", 1) for fact in facts)))
+    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("ignoreMissingFiles", True)
+    found = files.load([path for path, _ in given] or [source]).withColumnRenamed("modificationTime", "modified")
+    labels = spark.createDataFrame(given, "path string, labels map<string,string>")
+    none = f.create_map().cast("map<string,string>")
+    return found.join(labels, "path", "left").withColumn("labels", f.coalesce("labels", none)).select(*COLUMNS)
+
+
+def batches(spark: SparkSession, table: str) -> set[int]:
+    """Numbers of the batches of a table that are whole: Spark writes _SUCCESS last."""
+    java: Any = spark._jvm
+    context: Any = spark._jsc
+    path = java.org.apache.hadoop.fs.Path(table + "/batch=*/_SUCCESS")
+    found = path.getFileSystem(context.hadoopConfiguration()).globStatus(path)
+    return {int(str(status.getPath().getParent().getName()).split("=")[1]) for status in found or []}
+
+
+def table(spark: SparkSession, out: str, name: str, numbers: set[int], schema: str) -> DataFrame:
+    """The whole batches of a table."""
+    if not numbers:
+        return spark.createDataFrame([], schema + ", batch int")
+    paths = [f"{out}/{name}/batch={number}" for number in sorted(numbers)]
+    return spark.read.option("basePath", f"{out}/{name}").schema(schema + ", batch int").parquet(*paths)
+
+
+def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) -> int:
+    """Judges what has no report, and returns how many that were."""
+    there = batches(spark, f"{options.out}/reports")
+    done = table(spark, options.out, "reports", there, REPORTS).select("path", "length", "modified")
+    todo = inputs(spark, options.input).join(done, COLUMNS[:3], "left_anti").select(*COLUMNS).orderBy("path").collect()
+    is_local = all(row.path.startswith("file:") for row in todo)
+    for number, start in enumerate(range(0, len(todo), options.batch), max(there, default=-1) + 1):
+        rows = todo[start:start + options.batch]
+        chosen = spark.createDataFrame(rows, INPUTS)
+        if is_local:
+            chosen = chosen.withColumn("content", f.lit(None).cast("binary"))
+        else:
+            content = spark.read.format("binaryFile").load([row.path for row in rows]).select("path", "content")
+            chosen = chosen.join(content, "path")
+        tasks = max(1, -(-len(rows) // options.recordings_per_task))
+        judged = chosen.repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
+        spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
+    return len(todo)
+
+
+def derive(spark: SparkSession, out: str) -> None:
+    """The tables of batches that have reports and no table yet; `recordings` comes last."""
+    there = batches(spark, f"{out}/reports")
+    for number in sorted(there - batches(spark, f"{out}/recordings")):
+        reports = table(spark, out, "reports", {number}, REPORTS).rdd
+        for name, rows, schema in [("findings", reports.flatMap(findings), FINDINGS),
+                                   ("vcpus", reports.flatMap(vcpus), VCPUS),
+                                   ("timeline", reports.flatMap(timeline), TIMELINE),
+                                   ("recordings", reports.map(recording), RECORDINGS)]:
+            spark.createDataFrame(rows, schema).write.mode("overwrite").parquet(f"{out}/{name}/batch={number}")
+
+
+def timeline(row: Row) -> Iterator[dict[str, Any]]:
+    """Lines of the timeline, where it was asked for."""
+    for line in (row.timeline or "").splitlines():
+        yield {"path": row.path, "line": line}
+
+
+def main() -> int:
+    options = arguments()
+    codec = ("spark.sql.parquet.compression.codec", "zstd")
+    spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
+    spark.sparkContext.addFile(os.path.abspath(options.program))
+    spark.sparkContext.addPyFile(str(Path(__file__).with_name("tables.py")))
+    kernels = options.kernels
+    if kernels and "://" in kernels:
+        spark.sparkContext.addFile(kernels, recursive=True)
+        kernels = os.path.basename(kernels.rstrip("/"))
+    bounds = Bounds(options, kernels and (kernels if "://" in options.kernels else os.path.abspath(kernels)))
+    new = analyze(spark, options, bounds)
+    derive(spark, options.out)
+    summaries = table(spark, options.out, "recordings", batches(spark, f"{options.out}/recordings"), RECORDINGS)
+    lines = summaries.select("summary").rdd.map(lambda row: row.summary)
+    merged = lines.mapPartitions(lambda part: merge(part, bounds)).collect()
+    print(f"{new} new recordings, {summaries.count()} in all", file=sys.stderr)
+    spark.stop()
+    return report(merged, options)
+
+
+def report(merged: list[str], options: argparse.Namespace) -> int:
+    """What all recordings say, on this machine; the exit code is merge's."""
+    program = shutil.which(options.program) or os.path.abspath(options.program)
+    words = [program, "merge", "--by", options.by, "-"]
+    for path in options.report:
+        subprocess.run([*words, "-q", "-o", path], input="".join(merged), text=True, check=False)
+    return subprocess.run(words, input="".join(merged), text=True, check=False).returncode
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--input", required=True, help="a folder of recordings, or a list (.list, .tsv, .txt): see README.md")
+    parser.add_argument("--out", required=True, help="where the Parquet tables are, and those of earlier runs")
+    parser.add_argument("--program", default="ptrauth-trace", help="the static program, which executors get")
+    parser.add_argument("--kernels", help="vmlinux files by build-id: .build-id/b1/4dcc.../vmlinux, as perf keeps them")
+    parser.add_argument("--seconds", type=int, default=300, help="a recording may take (default 300)")
+    parser.add_argument("--memory", type=int, default=4096, help="MiB a recording may take (default 4096)")
+    parser.add_argument("--batch", type=int, default=5000, help="recordings between two commits (default 5000)")
+    parser.add_argument("--recordings-per-task", type=int, default=8, help="of one Spark task (default 8)")
+    parser.add_argument("--require", help="rules without which a recording is no pass, as analyze --require")
+    parser.add_argument("--timeline", action="store_true", help="keep the timeline of every run (large)")
+    parser.add_argument("--by", default="kernel", help="how the report tells recordings apart, as merge --by")
+    parser.add_argument("--report", action="append", default=[], help="a merged report (.html, .json, .xml, .md); again")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
