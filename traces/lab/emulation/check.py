@@ -23,7 +23,6 @@ from .results import Results, Status
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UP_SHARE = 0.6  # of the minutes, for a kernel to come up
 TRUTH_LOG = "truth.log.zst"
-GUESTS_SHARE = 1 / 12  # of the minutes, for guests to run
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class Options:
     out: str
     seed: int
     minutes: float
+    guests: float  # seconds
     baseline: str | None
     require: str
     rules: str | None  # these alone make the kernel wrong
@@ -124,9 +124,8 @@ class Check:
         with open(initrd, "wb") as file:
             file.write(initramfs.archive(files))
         shutil.copy(HERE + "/host/check.sh", self.share + "/run.sh")
-        seconds = self.options.minutes * 60 * GUESTS_SHARE
         with open(self.share + "/load.sh", "w") as text:
-            text.write(workload.script(self.options.seed, seconds, self.options.vmm))
+            text.write(workload.script(self.options.seed, self.options.guests, self.options.vmm))
         code, said = self._tool("probes", self.kernel.vmlinux, "--for", "perf", "-q",
                                 output=os.path.join(self.share, "probes.sh"))
         if code != 0:
