@@ -186,6 +186,23 @@ struct KernelCheckTests {
       "\(refused.output)\(refused.errors)")
   }
 
+  /// A slow machine is given more minutes; its guests need not run longer for it.
+  @Test func guestsRunAsLongAsIsAsked() throws {
+    let scene = "cat \"$share/load.sh\"; " + Self.recording + Self.done
+    func script(_ options: [String]) throws -> String {
+      try check(scene, options: options, then: "cat out/console.txt").output
+    }
+    let usual = try script([])
+    #expect(usual.contains("vmm --seconds 5 ") && usual.contains("/out/vmm.3.0.txt"), "\(usual)")
+    let short = try script(["--minutes", "12", "--guests", "10"])
+    #expect(short.contains("vmm --seconds 5 ") && short.contains("/out/vmm.1.0.txt"), "\(short)")
+    #expect(!short.contains("/out/vmm.2.0.txt"))
+    for seconds in ["0", "240"] {
+      let run = try check("", options: ["--guests", seconds])
+      #expect(run.code == 64 && run.errors.contains("--guests is seconds"), "\(run.errors)")
+    }
+  }
+
   /// Nothing of the kernel's: the command that brings what is missing, and no revision is blamed or skipped.
   @Test func whatIsMissingIsNamed() throws {
     // Where QEMU is installed the stand-in's absence does not show.
@@ -261,8 +278,8 @@ struct KernelCheckTests {
       [
         "-c", "import ast,glob,sys\nfor p in sys.argv[1:]: ast.parse(open(p).read(), p)",
         Self.script,
-        lab + "/check-probes", lab + "/kernel/matrix", lab + "/kernel/v7.py",
-        lab + "/truth/prepare", lab + "/truth/qemu.py",
+        lab + "/check-probes", lab + "/seeds", lab + "/kernel/matrix", lab + "/kernel/v7.py",
+        lab + "/kernel/plant", lab + "/truth/prepare", lab + "/truth/qemu.py",
       ])
     #expect(compiled.code == 0, "\(compiled.errors)")
     let lint = try Program.run(
