@@ -258,6 +258,31 @@ struct KernelCheckTests {
     #expect(wrong.output.contains("\nnot ok 6 truth # ERROR "))
   }
 
+  /// A kernel that runs no guest leaves an empty log, one that is killed a torn one.
+  @Test func aLogThatSaysNothingIsNoVerdict() throws {
+    let options = ["--require", "none", "--truth", "bin/qemu-system-aarch64"]
+    let empty = try check(
+      ": > \"$PTRAUTH_TRUTH_LOG\"; " + Self.up + "echo 'Kernel panic - not syncing: VFS'",
+      tool: Program.command, options: options, before: Self.listSymbols, kernel: real("v7-good"))
+    #expect(empty.code == 3, "\(empty.output)\(empty.errors)")
+    #expect(empty.output.contains("truth # SKIP no guest ran"))
+    let torn = try check(
+      "echo '0 a=1 b=1 c=1 d=1 k=1' > \"$PTRAUTH_TRUTH_LOG\"; " + played("v7-good"),
+      tool: Program.command, options: options, before: Self.listSymbols, kernel: real("v7-good"))
+    #expect(torn.code == 2, "\(torn.output)\(torn.errors)")
+    #expect(torn.output.contains("truth # ERROR the emulator's log cannot be read"))
+  }
+
+  /// Python's own exit code for a mistake is 1, and would be a word on the kernel.
+  @Test func aMistakeOfItsOwnBlamesNoKernel() throws {
+    let torn = "while [ \"$1\" != -o ]; do shift; done; echo { > \"$2\""
+    let run = try check(
+      Self.done, options: ["--exit-code", "bisect"],
+      before: "printf '%s\\n' '#!/bin/sh' '\(torn)' > bin/tool")
+    #expect(run.code == 129, "\(run.output)\(run.errors)")
+    #expect(run.errors.contains("JSONDecodeError"))
+  }
+
   @Test func aQemuThatKeepsNoLogIsSaid() throws {
     let run = try check("", options: ["--truth", "bin/qemu-system-aarch64"])
     #expect(run.code == 64)

@@ -246,7 +246,14 @@ class Check:
         if os.path.exists(recording):
             self._tool("analyze", "-q", "-k", self.kernel.vmlinux, recording, "--format", "jsonl", output=timeline)
         there = os.path.exists(timeline)
-        found = comparison.compare([timeline] if there else [], f"{self.options.out}/{TRUTH_LOG}")
+        try:
+            found = comparison.compare([timeline] if there else [], f"{self.options.out}/{TRUTH_LOG}")
+        except comparison.Empty:
+            self.results.add("truth", Status.SKIPPED, "no guest ran: the emulator's log is empty")
+            return
+        except (ValueError, KeyError) as problem:
+            self.results.add("truth", Status.UNJUDGED, f"the emulator's log cannot be read: {problem}")
+            return
         found.paths = ["analysis"] if there else []
         with open(self.options.out + "/truth.txt", "w") as file:
             file.write(found.as_text())

@@ -63,9 +63,9 @@ def run(out: str, words: list[str]) -> Trial:
 
 
 def read(out: str) -> Trial | None:
-    """What an earlier run has left there, if it came to its end."""
+    """What an earlier run has left there, if it came to its end and could try the kernel."""
     code = _read(out + "/check.json").get("exitCode")
-    return _trial(code, out) if isinstance(code, int) else None
+    return _trial(code, out) if code in (0, 1, 2) else None
 
 
 def _trial(code: int, out: str) -> Trial:
