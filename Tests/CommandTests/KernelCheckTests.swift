@@ -186,6 +186,23 @@ struct KernelCheckTests {
       "\(refused.output)\(refused.errors)")
   }
 
+  /// A slow machine is given more minutes; its guests need not run longer for it.
+  @Test func guestsRunAsLongAsIsAsked() throws {
+    let scene = "cat \"$share/load.sh\"; " + Self.recording + Self.done
+    func script(_ options: [String]) throws -> String {
+      try check(scene, options: options, then: "cat out/console.txt").output
+    }
+    let usual = try script([])
+    #expect(usual.contains("vmm --seconds 5 ") && usual.contains("/out/vmm.3.0.txt"), "\(usual)")
+    let short = try script(["--minutes", "12", "--guests", "10"])
+    #expect(short.contains("vmm --seconds 5 ") && short.contains("/out/vmm.1.0.txt"), "\(short)")
+    #expect(!short.contains("/out/vmm.2.0.txt"))
+    for seconds in ["0", "240"] {
+      let run = try check("", options: ["--guests", seconds])
+      #expect(run.code == 64 && run.errors.contains("--guests is seconds"), "\(run.errors)")
+    }
+  }
+
   /// Nothing of the kernel's: the command that brings what is missing, and no revision is blamed or skipped.
   @Test func whatIsMissingIsNamed() throws {
     // Where QEMU is installed the stand-in's absence does not show.
@@ -241,6 +258,31 @@ struct KernelCheckTests {
     #expect(wrong.output.contains("\nnot ok 6 truth # ERROR "))
   }
 
+  /// A kernel that runs no guest leaves an empty log, one that is killed a torn one.
+  @Test func aLogThatSaysNothingIsNoVerdict() throws {
+    let options = ["--require", "none", "--truth", "bin/qemu-system-aarch64"]
+    let empty = try check(
+      ": > \"$PTRAUTH_TRUTH_LOG\"; " + Self.up + "echo 'Kernel panic - not syncing: VFS'",
+      tool: Program.command, options: options, before: Self.listSymbols, kernel: real("v7-good"))
+    #expect(empty.code == 3, "\(empty.output)\(empty.errors)")
+    #expect(empty.output.contains("truth # SKIP no guest ran"))
+    let torn = try check(
+      "echo '0 a=1 b=1 c=1 d=1 k=1' > \"$PTRAUTH_TRUTH_LOG\"; " + played("v7-good"),
+      tool: Program.command, options: options, before: Self.listSymbols, kernel: real("v7-good"))
+    #expect(torn.code == 2, "\(torn.output)\(torn.errors)")
+    #expect(torn.output.contains("truth # ERROR the emulator's log cannot be read"))
+  }
+
+  /// Python's own exit code for a mistake is 1, and would be a word on the kernel.
+  @Test func aMistakeOfItsOwnBlamesNoKernel() throws {
+    let torn = "while [ \"$1\" != -o ]; do shift; done; echo { > \"$2\""
+    let run = try check(
+      Self.done, options: ["--exit-code", "bisect"],
+      before: "printf '%s\\n' '#!/bin/sh' '\(torn)' > bin/tool")
+    #expect(run.code == 129, "\(run.output)\(run.errors)")
+    #expect(run.errors.contains("JSONDecodeError"))
+  }
+
   @Test func aQemuThatKeepsNoLogIsSaid() throws {
     let run = try check("", options: ["--truth", "bin/qemu-system-aarch64"])
     #expect(run.code == 64)
@@ -261,8 +303,8 @@ struct KernelCheckTests {
       [
         "-c", "import ast,glob,sys\nfor p in sys.argv[1:]: ast.parse(open(p).read(), p)",
         Self.script,
-        lab + "/check-probes", lab + "/kernel/matrix", lab + "/kernel/v7.py",
-        lab + "/truth/prepare", lab + "/truth/qemu.py",
+        lab + "/check-probes", lab + "/seeds", lab + "/kernel/matrix", lab + "/kernel/v7.py",
+        lab + "/kernel/plant", lab + "/truth/prepare", lab + "/truth/qemu.py",
       ])
     #expect(compiled.code == 0, "\(compiled.errors)")
     let lint = try Program.run(

@@ -9,8 +9,8 @@ import signal
 import subprocess
 from collections.abc import Callable
 
-from .kernel import Kernel, Usage
-from .trouble import Unbootable, need
+from .kernel import Kernel
+from .trouble import Unbootable, Usage, need
 
 LAST_LINES = 30
 

@@ -11,7 +11,7 @@ import subprocess
 from dataclasses import dataclass
 
 from .archive import Archive
-from .trouble import Missing, Unbootable, need
+from .trouble import Missing, Unbootable, Usage, need
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,6 @@ class Kernel:
     image: str
     vmlinux: str
     modules: str | None  # a folder that has .ko files, however deep
-
-
-class Usage(Exception):
-    """The command line asks for what there is not."""
 
 
 def of_files(image: str, vmlinux: str, modules: str | None) -> Kernel:

@@ -14,6 +14,13 @@ class Unbootable(Exception):
     """The kernel cannot be tried: it is not built, does not boot, panics, hangs, or has no KVM."""
 
 
+class Usage(Exception):
+    """The command line asks for what there is not."""
+
+
+TROUBLES = (Missing, Unbootable, Usage)
+
+
 # The program that is needed, and the Debian package that brings it.
 PACKAGES = {
     "qemu-system-aarch64": "qemu-system-arm",

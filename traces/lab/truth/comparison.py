@@ -16,6 +16,10 @@ class Outcome(IntEnum):
     UNMATCHED = 2  # no run of an analysis is in the log
 
 
+class Empty(ValueError):
+    """A log without a line: no guest ran."""
+
+
 @dataclass
 class Comparison:
     cpu: facts.Facts
@@ -61,6 +65,6 @@ def compare(analyses: list[str], path: str) -> Comparison:
         count.consume(line)
         runs.consume(line)
     if not count.lines:
-        raise ValueError(f"{path} has no line of a log")
+        raise Empty(f"{path} has no line of a log")
     told = [score.read(name) for name in analyses]
     return Comparison(count.facts, analyses, told, [score.score(analysis, runs.of) for analysis in told])
