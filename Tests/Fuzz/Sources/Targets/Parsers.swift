@@ -2,11 +2,10 @@
 
 /// Parsers alone, without a file around them: thousands of times as many inputs in the same time.
 extension Target {
-  /// Numbers in text, at every place. The standard library reads them too, and says the same.
+  /// Numbers in text. The standard library reads them too, and says the same.
   static let numbers = Target(name: "numbers") { bytes, _ in
-    let bytes = Array(bytes.prefix(64))
     let text = unsafe bytes.span.bytes
-    for start in 0...bytes.count {
+    for start in 0...min(1, bytes.count) {
       check(
         bytes, start, radix: 10, { $0 &- 48 < 10 },
         { position in
