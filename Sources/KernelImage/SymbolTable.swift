@@ -7,20 +7,22 @@ import Glibc
     let address: UInt64
     /// Bytes; 0 if the assembler was not told.
     let size: UInt64
-    let hash: UInt
     let nameOffset: Int
     /// 0 global, 1 weak, 2 local: the order in which aliases are preferred.
     let rank: UInt8
   }
 
-  private let elf: ElfImage
-  private let stringTable: Int
+  private let names: NameTable
   private var all: [Entry] = []
+  /// Of the names of ``all``.
+  private var hashes: [UInt32] = []
   private var functions: [Entry] = []
+  /// Of the names of ``functions`` up to their first dot.
+  private var stems: [UInt32] = []
   /// The highest end of `functions[...i]`: how far back a search has to look.
   private var reach: [UInt64] = []
   private var labels: [Entry] = []
-  /// What was asked for by name: each answer costs a pass over all symbols.
+  /// What was asked for by name: each answer costs a pass over all hashes.
   private var knownAddresses: [String: [UInt64]] = [:]
   private var knownFunctions: [String: [KernelFunctionSymbol]] = [:]
 
@@ -29,30 +31,29 @@ import Glibc
     guard
       let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 })
     else { return nil }
-    self.elf = elf
-    stringTable = section.link
     guard let scn = unsafe elf_getscn(elf.handle, section.index),
-      let data = unsafe elf_getdata(scn, nil)
+      let data = unsafe elf_getdata(scn, nil), let names = NameTable(elf, section: section.link)
     else { return nil }
+    self.names = names
     let codeSections = Set(elf.sections.filter(\.isExecutable).map(\.index))
     let count = unsafe min(data.pointee.d_size / 24, Int(Int32.max))
     all.reserveCapacity(count)
+    hashes.reserveCapacity(count)
     for index in 0..<Int32(count) {
       var symbol = GElf_Sym()
       guard unsafe gelf_getsym(data, index, &symbol) != nil, symbol.st_shndx != UInt16(SHN_UNDEF),
-        symbol.st_name != 0,
-        let name = unsafe elf_strptr(elf.handle, stringTable, Int(symbol.st_name))
+        symbol.st_name != 0, let first = names.first(at: Int(symbol.st_name))
       else { continue }
       let type = Int32(symbol.st_info & 0xf)
       let binding = Int32(symbol.st_info >> 4)
       if type == STT_FILE || type == STT_SECTION { continue }
       // $x and $d are the mapping symbols of the AArch64 ELF ABI: code or data, not places.
-      if unsafe name[0] == 0x24 { continue }
-      let entry = unsafe Entry(
-        address: symbol.st_value, size: symbol.st_size, hash: elf_gnu_hash(name),
-        nameOffset: Int(symbol.st_name),
+      if first == 0x24 { continue }
+      let entry = Entry(
+        address: symbol.st_value, size: symbol.st_size, nameOffset: Int(symbol.st_name),
         rank: binding == STB_GLOBAL ? 0 : binding == STB_WEAK ? 1 : 2)
       all.append(entry)
+      hashes.append(names.hash(at: entry.nameOffset))
       if type == STT_FUNC {
         functions.append(entry)
       } else if type == STT_NOTYPE, codeSections.contains(Int(symbol.st_shndx)) {
@@ -61,6 +62,7 @@ import Glibc
     }
     functions.sort(by: before)
     labels.sort(by: before)
+    stems = functions.map { names.hash(at: $0.nameOffset, upTo: UInt8(ascii: ".")) }
     var highest: UInt64 = 0
     reach.reserveCapacity(functions.count)
     for function in functions {
@@ -81,10 +83,7 @@ import Glibc
     return overflow ? .max : end
   }
 
-  private func name(of entry: Entry) -> String {
-    guard let name = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset) else { return "" }
-    return unsafe String(cString: name)
-  }
+  private func name(of entry: Entry) -> String { names.name(at: entry.nameOffset) }
 
   /// Index of the last entry at or below `address`.
   private func last(in entries: [Entry], atOrBelow address: UInt64) -> Int? {
@@ -100,13 +99,10 @@ import Glibc
   /// Addresses of every symbol of that name, ascending.
   func addresses(of symbol: String) -> [UInt64] {
     if let known = knownAddresses[symbol] { return known }
-    let hash = unsafe symbol.withCString { unsafe elf_gnu_hash($0) }
+    let hash = NameTable.hash(symbol.utf8)
     var found: Set<UInt64> = []
-    var index = 0
-    while index < all.count {
-      let entry = all[index]
-      index += 1
-      if entry.hash == hash, name(of: entry) == symbol { found.insert(entry.address) }
+    for (index, other) in hashes.enumerated() where other == hash {
+      if name(of: all[index]) == symbol { found.insert(all[index].address) }
     }
     let addresses = found.sorted()
     knownAddresses[symbol] = addresses
@@ -152,21 +148,16 @@ import Glibc
   /// FUNC symbols called `name`, or a part the compiler split from it (`name.isra.0`, `name.cold`).
   func functions(called name: String) -> [KernelFunctionSymbol] {
     if let known = knownFunctions[name] { return known }
-    let wanted = Array(name.utf8CString)
-    let length = wanted.count - 1
+    let stem = NameTable.hash(name.utf8.prefix { $0 != UInt8(ascii: ".") })
     var found: [KernelFunctionSymbol] = []
-    var index = 0
-    while index < functions.count {
+    for (index, other) in stems.enumerated() where other == stem {
       let entry = functions[index]
-      index += 1
-      guard let text = unsafe elf_strptr(elf.handle, stringTable, entry.nameOffset),
-        unsafe strncmp(text, wanted, length) == 0
-      else { continue }
-      let next = unsafe UInt8(bitPattern: text[length])
-      if next == 0 || next == UInt8(ascii: ".") {
+      let whole = self.name(of: entry)
+      guard whole.utf8.starts(with: name.utf8) else { continue }
+      let next = whole.utf8.dropFirst(name.utf8.count).first
+      if next == nil || next == UInt8(ascii: ".") {
         found.append(
-          KernelFunctionSymbol(
-            name: self.name(of: entry), address: entry.address, size: entry.size, offset: 0))
+          KernelFunctionSymbol(name: whole, address: entry.address, size: entry.size, offset: 0))
       }
     }
     knownFunctions[name] = found

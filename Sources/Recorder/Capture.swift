@@ -23,6 +23,8 @@ public struct Capture {
   public var command: [String] = []
   /// Called about once a second.
   public var progress: (Status) -> Void = { _ in }
+  /// What was found before it began, in a sentence.
+  public var notice: (String) -> Void = { _ in }
 
   public struct Status: Sendable {
     public var counters = BufferCounters()
@@ -78,6 +80,9 @@ public struct Capture {
   /// What processes that were killed together with their guardians have left is removed first.
   public func run() throws -> Result {
     for gone in tracefs.abandoned() { _ = try Guardian(tracefs, of: gone).end() }
+    if let old = try LeftRecording(output: output).setAside() {
+      notice("a recording to \(output) was killed: what it had written is \(old) now")
+    }
     let cpus = RawBufferReader.numbers(in: tracefs.path("per_cpu"))
     let unfinished = UnfinishedRecording.path(of: output)
     let guardian = try Guardian(tracefs, of: id)

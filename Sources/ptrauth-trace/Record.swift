@@ -12,7 +12,8 @@ struct Record: ParsableCommand {
       As root: sets the probes of `ptrauth-trace probes` for the kernel that runs, in a tracing instance \
       of its own, and writes a trace.dat, which trace-cmd reads too. Ends with COMMAND, after --duration, \
       or at Ctrl-C. Probes and instance are removed whatever happens; after SIGKILL what was written by then is \
-      in trace.dat.unfinished and trace.dat.cpuN, and analyze trace.dat.unfinished reads it.
+      in trace.dat.unfinished and trace.dat.cpuN, and analyze trace.dat.unfinished reads it; the next recording \
+      to trace.dat calls these trace.dat.old.unfinished and trace.dat.old.cpuN.
 
       The key slots are recorded, in which alone missed saves show, but no key ever reaches the disk: \
       before a page is written its key values are replaced by others, equal ones by equal ones, under a \
@@ -98,6 +99,7 @@ struct Record: ParsableCommand {
     capture.command = command
     let progress = RecordProgress(isWanted: !quiet)
     capture.progress = progress.show
+    capture.notice = { ProcessState.complain("ptrauth-trace: \($0)") }
     progress.begin(endsAlone: duration != nil || !command.isEmpty)
     defer { progress.end() }
     do {

@@ -85,6 +85,31 @@ struct RecordTests {
     }
   }
 
+  @Test("what a killed recording has left is kept when the next one has its name")
+  func setAside() throws {
+    try shell(
+      """
+      echo old > t.dat.old.unfinished; echo page > t.dat.old.cpu4000
+      $P t.dat 60000 sched:sched_switch & p=$!
+      n=0; until [ -s t.dat.cpu0 ] || [ $n = 100 ]; do sleep 0.1; n=$((n + 1)); done
+      kill -KILL $p; wait $p 2> /dev/null
+      ls t.dat.unfinished t.dat.cpu* | sed 's/^t.dat/t.dat.old/' | sort > expected; cat t.dat.cpu0 > killed
+      $P t.dat 1 sched:sched_switch true | grep killed
+      cmp killed t.dat.old.cpu0
+      ls t.dat.old* | sort | cmp - expected && $P t.dat 1 sched:sched_switch true | grep -c killed
+      """
+    ) { output, directory in
+      #expect(
+        output
+          == "a recording to t.dat was killed: what it had written is t.dat.old.unfinished now\n0\n"
+      )
+      let left = try RecordingFile(path: directory + "/t.dat.old.unfinished")
+      #expect(left.recording.isIncomplete && !left.recording.isDamaged)
+      let next = try RecordingFile(path: directory + "/t.dat")
+      #expect(!next.recording.isIncomplete)
+    }
+  }
+
   @Test("signals end the recording, and the file is whole", arguments: ["INT", "TERM", "HUP"])
   func interrupted(by signal: String) throws {
     try shell(

@@ -28,6 +28,17 @@ struct StableOrderTests {
     #expect(returns == [1, 3, 5, 7, 9, 11, 13, 14])
   }
 
+  @Test("ways that pass the same places are told apart by what they say")
+  func equalWays() {
+    let pcs: [UInt64] = [8, 4, 8, 4, 8]
+    let ends = pcs.enumerated().map { index, pc in
+      WalkEnd(kind: index < 2 ? .returns : .leaves(UInt64(16 - index)), state: WalkState(at: pc))
+    }
+    let ordered = ends.inOrder
+    #expect(ordered.map(\.state.pc) == [4, 4, 8, 8, 8])
+    #expect(ends.reversed().inOrder.map { "\($0.kind)" } == ordered.map { "\($0.kind)" })
+  }
+
   @Test("of two words at one offset the same one comes first, whatever else is in memory")
   func words() {
     let key = KeyRegister.allCases[0]

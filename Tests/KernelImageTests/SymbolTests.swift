@@ -1,5 +1,6 @@
-import KernelImage
 import Testing
+
+@testable import KernelImage
 
 @Suite("Symbols")
 struct SymbolTests {
@@ -40,6 +41,22 @@ struct SymbolTests {
     }
     #expect(image.addresses(of: "ptrauth_keys_install_user").count == 2)
     #expect(image.addresses(of: "no_such_symbol").isEmpty && image.addresses(of: "").isEmpty)
+  }
+
+  @Test("what compilers split from a function is found with it", arguments: RecordedKernel.present)
+  func parts(kernel: RecordedKernel) throws {
+    let symbols = try #require(try kernel.open().symbols)
+    let names = try NmOracle(path: kernel.plainPath()).symbols.filter { $0.type == "FUNC" }
+      .map(\.name)
+    let split = names.filter { $0.contains(".") }
+    let sampled = stride(from: 0, to: split.count, by: 1 + split.count / 20).map { split[$0] }
+    #expect(sampled.count > 5)
+    let stems = sampled.compactMap { $0.split(separator: ".").first.map(String.init) }
+    for name in sampled + stems + ["kvm_arch_vcpu_load", "no_such_symbol", "", "."] {
+      #expect(
+        symbols.functions(called: name).map(\.name).sorted()
+          == names.filter { $0 == name || $0.hasPrefix(name + ".") }.sorted(), "\(name)")
+    }
   }
 
   @Test("interior labels split no function", arguments: RecordedKernel.present)

@@ -21,6 +21,7 @@ enum RecordEvents {
     capture.subBufferSize = environment["SUB_BUFFER"].flatMap { Int($0) }
     capture.duration = Int64(words[2])
     capture.command = Array(words.dropFirst(4))
+    capture.notice = { print($0) }
     do {
       let result = try capture.run()
       print(

@@ -11,13 +11,23 @@ extension Sequence where Element: Hashable {
 extension [WalkEnd] {
   /// By what happened, and what is equal in that as it was walked: the same in every run.
   var inOrder: [WalkEnd] {
-    map { end -> (key: [UInt64], words: String, end: WalkEnd) in
-      let conditions = end.state.conditions.map { "\($0)" }.sorted().joined()
-      return (end.state.events.map(\.pc) + [end.state.pc], "\(end.kind)" + conditions, end)
+    let keyed = map { (key: $0.state.events.map(\.pc) + [$0.state.pc], end: $0) }
+      .sorted { $0.key.lexicographicallyPrecedes($1.key) }
+    var ordered: [WalkEnd] = []
+    var start = 0
+    while start < keyed.count {
+      let same = keyed[start...].prefix { $0.key == keyed[start].key }.map(\.end)
+      start += same.count
+      // Words cost more than all the rest.
+      ordered +=
+        same.count == 1
+        ? same
+        : same.map { (words: Self.words($0), end: $0) }.sorted { $0.words < $1.words }.map(\.end)
     }
-    .sorted {
-      $0.key == $1.key ? $0.words < $1.words : $0.key.lexicographicallyPrecedes($1.key)
-    }
-    .map(\.end)
+    return ordered
+  }
+
+  private static func words(_ end: WalkEnd) -> String {
+    "\(end.kind)" + end.state.conditions.map { "\($0)" }.sorted().joined()
   }
 }

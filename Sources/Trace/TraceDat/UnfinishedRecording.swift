@@ -22,17 +22,22 @@ public struct UnfinishedRecording {
   init?(_ path: String) {
     guard path.hasSuffix(Self.suffix), !Folder.isDirectory(path) else { return nil }
     let output = String(path.dropLast(Self.suffix.count))
+    cpus = Self.parts(of: output)
+    guard !cpus.isEmpty else { return nil }
+    paths = [path] + cpus.map { Self.part(of: output, cpu: $0) }
+  }
+
+  /// The CPUs of which pages lie beside it.
+  public static func parts(of output: String) -> [Int] {
     let name = output.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
     let folder = name.count == output.count ? "." : String(output.dropLast(name.count))
-    cpus = (Folder.names(in: folder) ?? []).compactMap { other in
+    return (Folder.names(in: folder) ?? []).compactMap { other in
       let prefix = "\(name).cpu"
       guard other.hasPrefix(prefix), let cpu = Int(other.dropFirst(prefix.count)) else {
         return nil
       }
       return other == "\(prefix)\(cpu)" && cpu < Int(TimeSpans.cpuLimit) ? cpu : nil
     }.sorted()
-    guard !cpus.isEmpty else { return nil }
-    paths = [path] + cpus.map { Self.part(of: output, cpu: $0) }
   }
 
   func mapped() throws(TraceError) -> MappedFile {

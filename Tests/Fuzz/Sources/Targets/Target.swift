@@ -7,5 +7,6 @@ struct Target: Sendable {
   static let all = [
     perfData, perfPipe, traceDat, ringBufferPage, ftraceText, textStream, eventFormat, redaction,
     qemuLog, kernelImage, kernelTypes, machineCode, report,
+    numbers, textLine, formatParser, tracingData, pageEvents,
   ]
 }
