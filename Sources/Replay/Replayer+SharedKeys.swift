@@ -12,8 +12,10 @@ import Trace
 // as its own, and G is none of the host's if the host's slots held the thread's own keys when the guest's held G. Otherwise
 // the guest's slot may have got the host's key in a run that saved without having restored, and either may be true.
 extension Replayer {
-  /// A run may have saved the host's keys as the guest's.
-  private var mayHaveLeaked: Bool { log.contains(.hostKeyLeak) || undecided[.hostKeyLeak] != nil }
+  /// A run may have saved the host's keys as the guest's: it loaded none, or its guest ran on the host's.
+  private var mayHaveLeaked: Bool {
+    log.contains(.hostKeyLeak) || undecided[.hostKeyLeak] != nil || log.proves(.missedGuestRestore)
+  }
 
   mutating func judgeSharedKeys(
     _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun, _ guest: KeySlots,

@@ -16,7 +16,7 @@ struct Merge: ParsableCommand {
       --format summary, and no --by, kernels and labels all stay apart.
 
       Examples:
-        ptrauth-trace analyze --format summary --label board=rock5 perf.data >> night.jsonl
+        ptrauth-trace analyze --format summary --label board=a a.data >> night.jsonl
         ptrauth-trace merge night.jsonl
         ptrauth-trace merge --by label:board,kernel night.jsonl -o night.html
         cat nights/*.jsonl | ptrauth-trace merge --format summary - > month.jsonl

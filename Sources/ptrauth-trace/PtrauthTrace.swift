@@ -21,7 +21,8 @@ struct PtrauthTrace: ParsableCommand {
       """,
     version: ToolVersion.line,
     subcommands: [
-      Analyze.self, Merge.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self, Probes.self,
+      Analyze.self, Merge.self, Compare.self, Info.self, Whatif.self, Render.self, Explain.self,
+      Probes.self,
       Record.self,
       Redact.self, Manual.self, Verify.self, Audit.self,
     ])

@@ -33,7 +33,7 @@ struct CommandLineTests {
     let run = try run(good)
     #expect(run.code == 64)
     #expect(run.errors.contains("ptrauth-trace analyze \(good)"))
-    #expect(try self.run("frobnicate").errors.contains("there are analyze, compare"))
+    #expect(try self.run("frobnicate").errors.contains("there are analyze, merge, compare"))
     // A bisection stops, whatever was mistyped.
     #expect(try self.run("anlyze", "--exit-code", "bisect", good).code == 129)
   }

@@ -244,7 +244,9 @@ struct MergeTests {
     #expect(run.code == 1 && !run.output.isEmpty)
     for scalar in run.output.unicodeScalars {
       let isControl = scalar.value < 32 || (0x7f..<0xa0).contains(scalar.value)
-      #expect(!isControl || scalar == "\n", "\(format)")
+      // HTML and XML have tabs, and show them as blanks.
+      let isBlank = scalar == "\t" && ["html", "junit"].contains(format)
+      #expect(!isControl || scalar == "\n" || isBlank, "\(format)")
     }
     #expect(!run.output.contains("<&>") || format != "html")
     for line in run.output.split(separator: "\n") { #expect(!line.hasPrefix("not ok")) }
@@ -309,16 +311,18 @@ struct MergeTests {
       let merged = try Program.run(
         Program.command, ["compare", "--format", "json"] + files[old + 1] + ["--"] + files[new + 1])
       #expect(reports.code == merged.code, "\(merged.errors)")
-      func said(_ text: String) -> [Substring] {
-        text.split(separator: "\n").filter { line in
-          [
-            "\"verdict\"", "\"rule\"", "\"change\"", "\"count\"", "\"significant\"",
-            "\"baseIsBlind\"",
-          ].contains {
-            line.contains($0)
-          } && !line.contains("clean") && !line.contains(" findings\"")
-            && !line.contains("\"findings\",")
-        }
+      func said(_ text: String) -> [String] {
+        // What merged recordings say more comes behind it.
+        text.split(separator: "\n").map { $0.hasSuffix(",") ? String($0.dropLast()) : String($0) }
+          .filter { line in
+            [
+              "\"verdict\"", "\"rule\"", "\"change\"", "\"count\"", "\"significant\"",
+              "\"baseIsBlind\"",
+            ].contains {
+              line.contains($0)
+            } && !line.contains("clean") && !line.contains(" findings\"")
+              && !line.hasSuffix("\"findings\"")
+          }
       }
       #expect(said(reports.output) == said(merged.output))
       #expect(merged.output.contains("\"recordings\": 5"))

@@ -57,15 +57,21 @@ public struct FleetKCIDB {
       }
     }
     if !test.lines.isEmpty {
-      json.field("log_excerpt", String(test.lines.joined(separator: "\n").prefix(16384)))
+      // The schema takes no NUL, and readers of lines nothing that makes another.
+      let lines = test.lines.map(ControlCharacters.escaped).joined(separator: "\n")
+      json.field("log_excerpt", String(lines.prefix(16384)))
     }
     json.key("environment")
     json.object { json in
       json.key("misc")
       json.object { json in
         json.field("recordings", suite.tally.recordings)
-        if let release = suite.group?.kernel?.release { json.field("osrelease", release.text) }
-        for label in suite.group?.labels ?? [] { json.field("label." + label.key, label.value) }
+        if let release = suite.group?.kernel?.release {
+          json.field("osrelease", ControlCharacters.escaped(release.text))
+        }
+        for label in suite.group?.labels ?? [] {
+          json.field("label." + label.key, label.value.map(ControlCharacters.escaped))
+        }
       }
     }
     json.key("misc")
@@ -76,7 +82,7 @@ public struct FleetKCIDB {
         json.field("judged", test.tally.judged)
         json.field("count", test.tally.count)
       }
-      if let reason = test.result.reason { json.field("reason", reason) }
+      if let reason = test.result.reason { json.field("reason", ControlCharacters.escaped(reason)) }
     }
   }
 
