@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, rec
 
 Recording = tuple[str, dict[str, str]]
 COLUMNS = ["path", "length", "modified", "labels"]
-INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
+FILES = "path string, length bigint, modified timestamp"
+INPUTS = FILES + ", labels map<string,string>"
 
 
 class Bounds:
@@ -86,9 +88,9 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
     name = os.path.basename(row.path)
     with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
         path = row.path.removeprefix("file:")
-        if row.content is not None:
+        if not row.path.startswith("file:"):
             path = os.path.join(folder, name)
-            Path(path).write_bytes(row.content)
+            Path(path).write_bytes(row.content or b"")
         report = Path(folder, "report.json")
         words = ["analyze", "-q", "--offline", "--format", "json", "-o", str(report), path]
         if bounds.require:
@@ -152,9 +154,27 @@ def inputs(spark: SparkSession, source: str) -> DataFrame:
                 given.append((re.sub("^file:/+", "file:/", whole), dict(fact.split("=", 1) for fact in facts)))
     files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("ignoreMissingFiles", True)
     found = files.load([path for path, _ in given] or [source]).withColumnRenamed("modificationTime", "modified")
+    found = found.select(*COLUMNS[:3])
+    found = found.union(spark.createDataFrame(empty(spark, found), FILES))
     labels = spark.createDataFrame(given, "path string, labels map<string,string>")
     none = f.create_map().cast("map<string,string>")
     return found.join(labels, "path", "left").withColumn("labels", f.coalesce("labels", none)).select(*COLUMNS)
+
+
+def empty(spark: SparkSession, found: DataFrame) -> list[tuple[str, int, datetime]]:
+    """Files without a byte: Spark lists them, and reads no row of them."""
+    java: Any = spark._jvm
+    context: Any = spark._jsc
+    # A URL each.
+    paths = [java.org.apache.hadoop.fs.Path(java.java.net.URI(url)) for url in found.inputFiles()]
+    read = {row.path for row in found.select("path").collect()}
+    rows = []
+    for path in paths:
+        if str(path.toString()) not in read:
+            status = path.getFileSystem(context.hadoopConfiguration()).getFileStatus(path)
+            when = datetime.fromtimestamp(status.getModificationTime() / 1000)
+            rows.append((str(path.toString()), int(status.getLen()), when))
+    return rows
 
 
 def batches(spark: SparkSession, table: str) -> set[int]:
@@ -187,7 +207,7 @@ def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) ->
             chosen = chosen.withColumn("content", f.lit(None).cast("binary"))
         else:
             content = spark.read.format("binaryFile").load([row.path for row in rows]).select("path", "content")
-            chosen = chosen.join(content, "path")
+            chosen = chosen.join(content, "path", "left")
         tasks = max(1, -(-len(rows) // options.recordings_per_task))
         judged = chosen.repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
         spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
@@ -227,7 +247,7 @@ def main() -> int:
     derive(spark, options.out)
     summaries = table(spark, options.out, "recordings", batches(spark, f"{options.out}/recordings"), RECORDINGS)
     lines = summaries.select("summary").rdd.map(lambda row: row.summary)
-    merged = lines.mapPartitions(lambda part: merge(part, bounds)).collect()
+    merged = lines.mapPartitions(lambda part: merge(iter(part), bounds)).collect()
     print(f"{new} new recordings, {summaries.count()} in all", file=sys.stderr)
     spark.stop()
     return report(merged, options)

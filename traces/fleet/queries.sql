@@ -34,29 +34,29 @@ JOIN findings f ON f.path = r.path
 WHERE f.correctness AND NOT EXISTS (
   SELECT 1 FROM findings e JOIN recordings o ON o.path = e.path
   WHERE e.rule = f.rule AND coalesce(o.board, '') = coalesce(l.board, '') AND o.build_id <> l.build_id)
-GROUP BY l.board, f.rule ORDER BY l.board, f.rule;
+GROUP BY l.board, f.rule ORDER BY l.board NULLS FIRST, f.rule;
 
 -- places: where in the kernel the broken rules are, worst first.
 SELECT f.rule, f.severity, f.place, count(DISTINCT f.path) AS recordings, sum(f.count) AS times
-FROM findings f WHERE f.correctness GROUP BY f.rule, f.severity, f.place ORDER BY recordings DESC, f.rule, f.place;
+FROM findings f WHERE f.correctness GROUP BY f.rule, f.severity, f.place ORDER BY recordings DESC, f.rule, f.place NULLS FIRST;
 
 -- shares: of the recordings of a kernel, how many have findings?
 SELECT release, build_id, count(*) AS recordings, sum(CASE WHEN verdict = 'findings' THEN 1 ELSE 0 END) AS bad,
        100.0 * sum(CASE WHEN verdict = 'findings' THEN 1 ELSE 0 END) / count(*) AS per_cent
-FROM recordings GROUP BY release, build_id ORDER BY min(modified), build_id;
+FROM recordings GROUP BY release, build_id ORDER BY min(modified), build_id NULLS FIRST;
 
 -- not_judged: recordings that could not be judged, and why.
 SELECT verdict, reason, count(*) AS recordings, min(path) AS example FROM recordings
-WHERE verdict IN ('incomplete', 'cannot judge', 'unusable') GROUP BY verdict, reason ORDER BY recordings DESC, reason;
+WHERE verdict IN ('incomplete', 'cannot judge', 'unusable') GROUP BY verdict, reason ORDER BY recordings DESC, reason NULLS FIRST;
 
 -- judged_least: kernels of which the fewest rules are judged.
 SELECT release, build_id, avg(judged) AS judged, max(breakable) AS rules FROM recordings WHERE judged IS NOT NULL
-GROUP BY release, build_id ORDER BY judged, release, build_id;
+GROUP BY release, build_id ORDER BY judged NULLS FIRST, release NULLS FIRST, build_id NULLS FIRST;
 
 -- redundant_share: accesses to key registers that were for nothing, of those of counted passes.
 SELECT release, build_id, sum(redundant) AS redundant, sum(accesses) AS accesses,
        CASE WHEN sum(accesses) > 0 THEN 1.0 * sum(redundant) / sum(accesses) END AS share
-FROM recordings WHERE verdict IN ('clean', 'findings') GROUP BY release, build_id ORDER BY share DESC, release, build_id;
+FROM recordings WHERE verdict IN ('clean', 'findings') GROUP BY release, build_id ORDER BY share DESC, release NULLS FIRST, build_id NULLS FIRST;
 
 -- traps_per_second: the vCPUs that trap most, by kernel, in traps per second of guest time.
 SELECT r.release, v.path, v.vm, v.vcpu,
@@ -68,7 +68,7 @@ WHERE v.guestTime > 0 AND v.feature = 'both' ORDER BY traps_per_second DESC, v.p
 SELECT r.release, r.build_id, count(*) AS vcpus, percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.0 * v.keySwitches / v.runs) AS median,
        max(1.0 * v.keySwitches / v.runs) AS most
 FROM vcpus v JOIN recordings r ON r.path = v.path WHERE v.runs > 0
-GROUP BY r.release, r.build_id ORDER BY median DESC, r.build_id;
+GROUP BY r.release, r.build_id ORDER BY median DESC, r.release NULLS FIRST, r.build_id NULLS FIRST;
 
 -- costs: what each cost rule cost, in register accesses and trips.
 SELECT f.rule, count(DISTINCT f.path) AS recordings, sum(f.count) AS times, sum(f.reads + f.writes) AS accesses,
@@ -78,7 +78,7 @@ FROM findings f WHERE NOT f.correctness GROUP BY f.rule ORDER BY accesses DESC, 
 -- boards: recordings, findings and machine time by board.
 SELECT r.board, count(*) AS recordings, sum(CASE WHEN r.verdict = 'findings' THEN 1 ELSE 0 END) AS bad,
        sum(r.bytes) AS bytes, sum(r.seconds) AS analysis_seconds
-FROM recordings r GROUP BY r.board ORDER BY r.board;
+FROM recordings r GROUP BY r.board ORDER BY r.board NULLS FIRST;
 
 -- dearest: recordings that took longest to judge, and how many megabytes a second that was.
 SELECT path, verdict, bytes, seconds, bytes / 1e6 / seconds AS mb_per_second FROM recordings
