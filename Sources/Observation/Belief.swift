@@ -15,7 +15,7 @@ public struct HypothesisSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
 
   public func contains(place: Int) -> Bool { contains(HypothesisSet(place: place)) }
 
-  /// The generation's own code.
+  /// The generation's own code, first of the bank.
   public static let standard = HypothesisSet(rawValue: 1)
 }
 
@@ -29,4 +29,6 @@ public struct Update: Sendable, Hashable {
   public var isOutOfPlace: Bool
   /// The shadow as this event finds it under the standard, whatever was sampled; of an event that samples it.
   public var expected: EnableBits
+  /// The standard as other hosts run it, where that does not find just the same.
+  public var undecided: HypothesisSet
 }

@@ -22,7 +22,6 @@ extension Hypothesis {
     case .sync: world.place == .guest ? passes(of: world).filter(symbol.admits) : []
     case .exit: exits(world).map { $0.at(.loop) }
     case .instructionTrap: exits(world).flatMap { traps($0, \.api) }
-    case .registerTrap: exits(world).flatMap { traps($0, \.apk) }
     case .systemRegisterTrap: exits(world).flatMap { [$0.at(.loop)] + traps($0, \.apk) }
     case .wasKeyRegister: world.place == .loop || world.place == .out ? [] : [world]
     case .wasOtherRegister: world.place == .loop || world.place == .out ? [world] : []

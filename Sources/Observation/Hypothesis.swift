@@ -4,7 +4,7 @@ public import Ptrauth
 /// A kernel that may have made the recording: the generation's own code, or that with one fault planted; as far as
 /// API and APK go.
 public struct Hypothesis: Sendable {
-  /// The fault's name; nil: the standard, which is on trial.
+  /// The fault's name; nil: the code as it should be, which is on trial.
   public let fault: String?
   /// The rule that reports the fault.
   public let rule: Rule?
@@ -16,7 +16,8 @@ public struct Hypothesis: Sendable {
     self.code = code
   }
 
-  /// The standard first, then every fault that makes another code of it; of those that look alike here the first.
+  /// The standard first, as other hosts run it behind it; then every fault that makes another code of it; of those that
+  /// look alike here the first.
   public static func bank(of generation: Generation) -> [Hypothesis] {
     bank(of: generation, faults: Fault.all)
   }
@@ -24,6 +25,9 @@ public struct Hypothesis: Sendable {
   static func bank(of generation: Generation, faults: [Fault]) -> [Hypothesis] {
     let standard = Hypothesis(fault: nil, code: generation.code.ofEnableBits)
     var bank = [standard]
+    if generation.load == .sets, generation.protectedKeys == .own {
+      bank.append(Hypothesis(fault: nil, code: standard.code.inProtectedMode))
+    }
     for fault in faults where !fault.isNested {
       guard let planted = fault.planted(in: Setting(generation)) else { continue }
       let code = planted.code.ofEnableBits
@@ -44,6 +48,17 @@ extension Code {
       reset: own(reset), load: own(load), activateTraps: own(activateTraps),
       guestEnter: own(guestEnter), guestExit: own(guestExit), hypTrap: own(hypTrap),
       hostTrap: own(hostTrap))
+  }
+}
+
+extension Code {
+  /// Where pKVM is enabled, 6.12's load leaves the shadow alone, and what comes back with an exit is that of EL2's own
+  /// vCPU, which has both bits (vcpu_set_pauth_traps, sync_hyp_vcpu). No event tells such a host from others.
+  fileprivate var inProtectedMode: Code {
+    var code = self
+    code.load = []
+    code.guestExit.append(Line([.hasFeature, .sometimes], .enable(api: true, apk: true)))
+    return code
   }
 }
 

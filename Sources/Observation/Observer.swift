@@ -33,7 +33,14 @@ public struct Observer: Sendable {
     unborn = belief(bank.map { _ in births })
   }
 
-  /// The one symbol after the other.
+  /// All that no fault was planted in.
+  public var standards: HypothesisSet {
+    hypotheses.indices.reduce(into: HypothesisSet()) { set, place in
+      if hypotheses[place].fault == nil { set.insert(HypothesisSet(place: place)) }
+    }
+  }
+
+  /// The belief behind an event.
   public mutating func update(_ belief: Belief, _ symbol: Symbol) -> Update {
     let place = Int(belief.id) * Symbol.count + symbol.code
     if let known = updates[place] { return known }
@@ -64,12 +71,21 @@ public struct Observer: Sendable {
       after.append(worlds)
     }
     if isOutOfPlace { refuted = [] }
-    let expected =
-      symbol.isSampled && !isOutOfPlace
-      ? hypotheses.first?.found(before[0], by: symbol.kind) : nil
+    var expected = EnableBits.unknown
+    var undecided = HypothesisSet()
+    if symbol.isSampled, !isOutOfPlace {
+      for (i, hypothesis) in hypotheses.enumerated() where hypothesis.fault == nil {
+        let found = hypothesis.found(before[i], by: symbol.kind) ?? .unknown
+        if i == 0 {
+          expected = found
+        } else if found != expected {
+          undecided.insert(HypothesisSet(place: i))
+        }
+      }
+    }
     return Update(
-      belief: self.belief(after), refuted: refuted, isOutOfPlace: isOutOfPlace,
-      expected: expected ?? .unknown)
+      belief: self.belief(after), refuted: refuted, isOutOfPlace: isOutOfPlace, expected: expected,
+      undecided: undecided)
   }
 
   private mutating func belief(_ worlds: [WorldSet]) -> Belief {
@@ -92,10 +108,8 @@ public struct Observer: Sendable {
     return bits ?? .unknown
   }
 
-  /// How many beliefs were needed so far, and how many of their updates.
-  public var size: (beliefs: Int, updates: Int) {
-    (beliefs.count, updates.count { $0 != nil })
-  }
+  /// How many beliefs were needed so far.
+  public var beliefCount: Int { beliefs.count }
 }
 
 extension Hypothesis {

@@ -24,8 +24,8 @@ public struct Symbol: Sendable, Hashable {
     case entry
     /// kvm_vgic_sync_hwstate, right behind the last guest exit.
     case sync
-    /// kvm_exit: of no ptrauth trap, of an instruction's, of a key register's, of some system register's.
-    case exit, instructionTrap, registerTrap, systemRegisterTrap
+    /// kvm_exit: of no ptrauth trap, of an instruction's, of a trapped access to some system register.
+    case exit, instructionTrap, systemRegisterTrap
     /// Which register it was turned out: a key, or another.
     case wasKeyRegister, wasOtherRegister
     /// A sample that is taken before the handler of a trap does anything; and anywhere else.

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Ptrauth
-public import Replay
+import Replay
 
 /// The text of a report of `analyze --format json`, read back.
 public enum ReportDocument {

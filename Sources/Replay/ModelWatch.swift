@@ -61,7 +61,7 @@ extension Symbol.Kind {
     case .put: "kvm_arch_vcpu_put"
     case .entry: "kvm_entry"
     case .sync: "kvm_vgic_sync_hwstate"
-    case .exit, .instructionTrap, .registerTrap, .systemRegisterTrap: "kvm_exit"
+    case .exit, .instructionTrap, .systemRegisterTrap: "kvm_exit"
     case .wasKeyRegister, .wasOtherRegister, .look: "handle_exit"
     case .lookInHandler: "kvm_inject_undefined"
     case .handlerEntered, .handlerReturned: "kvm_arm_vcpu_ptrauth_trap"
@@ -74,7 +74,7 @@ extension Symbol.Kind {
   var detail: String? {
     switch self {
     case .instructionTrap: "a pointer authentication trap"
-    case .registerTrap, .wasKeyRegister: "a trapped key register"
+    case .wasKeyRegister: "a trapped key register"
     case .handlerReturned: "returns"
     default: nil
     }

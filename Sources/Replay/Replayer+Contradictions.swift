@@ -17,12 +17,17 @@ extension Replayer {
 
   /// A run was judged: what contradicted the model before its end is told by a rule, or by none.
   mutating func settleContradiction(_ run: OpenRun, explainedBefore: UInt64) {
-    guard let found = vcpus[run.vcpu].model.contradiction else { return }
-    vcpus[run.vcpu].model.contradiction = nil
+    let isTold = explanations != explainedBefore || run.followsSkippedPlace
+    settleContradiction(of: run.vcpu, isTold: isTold)
+  }
+
+  private mutating func settleContradiction(of index: Int, isTold: Bool) {
+    guard let found = vcpus[index].model.contradiction else { return }
+    vcpus[index].model.contradiction = nil
     // One event contradicts what was before it; what was before the first is not known.
-    guard found.sights.count > 1, explanations == explainedBefore, !run.followsSkippedPlace,
-      !silences.isIn(time: found.begin, found.end)
-    else { return }
+    guard !isTold, found.sights.count > 1, !silences.isIn(time: found.begin, found.end) else {
+      return
+    }
     if contradictions.count < Self.mostContradictions {
       contradictions.append(found)
     } else {
@@ -34,17 +39,25 @@ extension Replayer {
 
   /// Those that no loss lies in, at the end.
   mutating func commitContradictions() {
+    // Behind its last run a vCPU has events too.
+    for index in vcpus.indices {
+      settleContradiction(of: index, isTold: threads[vcpus[index].tid]?.skippedAPlace ?? false)
+    }
     defer { contradictions = [] }
-    // What is missing may explain all of it.
-    guard let observer, !leavesOutTasks, missingParts.isEmpty else { return }
+    // What is missing may explain all of it, and so may a host that runs the same code otherwise.
+    guard let observer, !leavesOutTasks, missingParts.isEmpty,
+      refuted.isSuperset(of: observer.standards)
+    else { return }
     let contradictions = contradictions.filter { found in
       guard let first = found.sights.first, let last = found.sights.last else { return false }
       return !mayLackEvents(from: first.at.cpu, until: last.at.time, end: last.at.time)
     }
-    for found in contradictions where found.isEarlyClear { commitEarlyClear(found) }
+    // Where loads set the bits, a guest that finds them clear is denied what it has.
+    let clears = generation?.load == .clears
+    for found in contradictions where clears && found.isEarlyClear { commitEarlyClear(found) }
     // Around a loss more may be missing than was said, and what it refuted is not known.
     let isWhole = lossesSeen == 0 && breaks.count(until: lastTime) == 0
-    let faults = observer.hypotheses.enumerated().filter { $0.offset > 0 }
+    let faults = observer.hypotheses.enumerated().filter { $0.element.fault != nil }
     let survivors =
       isWhole
       ? faults.filter { !refuted.contains(place: $0.offset) }.map(\.element) : []
@@ -56,7 +69,7 @@ extension Replayer {
       return
     }
     let isRefused = log.contains(.featureDenied) || log.contains(.wastedTrap)
-    for found in contradictions where !found.isEarlyClear {
+    for found in contradictions where !(clears && found.isEarlyClear) {
       if found.isUnanswered, isRefused { continue }
       commit(found, survivors, isWhole)
     }

@@ -25,7 +25,9 @@ extension Replayer {
       vcpus[index].model.contradiction = nil
       return
     }
-    if update.expected.isKnown { exercise(.unexplained, index) }
+    if update.expected.isKnown, refuted.isSuperset(of: update.undecided) {
+      exercise(.unexplained, index)
+    }
     refuted.formUnion(update.refuted)
     guard update.refuted.contains(.standard), vcpus[index].model.contradiction == nil else {
       return
@@ -60,8 +62,9 @@ extension Replayer {
 
   /// What was known of the vCPU's bits is no longer.
   mutating func forgetModel(_ index: Int) {
-    guard let observer else { return }
-    vcpus[index].model.forget(observer.anything)
+    // (Held on to, the tables would be copied by the next update.)
+    guard let anything = observer?.anything else { return }
+    vcpus[index].model.forget(anything)
     if vcpus[index].state.feature != .unknown { followFeature(index) }
   }
 }

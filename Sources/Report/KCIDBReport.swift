@@ -21,6 +21,15 @@ public struct KCIDBReport {
   }
 
   public func render(_ suites: [TestSuite]) -> [UInt8] {
+    Self.document { json in
+      for suite in suites {
+        for test in suite.cases { json.object { self.test(test, in: suite, &$0) } }
+      }
+    }
+  }
+
+  /// The whole of a submission, of which `tests` writes the tests.
+  static func document(_ tests: (inout JSONWriter) -> Void) -> [UInt8] {
     var json = JSONWriter(pretty: true)
     json.object { json in
       json.key("version")
@@ -29,11 +38,7 @@ public struct KCIDBReport {
         json.field("minor", 3)
       }
       json.key("tests")
-      json.array { json in
-        for suite in suites {
-          for test in suite.cases { json.object { self.test(test, in: suite, &$0) } }
-        }
-      }
+      json.array(tests)
     }
     json.newline()
     return json.bytes

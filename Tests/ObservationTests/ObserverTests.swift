@@ -136,4 +136,24 @@ struct ObserverTests {
     let alive = after(events, faults: Fault.all + [invented]).alive
     #expect(alive.contains("exit-enables") && !alive.contains("standard"))
   }
+
+  /// A stranger's recording says what it likes: beliefs stay few, and so does what they cost.
+  @Test(arguments: Generation.all.map(\.name))
+  func anyEventsInAnyOrder(name: String) throws {
+    let generation = try #require(Generation(named: name))
+    var observer = Observer(Hypothesis.bank(of: generation))
+    var belief = observer.anything
+    var state: UInt64 = 7
+    func number(_ limit: Int) -> Int {
+      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      return Int(state >> 33) % limit
+    }
+    let samples = [nil, nil, .clear, .set, EnableBits(api: .set, apk: .clear)]
+    for _ in 0..<100_000 {
+      let kind = Symbol.Kind.allCases[number(Symbol.Kind.allCases.count)]
+      let symbol = Symbol(kind, samples[number(samples.count)])
+      belief = observer.update(belief, symbol).belief
+    }
+    #expect(observer.beliefCount < Observer.limit / 2, "\(observer.beliefCount)")
+  }
 }

@@ -17,24 +17,13 @@ public struct FleetKCIDB {
   }
 
   public func render(_ report: FleetReport, suite name: String) -> [UInt8] {
-    var json = JSONWriter(pretty: true)
-    json.object { json in
-      json.key("version")
-      json.object { json in
-        json.field("major", 5)
-        json.field("minor", 3)
-      }
-      json.key("tests")
-      json.array { json in
-        for suite in FleetSuites(report, name: name).suites {
-          let line = suite.group.map { SummaryReport.line(suite.tally, of: $0) } ?? []
-          let digest = Digest.of(name + "\u{0}" + String(decoding: line, as: UTF8.self))
-          for test in suite.cases { json.object { self.test(test, in: suite, digest, &$0) } }
-        }
+    KCIDBReport.document { json in
+      for suite in FleetSuites(report, name: name).suites {
+        let line = suite.group.map { SummaryReport.line(suite.tally, of: $0) } ?? []
+        let digest = Digest.of(name + "\u{0}" + String(decoding: line, as: UTF8.self))
+        for test in suite.cases { json.object { self.test(test, in: suite, digest, &$0) } }
       }
     }
-    json.newline()
-    return json.bytes
   }
 
   private func test(

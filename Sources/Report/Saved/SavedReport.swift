@@ -1,5 +1,5 @@
-public import Ptrauth
-public import Replay
+import Ptrauth
+import Replay
 
 /// What `analyze --format json` wrote, read back as the documents it was made from.
 public struct SavedReport: Sendable {

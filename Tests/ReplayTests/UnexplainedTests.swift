@@ -1,0 +1,69 @@
+import Ptrauth
+import Testing
+import Trace
+
+@testable import Replay
+
+private let on = Script.enabled
+
+/// What no run of the code makes, where no other rule tells why.
+struct UnexplainedTests {
+  private func script(_ generation: Generation, _ body: (inout Script, Script.VCPU) -> Void)
+    -> Script
+  {
+    var script = Script()
+    script.generation = generation
+    body(&script, Script.VCPU())
+    return script
+  }
+
+  /// Set while it was put, by nobody that the code knows; and no run follows.
+  @Test func behindTheLastRun() {
+    let script = script(.g2) { script, v in
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.put(v, hcr: 0)
+      script.load(v, hcr: on)
+      script.put(v, hcr: 0)
+    }
+    #expect(script.correctnessRules == ["unexplained"])
+    #expect(script.finding(.unexplained, .suspected)?.evidence.last?.event == "kvm_arch_vcpu_load")
+  }
+
+  /// With pKVM 6.12's load leaves the shadow alone, and what comes back with an exit is EL2's.
+  @Test func aHostInProtectedModeIsNotAccused() {
+    let script = script(.g6) { script, v in
+      script.load(v)
+      script.run(v, hcr: 0, after: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+      script.load(v, hcr: on)
+      script.run(v, hcr: on)
+    }
+    #expect(script.correctnessRules == [])
+  }
+
+  /// A load that set the bits says that the host is none of those; then one that does not is told.
+  @Test func aLoadThatSetsNothing() {
+    let script = script(.g6) { script, v in
+      script.load(v)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+      script.load(v, hcr: on)
+      script.run(v, hcr: 0)
+    }
+    #expect(script.correctnessRules == ["unexplained"])
+    #expect(script.costRules.allSatisfy { $0 != "early-clear" })
+  }
+
+  /// Cleared behind an exit, before the put: the next load would have cleared it too.
+  @Test func anEarlyClearIsACost() {
+    let script = script(.g2) { script, v in
+      script.load(v)
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.put(v, hcr: 0)
+    }
+    #expect(script.correctnessRules == [] && script.costRules.contains("early-clear"))
+  }
+}
