@@ -25,7 +25,7 @@ public struct Update: Sendable, Hashable {
   /// The hypotheses under which it cannot have happened here, though the order of events alone could: each goes on
   /// with all that it leaves possible from now on.
   public var refuted: HypothesisSet
-  /// No order of events explains it: some are missing. Nothing is refuted by it.
+  /// No order of events explains it: some are missing, and nothing is known of it.
   public var isOutOfPlace: Bool
   /// The shadow as this event finds it under the standard, whatever was sampled; of an event that samples it.
   public var expected: EnableBits

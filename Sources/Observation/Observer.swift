@@ -70,7 +70,6 @@ public struct Observer: Sendable {
       }
       after.append(worlds)
     }
-    if isOutOfPlace { refuted = [] }
     var expected = EnableBits.unknown
     var undecided = HypothesisSet()
     if symbol.isSampled, !isOutOfPlace {

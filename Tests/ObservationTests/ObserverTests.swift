@@ -60,6 +60,34 @@ struct ObserverTests {
       after(trap + [Symbol(.handlerReturned), Symbol(.entry, .clear)]).alive.contains("standard"))
   }
 
+  /// With an SError pending a trap is not answered, and the next entry is as disabled as before.
+  @Test func aTrapMayBeSpared() {
+    let spared = after([
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.sync, .clear),
+      Symbol(.instructionTrap), Symbol(.look, .clear), Symbol(.entry, .clear),
+    ])
+    #expect(spared.alive.contains("standard"))
+    // One whose handler was seen is answered.
+    let answered = after([
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.sync, .clear),
+      Symbol(.instructionTrap), Symbol(.handlerEntered, .clear), Symbol(.entry, .clear),
+    ])
+    #expect(!answered.alive.contains("standard"))
+  }
+
+  /// KVM_ARM_VCPU_INIT clears both bits of a vCPU that is put; nothing sets them there.
+  @Test func aResetWhilePut() {
+    let used = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.instructionTrap),
+      Symbol(.handlerReturned), Symbol(.entry, .set), Symbol(.exit), Symbol(.put, .set),
+    ]
+    #expect(after(used + [Symbol(.load, .clear)]).alive.contains("standard"))
+    let unused = [
+      Symbol(.load, .clear), Symbol(.entry, .clear), Symbol(.exit), Symbol(.put, .clear),
+    ]
+    #expect(!after(unused + [Symbol(.load, .set)]).alive.contains("standard"))
+  }
+
   /// A fault is named by what it leaves possible over the whole history.
   @Test func aFaultIsNamed() {
     let used = [
