@@ -217,6 +217,10 @@ extension Replayer {
             + "record sched:sched_switch")
     case .unexplained:
       if configuration.generationIsWeak { return isGuess }
+      if !capabilities.hasEntryAndExit {
+        return missing(
+          "kvm_entry and kvm_exit are not both recorded", "record kvm:kvm_entry and kvm:kvm_exit")
+      }
       if leavesOutTasks {
         return missing(
           "only some tasks were recorded, and others may have loaded a vCPU",

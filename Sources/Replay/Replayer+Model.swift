@@ -9,7 +9,8 @@ extension Replayer {
   mutating func follow(
     _ index: Int, _ kind: Symbol.Kind, _ at: Moment, _ sample: EnableBits? = nil
   ) {
-    guard observer != nil, !isUnmodelled(index) else { return }
+    // Without either the order of what is there is not the order of what happened.
+    guard observer != nil, capabilities.hasEntryAndExit, !isUnmodelled(index) else { return }
     if !showsEveryLoad { step(index, Symbol(.unseenLoads)) }
     let symbol = Symbol(kind, sample)
     vcpus[index].model.note(ModelWatch.Sight(symbol: symbol, sample: sample, at: at))
