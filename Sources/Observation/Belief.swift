@@ -7,11 +7,11 @@ public struct Belief: Sendable, Hashable, BitwiseCopyable {
 
 /// Some of the hypotheses of an ``Observer``, by their place in its bank.
 public struct HypothesisSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
-  public var rawValue: UInt32
-  public init(rawValue: UInt32) { self.rawValue = rawValue }
-  static let limit = 32
+  public var rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+  static let limit = 64
 
-  init(place: Int) { rawValue = 1 << UInt32(place) }
+  init(place: Int) { rawValue = 1 << UInt64(place) }
 
   public func contains(place: Int) -> Bool { contains(HypothesisSet(place: place)) }
 

@@ -19,10 +19,11 @@ extension Hypothesis {
     case .put: puts(world, symbol)
     case .unseenLoads: [world] + unseenLoads(of: world)
     case .entry: entries(world, symbol)
-    case .sync: world.place == .guest ? passes(of: world).filter(symbol.admits) : []
-    case .exit: exits(world).map { $0.at(.loop) }
+    case .trappedAtHyp: trapsAtHyp(world)
+    case .sync: passes(of: world).filter(symbol.admits)
+    case .exit: exits(world).flatMap(leaves)
     case .instructionTrap: exits(world).flatMap { traps($0, \.api) }
-    case .systemRegisterTrap: exits(world).flatMap { [$0.at(.loop)] + traps($0, \.apk) }
+    case .systemRegisterTrap: exits(world).flatMap { leaves($0) + traps($0, \.apk) }
     case .wasKeyRegister: world.place == .loop || world.place == .out ? [] : [world]
     case .wasOtherRegister: world.place == .loop || world.place == .out ? [world] : []
     case .look: symbol.admits(world) ? [world] : []
@@ -30,6 +31,7 @@ extension Hypothesis {
     case .handlerEntered:
       if case .handler(0, _) = world.place, symbol.admits(world) { [world] } else { [] }
     case .handlerReturned: [answered(world)].filter(symbol.admits)
+    case .injected: injects(world) ? [answered(world)] : []
     case .reset: symbol.admits(world) ? resets(world) : []
     case .userspaceExit: [answered(world)]
     case .hasFeature: world.hasFeature ? [world] : []
@@ -110,14 +112,25 @@ extension Hypothesis {
   /// The guest as it may have run until its last exit: trapped at EL2 and entered again, or not.
   private func passes(of world: VCPUWorld) -> [VCPUWorld] {
     var all = [world]
-    if world.live.code != 3 { all.append(trappedAtHyp(world)) }
+    switch world.place {
+    case .guest: if world.live.code != 3 { all.append(trappedAtHyp(world)) }
+    case .refused: break
+    default: return []
+    }
     return all.flatMap { world in
       [true, false].map { strikes in
         var (v, c) = states(of: world)
         code.guestExit.run(&v, on: &c, at: 0, strikes: strikes)
-        return made(world, v, c, at: .ran)
+        return made(world, v, c, at: world.place == .refused ? .returned : .ran)
       }
     }
+  }
+
+  /// It needs a bit that is clear; what EL2 does not answer is the host's.
+  private func trapsAtHyp(_ world: VCPUWorld) -> [VCPUWorld] {
+    guard world.place == .guest, world.live.code != 3 else { return [] }
+    let answered = trappedAtHyp(world)
+    return [answered == world ? world.at(.refused) : answered]
   }
 
   private func trappedAtHyp(_ world: VCPUWorld) -> VCPUWorld {
@@ -128,18 +141,23 @@ extension Hypothesis {
 
   private func exits(_ world: VCPUWorld) -> [VCPUWorld] {
     switch world.place {
-    case .guest: passes(of: world)
-    case .ran: [world]
+    case .guest, .refused: passes(of: world)
+    case .ran, .returned: [world]
     default: []
     }
+  }
+
+  /// For anything but a ptrauth trap, which is what follows on one that EL2 left to the host.
+  private func leaves(_ world: VCPUWorld) -> [VCPUWorld] {
+    world.place == .ran ? [world.at(.loop)] : []
   }
 
   /// The trap needs its bit to be clear, and EL2 not to have answered it: that ignores it only with an SError pending.
   private func traps(_ world: VCPUWorld, _ bit: KeyPath<EnableBits, Bit>) -> [VCPUWorld] {
     guard world.live.bits[keyPath: bit] == .clear else { return [] }
-    let spared = world.at(.spared(isLoaded: true))
+    let spared = hasSErrors ? [world.at(.spared(isLoaded: true))] : []
     let isAnsweredAtHyp = trappedAtHyp(world) != world.at(.guest)
-    return isAnsweredAtHyp ? [spared] : [spared, world.at(.handler(0, isLoaded: true))]
+    return isAnsweredAtHyp ? spared : spared + [world.at(.handler(0, isLoaded: true))]
   }
 
   // MARK: The handler
@@ -161,6 +179,19 @@ extension Hypothesis {
     while case .handler = now.place { now = proceeded(now) }
     if case .spared(let isLoaded) = now.place { return now.at(isLoaded ? .loop : .out) }
     return now
+  }
+
+  /// The handler gives the guest an UNDEF; of other accesses nothing is known.
+  private func injects(_ world: VCPUWorld) -> Bool {
+    switch world.place {
+    case .loop, .out: true
+    case .handler(let line, _):
+      code.hostTrap.dropFirst(line).contains { line in
+        line.step == .injectUndefined
+          && line.when.hold(states(of: world).0, on: PCPUState()) == .set
+      }
+    default: false
+    }
   }
 
   private func proceeded(_ world: VCPUWorld) -> VCPUWorld {

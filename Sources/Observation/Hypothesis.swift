@@ -9,6 +9,8 @@ public struct Hypothesis: Sendable {
   /// The rule that reports the fault.
   public let rule: Rule?
   let code: Code
+  /// An SError may have been pending at a ptrauth trap, which then nobody answers.
+  private(set) var hasSErrors = true
 
   private init(fault: Fault?, code: Code) {
     self.fault = fault?.name
@@ -16,10 +18,25 @@ public struct Hypothesis: Sendable {
     self.code = code
   }
 
+  /// Where nothing is sampled, a vCPU whose traps nobody ever answers and one that lacks the feature look alike. An SError at
+  /// each of them is no explanation that anybody would look into.
+  public var withoutSErrors: Hypothesis {
+    var other = self
+    other.hasSErrors = false
+    return other
+  }
+
   /// The standard first, as other hosts run it behind it; then every fault that makes another code of it; of those that
   /// look alike here the first.
   public static func bank(of generation: Generation) -> [Hypothesis] {
     bank(of: generation, faults: Fault.all)
+  }
+
+  /// The same of every generation: one of them it is.
+  public static let bankOfAll = Generation.all.reduce(into: [Hypothesis]()) { all, generation in
+    for own in bank(of: generation) where !all.contains(where: { $0.code == own.code }) {
+      all.append(own)
+    }
   }
 
   static func bank(of generation: Generation, faults: [Fault]) -> [Hypothesis] {

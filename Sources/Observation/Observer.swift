@@ -15,6 +15,8 @@ public struct Observer: Sendable {
   private var numbers: [[WorldSet]: UInt32] = [:]
   /// By belief and symbol; nil: not asked yet.
   private var updates: [Update?] = []
+  /// By what they are origins in, of and by.
+  private var origins: [UInt64: Belief] = [:]
   /// Anything is possible; the vCPU has the feature, or lacks it; it is not made yet.
   public private(set) var anything: Belief
   public private(set) var unborn: Belief
@@ -31,6 +33,10 @@ public struct Observer: Sendable {
     unborn = Belief(id: 0)
     anything = belief(reachable)
     unborn = belief(bank.map { _ in births })
+  }
+
+  public var all: HypothesisSet {
+    hypotheses.indices.reduce(into: HypothesisSet()) { $0.insert(HypothesisSet(place: $1)) }
   }
 
   /// All that no fault was planted in.
@@ -57,7 +63,10 @@ public struct Observer: Sendable {
     for (i, hypothesis) in hypotheses.enumerated() {
       var worlds = hypothesis.step(before[i], symbol)
       if worlds.isEmpty {
-        if hypothesis.step(before[i].withAnyBits, Symbol(symbol.kind)).isEmpty {
+        // A fault under which not even the order is possible is refuted where the standard allows it.
+        if hypothesis.fault == nil,
+          hypothesis.step(before[i].withAnyBits, Symbol(symbol.kind)).isEmpty
+        {
           isOutOfPlace = true
         } else {
           refuted.insert(HypothesisSet(place: i))
@@ -70,6 +79,7 @@ public struct Observer: Sendable {
       }
       after.append(worlds)
     }
+    if isOutOfPlace { refuted = [] }
     var expected = EnableBits.unknown
     var undecided = HypothesisSet()
     if symbol.isSampled, !isOutOfPlace {
@@ -97,14 +107,51 @@ public struct Observer: Sendable {
     return Belief(id: id)
   }
 
+  /// What of a belief an event takes to something of `next`.
+  mutating func origins(in before: Belief, of next: Belief, by symbol: Symbol) -> Belief {
+    let key = UInt64(before.id) << 40 | UInt64(next.id) << 8 | UInt64(symbol.code)
+    if let known = origins[key] { return known }
+    let worlds = hypotheses.enumerated().map { i, hypothesis in
+      let next = beliefs[Int(next.id)][i]
+      return WorldSet(
+        beliefs[Int(before.id)][i].filter { world in
+          hypothesis.successors(of: world, symbol).contains(where: next.contains)
+        })
+    }
+    // (All of it, where there is no room for less.)
+    let found =
+      beliefs.count < Self.limit ? belief(worlds) : numbers[worlds].map(Belief.init) ?? before
+    origins[key] = found
+    return found
+  }
+
   /// API and APK of the shadow, where all of these hypotheses agree.
   public func shadow(_ belief: Belief, of set: HypothesisSet) -> EnableBits {
-    var bits: EnableBits?
-    for (i, worlds) in beliefs[Int(belief.id)].enumerated() {
-      guard set.contains(place: i), let own = worlds.shadow else { continue }
-      bits = bits?.agreeing(with: own) ?? own
+    agreed(belief, of: set) { $0.shadow }
+  }
+
+  /// HCR_EL2's API and APK in the CPU, where the vCPU is in the guest whatever is true.
+  public func live(_ belief: Belief, of set: HypothesisSet) -> EnableBits {
+    agreed(belief, of: set) { $0.live }
+  }
+
+  /// Whether vcpu_has_ptrauth() answers yes.
+  public func feature(_ belief: Belief, of set: HypothesisSet) -> Bit {
+    agreed(belief, of: set) { worlds in
+      let has = EnableBits(api: worlds.feature, apk: .unknown)
+      return worlds.isEmpty ? nil : has
+    }.api
+  }
+
+  private func agreed(
+    _ belief: Belief, of set: HypothesisSet, _ bits: (WorldSet) -> EnableBits?
+  ) -> EnableBits {
+    var agreed: EnableBits?
+    for (i, worlds) in beliefs[Int(belief.id)].enumerated() where set.contains(place: i) {
+      guard let own = bits(worlds) else { continue }
+      agreed = agreed?.agreeing(with: own) ?? own
     }
-    return bits ?? .unknown
+    return agreed ?? .unknown
   }
 
   /// How many beliefs were needed so far.
@@ -144,10 +191,24 @@ extension EnableBits {
 
 extension WorldSet {
   /// The shadow in all of them; nil: there is none.
-  var shadow: EnableBits? {
+  var shadow: EnableBits? { agreed(\.shadow) }
+
+  /// HCR_EL2 in the CPU, in all of them: known only of a guest.
+  var live: EnableBits? {
+    contains { !$0.place.isInGuest } ? .unknown : agreed(\.live)
+  }
+
+  /// vcpu_has_ptrauth().
+  var feature: Bit {
+    guard let first = first(where: { _ in true })?.hasFeature else { return .unknown }
+    return allSatisfy { $0.hasFeature == first } ? Bit(first) : .unknown
+  }
+
+  private func agreed(_ pair: KeyPath<VCPUWorld, VCPUWorld.Pair>) -> EnableBits? {
     var bits: EnableBits?
     for world in self {
-      bits = bits?.agreeing(with: world.shadow.bits) ?? world.shadow.bits
+      let own = world[keyPath: pair].bits
+      bits = bits?.agreeing(with: own) ?? own
     }
     return bits
   }

@@ -22,6 +22,8 @@ public struct Symbol: Sendable, Hashable {
     case unseenLoads
     /// kvm_entry, sampled before it.
     case entry
+    /// A trap was taken at EL2 (kvm_hyp_handle_ptrauth), which answers it or leaves it to the host.
+    case trappedAtHyp
     /// kvm_vgic_sync_hwstate, right behind the last guest exit.
     case sync
     /// kvm_exit: of no ptrauth trap, of an instruction's, of a trapped access to some system register.
@@ -32,12 +34,21 @@ public struct Symbol: Sendable, Hashable {
     case look, lookInHandler
     /// kvm_arm_vcpu_ptrauth_trap was entered; and returned.
     case handlerEntered, handlerReturned
+    /// The guest goes on elsewhere than at the instruction that trapped: it was given an exception.
+    case injected
     /// kvm_reset_vcpu.
     case reset
     /// kvm_userspace_exit: the handler of any trap is through.
     case userspaceExit
     /// The vCPU's features, as vcpu_has_ptrauth() takes them.
     case hasFeature, lacksFeature
+
+    public var isLoad: Bool {
+      switch self {
+      case .load, .loadElsewhere, .loadSomewhere: true
+      default: false
+      }
+    }
   }
 
   var isSampled: Bool { sample != nil }

@@ -35,6 +35,8 @@ struct VCPUWorld: Hashable {
     case loop
     /// In the guest; and behind guest exit, what it exited for not told yet.
     case guest, ran
+    /// EL2 left a ptrauth trap to the host: in the guest, and behind guest exit.
+    case refused, returned
     /// It took a ptrauth trap, and the host's handler is before this line of it; loaded or not.
     case handler(Int, isLoaded: Bool)
     /// It took a ptrauth trap that nobody answers: an SError was pending. Loaded or not.
@@ -50,21 +52,31 @@ struct VCPUWorld: Hashable {
       case .guest: 2
       case .ran: 3
       case .spared(let isLoaded): isLoaded ? 4 : 5
-      case .handler(let line, let isLoaded): 6 + 2 * line + (isLoaded ? 0 : 1)
+      case .refused: 6
+      case .returned: 7
+      case .handler(let line, let isLoaded): 8 + 2 * line + (isLoaded ? 0 : 1)
       }
     }
 
     static let all: [Place] =
-      [.out, .loop, .guest, .ran, .spared(isLoaded: true), .spared(isLoaded: false)]
+      [
+        .out, .loop, .guest, .ran, .spared(isLoaded: true), .spared(isLoaded: false), .refused,
+        .returned,
+      ]
       + (0..<lineLimit).flatMap { [handler($0, isLoaded: true), handler($0, isLoaded: false)] }
 
-    var isInGuest: Bool { self == .guest || self == .ran }
+    var isInGuest: Bool {
+      switch self {
+      case .guest, .ran, .refused, .returned: true
+      default: false
+      }
+    }
 
     /// The same, loaded; or not.
     func loaded(_ isLoaded: Bool) -> Place {
       switch self {
       case .out, .loop: isLoaded ? .loop : .out
-      case .guest, .ran: self
+      case .guest, .ran, .refused, .returned: self
       case .handler(let line, _): .handler(line, isLoaded: isLoaded)
       case .spared: .spared(isLoaded: isLoaded)
       }

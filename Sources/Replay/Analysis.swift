@@ -123,11 +123,7 @@ extension Replayer {
   /// Ends the replay. `isCut`: the recording says that its end is missing.
   public mutating func finish(isCut: Bool = false, lostSamples: UInt64 = 0) -> Analysis {
     for tid in threads.keys.sorted() { closeRun(tid) }
-    for index in vcpus.indices {
-      var known = vcpus[index].inference
-      flush(&known, index, as: nil)
-      vcpus[index].inference = known
-    }
+    for index in vcpus.indices { tellUnsaid(index) }
     for found in pendingFindings.takeAll() where !mayLackEvents(found) { commit(found) }
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
@@ -170,7 +166,7 @@ extension Replayer {
         Analysis.VCPU(
           identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
           counters: $0.counters, schedule: $0.schedule,
-          answersWithUndef: $0.inference.lacksFeature,
+          answersWithUndef: lacksFeature($0),
           runThread: $0.ranInSeveralThreads ? nil : $0.runThread)
       }.sorted {
         ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)

@@ -59,7 +59,8 @@ extension Symbol.Kind {
     switch self {
     case .load, .loadElsewhere, .loadSomewhere: "kvm_arch_vcpu_load"
     case .put: "kvm_arch_vcpu_put"
-    case .entry: "kvm_entry"
+    case .entry, .injected: "kvm_entry"
+    case .trappedAtHyp: "kvm_hyp_handle_ptrauth"
     case .sync: "kvm_vgic_sync_hwstate"
     case .exit, .instructionTrap, .systemRegisterTrap: "kvm_exit"
     case .wasKeyRegister, .wasOtherRegister, .look: "handle_exit"

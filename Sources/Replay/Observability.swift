@@ -219,7 +219,7 @@ extension Replayer {
       if configuration.generationIsWeak { return isGuess }
       if !capabilities.hasEntryAndExit {
         return missing(
-          "kvm_entry and kvm_exit are not both recorded", "record kvm:kvm_entry and kvm:kvm_exit")
+          "kvm_entry and kvm_exit are not both recorded", "record both (kvm:*)")
       }
       if leavesOutTasks {
         return missing(

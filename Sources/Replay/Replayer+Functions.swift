@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -32,6 +33,7 @@ extension Replayer {
         run.cpu == at.cpu
       else { return }
       threads[at.tid]?.run?.hypTraps += 1
+      follow(run.vcpu, .trappedAtHyp, at)
     default: break
     }
   }

@@ -89,7 +89,6 @@ extension Replayer {
       belief: isBornHere ? observer?.unborn : observer?.anything)
     if isBornHere {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
-      record.inference.isWholeLifeSeen = true
       record.state.enableInFlight = false
       record.state.bits = .clear
     }

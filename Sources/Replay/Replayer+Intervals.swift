@@ -20,8 +20,10 @@ extension Replayer {
     }
     threads[vcpus[index].tid]?.leftLoaded = false
     let before = vcpus[index].state.previouslyOn
+    // Where not every load is seen, the one before may have been on any pCPU.
+    let isAnywhere = before == nil || !showsEveryLoad
     follow(
-      index, before == nil ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
+      index, isAnywhere ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
     let cpu = cpu(at)
     let process = pid
     if let generation, let code {
@@ -172,11 +174,12 @@ extension Replayer {
     threads[at.tid]?.isInKVMRun = false
   }
 
-  /// At a kvm_entry without load probes: a load lies before it if the thread was put since.
+  /// At a kvm_entry without load probes: a load lies before it if the thread was put since, or never ran before.
   mutating func implyLoad(_ index: Int, _ at: Moment, _ pid: Int32) {
     guard !capabilities.hasLoadProbe else { return }
     if vcpus[index].state.loadedOn == nil,
       vcpus[index].isPut || threads[at.tid]?.isInKVMRun == false
+        || vcpus[index].counters.runs == 0 && threads[at.tid]?.isBornHere == true
     {
       load(index, at, pid, isImplied: true)
     }

@@ -104,9 +104,7 @@ extension Replayer {
 
   /// Runs that waited for a trap to prove them will not get it.
   private mutating func wall(_ index: Int) {
-    var known = vcpus[index].inference
-    flush(&known, index, as: nil)
-    vcpus[index].inference = known
+    tellUnsaid(index)
     endThrash(index)
     vcpus[index].waste.wall()
     vcpus[index].wall()

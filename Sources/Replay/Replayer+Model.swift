@@ -11,10 +11,53 @@ extension Replayer {
   ) {
     // Without either the order of what is there is not the order of what happened.
     guard observer != nil, capabilities.hasEntryAndExit, !isUnmodelled(index) else { return }
-    if !showsEveryLoad { step(index, Symbol(.unseenLoads)) }
     let symbol = Symbol(kind, sample)
+    guard capabilities.samplesShadow else {
+      if kind.isLoad ? !showsEveryLoad : !showsLoads { trace(index, Symbol(.unseenLoads)) }
+      return trace(index, symbol)
+    }
+    guard !configuration.generationIsWeak else { return }
+    if !showsEveryLoad { step(index, Symbol(.unseenLoads)) }
     vcpus[index].model.note(ModelWatch.Sight(symbol: symbol, sample: sample, at: at))
     step(index, symbol)
+  }
+
+  /// Where nothing is sampled, the passes of a run lie between its last event and its kvm_exit.
+  mutating func followPasses(_ index: Int, _ at: Moment) {
+    follow(index, .sync, at)
+    threads[at.tid]?.run?.steps.exit = vcpus[index].unsaid.trellis.end - 1
+  }
+
+  /// A guest that is answered goes on with the instruction that trapped, and behind one that was emulated. Up to 5.10 an
+  /// exception is injected at once (kvm_inject_undefined), and the next kvm_entry shows its vector; later EL2 does it behind
+  /// that. Anywhere else goes only a vCPU that was reset meanwhile.
+  mutating func followPC(_ index: Int, _ at: Moment, _ pc: UInt64, after run: OpenRun) {
+    guard run.vcpu == index, run.exit != nil, pc != run.exitPC else { return }
+    let isNext = pc == run.exitPC &+ 4
+    if isNext, run.mayBeKeyTrap {
+      follow(index, .wasOtherRegister, at)
+    } else if Self.synchronousVectors.contains(pc & 0x7ff) {
+      if run.mayBeTrap { follow(index, .injected, at) }
+    } else if !isNext {
+      follow(index, .unseenLoads, at)
+    }
+  }
+
+  /// From VBAR_EL1: of EL1 with its own stack, and of EL0 in either execution state (Arm ARM, D1.3.1.5).
+  private static let synchronousVectors: [UInt64] = [0x200, 0x400, 0x600]
+
+  /// Of events that sample nothing: what they prove of the bits is asked for later.
+  private mutating func trace(_ index: Int, _ symbol: Symbol) {
+    guard let before = vcpus[index].model.belief,
+      let update = observer?.update(before, symbol)
+    else { return }
+    vcpus[index].model.belief = update.belief
+    if update.isOutOfPlace {
+      tellUnsaid(index)
+    } else {
+      refuted.formUnion(update.refuted)
+    }
+    vcpus[index].unsaid.trellis.append(before, symbol, update.belief)
   }
 
   private mutating func step(_ index: Int, _ symbol: Symbol) {
@@ -38,12 +81,20 @@ extension Replayer {
   }
 
   /// Loads have an event of their own: none is only implied.
-  private var showsEveryLoad: Bool { capabilities.hasLoadProbe && probesHit.contains(.vcpuLoad) }
+  var showsEveryLoad: Bool { capabilities.hasLoadProbe && probesHit.contains(.vcpuLoad) }
 
-  /// A nested guest's bits are its hypervisor's.
+  /// A nested guest's bits are its hypervisor's, and change without an event.
   private func isUnmodelled(_ index: Int) -> Bool {
     guard generation?.nestedBits == .fromGuest else { return false }
-    return vcpus[index].isNested || vcpus[index].state.feature == .unknown
+    if vcpus[index].state.feature != .unknown { return vcpus[index].isNested }
+    return capabilities.samplesShadow || sawNested || !capabilities.hasNestedEvents
+  }
+
+  var seesLoads: Bool { generation != nil && showsLoads }
+
+  /// Each load is recorded, or implied by what is.
+  var showsLoads: Bool {
+    showsEveryLoad || (capabilities.hasSchedSwitch && capabilities.hasUserspaceExit)
   }
 
   /// What it was sampled to have, as vcpu_has_ptrauth() takes it.
@@ -59,10 +110,12 @@ extension Replayer {
       let update = observer?.update(belief, Symbol(kind))
     else { return }
     vcpus[index].model.belief = update.belief
+    tellUnsaid(index)
   }
 
   /// What was known of the vCPU's bits is no longer.
   mutating func forgetModel(_ index: Int) {
+    tellUnsaid(index)
     // (Held on to, the tables would be copied by the next update.)
     guard let anything = observer?.anything else { return }
     vcpus[index].model.forget(anything)

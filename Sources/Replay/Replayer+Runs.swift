@@ -6,7 +6,10 @@ import Trace
 extension Replayer {
   mutating func entry(_ at: Moment, _ pid: Int32, pc: UInt64) {
     let index = currentVCPU(at, pid)
-    if threads[at.tid]?.run != nil { closeRun(at.tid) }
+    if let run = threads[at.tid]?.run {
+      if !capabilities.samplesShadow { followPC(index, at, pc, after: run) }
+      closeRun(at.tid)
+    }
     if let trap = vcpus[index].unansweredTrap {
       // No probe shows the handler; it has run by now.
       vcpus[index].unansweredTrap = nil
@@ -38,7 +41,6 @@ extension Replayer {
     run.followsSkippedPlace = threads[at.tid]?.skippedAPlace ?? false
     threads[at.tid]?.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
-    run.isTainted = vcpus[index].loadWasTainted
     run.hadBitsToClear = vcpus[index].loadHadBits
     run.loadFound = vcpus[index].loadFound
     run.followsAnsweredTrap =
@@ -57,7 +59,9 @@ extension Replayer {
     if let handling = vcpus[index].handling, handling.end == at.time, handling.enabledItsOwn {
       pendingFindings.clear(thread: at.tid, begin: handling.begin)
     }
+    if run.isFirstOfInterval { tellUnsaid(index) }
     follow(index, .entry, at, run.entrySample)
+    run.steps.entry = vcpus[index].unsaid.trellis.end - 1
     threads[at.tid]?.sampleBeforeEntry = nil
     threads[at.tid]?.fetched = nil
     threads[at.tid]?.run = run
@@ -96,6 +100,7 @@ extension Replayer {
       threads[at.tid]?.hostKeys.leftByExit = RegisterSet.all.subtracting(written)
     }
     guard let index = threads[at.tid]?.run?.vcpu else { return }
+    if !capabilities.samplesShadow { followPasses(index, at) }
     let exception = ret == 2 ? ExceptionClass(rawValue: ec) : nil
     switch exception {
     case .pointerAuth: follow(index, .instructionTrap, at)
@@ -172,7 +177,7 @@ extension Replayer {
     if capabilities.samplesShadow && (atEntry.bits.isKnown || run.entrySample != nil) {
       say(line, index)
     } else {
-      infer(line, run, index)
+      keepUnsaid(line, run.steps, index)
     }
   }
 

@@ -122,8 +122,10 @@ public struct Replayer {
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? .all
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
-    if let generation = configuration.generation, !configuration.generationIsWeak, !isThinned {
-      observer = Observer(Hypothesis.bank(of: generation))
+    if let generation = configuration.generation, !isThinned {
+      let bank =
+        configuration.generationIsWeak ? Hypothesis.bankOfAll : Hypothesis.bank(of: generation)
+      observer = Observer(capabilities.samplesShadow ? bank : bank.map(\.withoutSErrors))
     }
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     let scope = configuration.scope

@@ -56,6 +56,7 @@ struct OpenRun {
   var ec: UInt32?
   var exitPC: UInt64 = 0
   var exitSample: EnableBits?
+  var steps = UnsaidRuns.Steps()
   /// `exitSample` was taken at kvm_vgic_sync_hwstate, before anything else could run.
   var exitIsAtSync = false
   /// A trap of its load interval was answered before it.
@@ -92,8 +93,6 @@ struct OpenRun {
   /// The load whose clear `expected` rests on.
   var clearedBy: Moment?
   var windowStart: Moment?
-  /// A ptrauth trap could have been in flight over a load before this entry.
-  var isTainted = false
   /// The load before it found bits set.
   var hadBitsToClear = false
   /// The shadow as that load found it, where it was sampled.
@@ -117,6 +116,11 @@ struct OpenRun {
   /// A trapped system register access of which no event says which register: it may be a key's.
   var mayBeKeyTrap: Bool {
     ec == ExceptionClass.systemRegister.rawValue && trap == nil && esr == nil && !isOtherRegister
+  }
+
+  /// It ended in what may be a ptrauth trap.
+  var mayBeTrap: Bool {
+    ec == ExceptionClass.pointerAuth.rawValue || ec == ExceptionClass.systemRegister.rawValue
   }
 
   /// The guest certainly ran. __guest_enter may return at once with a pending interrupt (IRQ), and

@@ -63,7 +63,7 @@ struct VCPURecord {
   var handling: TrapHandling?
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
-  var inference = IntervalInference()
+  var unsaid = UnsaidRuns()
   var model: ModelWatch
 
   init(identity: VCPUIdentity, tid: Int32, pid: Int32, hysteresis: Int, belief: Belief?) {
@@ -108,7 +108,6 @@ struct VCPURecord {
     unansweredTrap = nil
     nestedBits = nil
     arrival.wall()
-    inference.wall()
   }
 }
 

@@ -9,6 +9,7 @@ struct Script {
   var generation: Generation? = .g2
   var schemeBasis = SchemeBasis.code
   var probed = true
+  private var exitedAt: [Int32: UInt64] = [:]
   var samplesKeys = true
   var samplesShadow = true
   var kernelUsesPointerAuth: Bool? = false
@@ -69,10 +70,12 @@ struct Script {
   /// `after` says that it was set within.
   mutating func run(
     _ v: VCPU, hcr: UInt64, after: UInt64? = nil, ret: Int32 = 2, ec: UInt32 = 0x24,
-    esr: UInt64? = nil, from: UInt64 = 0x4000_0000, to: UInt64 = 0x4000_0010
+    esr: UInt64? = nil, from: UInt64? = nil, to: UInt64 = 0x4000_0010
   ) {
     probe(.flush, v, hcr: hcr)
-    add(v, .entry(pc: from))
+    // Without probes the PC says something: the guest goes on where it was.
+    add(v, .entry(pc: from ?? (probed ? nil : exitedAt[v.tid]) ?? 0x4000_0000))
+    exitedAt[v.tid] = to
     probe(.vcpuRun, v, hcr: hcr)
     probe(.sync, v, hcr: after ?? hcr)
     add(v, .exit(ret: ret, ec: ret == 2 ? ec : 0, pc: to))
@@ -81,7 +84,7 @@ struct Script {
 
   /// A run that ends with a pointer authentication instruction trap, and its handler.
   mutating func trap(_ v: VCPU, hcr: UInt64 = 0, pc: UInt64 = 0x4000_0100) {
-    run(v, hcr: hcr, ec: 9, from: pc &- 0x40, to: pc)
+    run(v, hcr: hcr, ec: 9, from: probed ? pc &- 0x40 : nil, to: pc)
     probe(.handlePtrauth, v, hcr: hcr)
     if generation?.trap == .reachesHost { probe(.ptrauthTrap, v, hcr: hcr) }
   }
@@ -91,7 +94,7 @@ struct Script {
     _ v: VCPU, _ register: KeyRegister, write: Bool, hcr: UInt64 = 0, pc: UInt64 = 0x4000_0200
   ) {
     let esr = Self.esr(register, write: write)
-    run(v, hcr: hcr, ec: 0x18, esr: esr, from: pc &- 0x40, to: pc)
+    run(v, hcr: hcr, ec: 0x18, esr: esr, from: probed ? pc &- 0x40 : nil, to: pc)
     add(v, .handleSysReg(esr: esr))
     if generation?.trap == .reachesHost { probe(.ptrauthTrap, v, hcr: hcr) }
   }

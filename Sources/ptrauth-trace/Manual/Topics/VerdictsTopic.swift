@@ -84,7 +84,8 @@ extension ManualTopic {
           and kvm_exit: counts of key switches are lower bounds.
 
           kvm tracepoints alone show that a guest tried to use pointer authentication, not what it got. Then a bit is \
-          known only where a later trap proves that it was 0, and most rules are not observable.
+          known only where the kernel's code and every fault of `verify` that the recording leaves possible agree on it \
+          (an SError at a trap is left aside); most rules do not show.
 
           From 5.8 on traps are handled at EL2 without an event: only the shadow, sampled before and after a run, shows \
           them; and the host's slots are per-CPU data, so that a missed host save shows in code, not in a recording.
