@@ -32,6 +32,11 @@ public struct Trellis: Sendable {
     }
   }
 
+  /// From this step on events are missing: what came behind them proves nothing of what was before.
+  public mutating func drop(from step: Int) {
+    steps.removeLast(max(0, min(steps.count, end - step)))
+  }
+
   /// The steps so far have nothing to do with those to come.
   public mutating func cut() {
     first += steps.count

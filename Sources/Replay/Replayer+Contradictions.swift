@@ -46,7 +46,7 @@ extension Replayer {
     defer { contradictions = [] }
     // What is missing may explain all of it, and so may a host that runs the same code otherwise.
     guard let observer, !leavesOutTasks, missingParts.isEmpty,
-      refuted.isSuperset(of: observer.standards)
+      refutations.refuted.isSuperset(of: observer.standards)
     else { return }
     let contradictions = contradictions.filter { found in
       guard let first = found.sights.first, let last = found.sights.last else { return false }
@@ -60,7 +60,7 @@ extension Replayer {
     let faults = observer.hypotheses.enumerated().filter { $0.element.fault != nil }
     let survivors =
       isWhole
-      ? faults.filter { !refuted.contains(place: $0.offset) }.map(\.element) : []
+      ? faults.filter { !refutations.refuted.contains(place: $0.offset) }.map(\.element) : []
     // A fault that all of it fits, and of which its rule told; or one that is proved, whatever else is.
     if (isWhole ? survivors : faults.map(\.element))
       .contains(where: { $0.rule.map(log.contains) ?? false })

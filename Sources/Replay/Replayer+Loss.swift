@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Trace
 
@@ -55,13 +56,14 @@ extension Replayer {
       }
     }
     withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)
+    refutations.forget(since: begin)
     contradictions.removeAll { $0.begin <= at.time && begin <= $0.end }
     sawNested = true
     if let firstTime, at.time >= firstTime, at.time - firstTime >= SequenceBreaks.edge {
       lossesSeen += 1
     }
     // Any vCPU may have been here meanwhile.
-    for index in vcpus.indices { wall(index) }
+    for index in vcpus.indices { wall(index, since: begin) }
     for tid in threads.keys {
       threads[tid]?.sampleBeforeEntry = nil
       threads[tid]?.isInKVMRun = nil
@@ -103,8 +105,8 @@ extension Replayer {
   }
 
   /// Runs that waited for a trap to prove them will not get it.
-  private mutating func wall(_ index: Int) {
-    tellUnsaid(index)
+  private mutating func wall(_ index: Int, since begin: UInt64 = .max) {
+    tellUnsaid(index, lostSince: begin)
     endThrash(index)
     vcpus[index].waste.wall()
     vcpus[index].wall()

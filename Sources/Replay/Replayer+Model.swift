@@ -22,8 +22,9 @@ extension Replayer {
     step(index, symbol)
   }
 
-  /// Where nothing is sampled, the passes of a run lie between its last event and its kvm_exit.
+  /// Where nothing is sampled, and kvm_vgic_sync_hwstate did not come, the passes of a run lie before its kvm_exit.
   mutating func followPasses(_ index: Int, _ at: Moment) {
+    guard threads[at.tid]?.run?.steps.exit == nil else { return }
     follow(index, .sync, at)
     threads[at.tid]?.run?.steps.exit = vcpus[index].unsaid.trellis.end - 1
   }
@@ -55,7 +56,7 @@ extension Replayer {
     if update.isOutOfPlace {
       tellUnsaid(index)
     } else {
-      refuted.formUnion(update.refuted)
+      refutations.note(update.refuted, lastTime)
     }
     vcpus[index].unsaid.trellis.append(before, symbol, update.belief)
   }
@@ -69,10 +70,10 @@ extension Replayer {
       vcpus[index].model.contradiction = nil
       return
     }
-    if update.expected.isKnown, refuted.isSuperset(of: update.undecided) {
+    if update.expected.isKnown, refutations.refuted.isSuperset(of: update.undecided) {
       exercise(.unexplained, index)
     }
-    refuted.formUnion(update.refuted)
+    refutations.note(update.refuted, lastTime)
     guard update.refuted.contains(.standard), vcpus[index].model.contradiction == nil else {
       return
     }
@@ -106,11 +107,11 @@ extension Replayer {
     case .none, .partial: kind = .lacksFeature
     case .unknown: return forgetModel(index)
     }
+    if !capabilities.samplesShadow { return trace(index, Symbol(kind)) }
     guard let belief = vcpus[index].model.belief,
       let update = observer?.update(belief, Symbol(kind))
     else { return }
     vcpus[index].model.belief = update.belief
-    tellUnsaid(index)
   }
 
   /// What was known of the vCPU's bits is no longer.

@@ -117,7 +117,11 @@ extension Replayer {
     }
     threads[at.tid]?.run?.exitSample = sample
     threads[at.tid]?.run?.exitIsAtSync = sample != nil
-    follow(run.vcpu, .sync, at, sample)
+    if capabilities.samplesShadow {
+      follow(run.vcpu, .sync, at, sample)
+    } else {
+      followPasses(run.vcpu, at)
+    }
   }
 
   private mutating func reset(_ index: Int) {

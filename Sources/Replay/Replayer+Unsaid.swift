@@ -4,14 +4,14 @@ import Ptrauth
 // kvm tracepoints alone: what the model makes of them, forwards and backwards, under every hypothesis that the recording has
 // not refuted.
 extension Replayer {
-  /// What can be said of the runs that wait.
-  mutating func tellUnsaid(_ index: Int) {
+  /// What can be said of the runs that wait. `lostSince`: events are missing from this time (ns) on.
+  mutating func tellUnsaid(_ index: Int, lostSince: UInt64 = .max) {
     guard var hypotheses = observer?.all else { return }
-    hypotheses.subtract(refuted)
+    hypotheses.subtract(refutations.refuted)
     var unsaid = vcpus[index].unsaid
     // (Held on to, its arrays would be copied.)
     vcpus[index].unsaid = UnsaidRuns()
-    let runs = observer.mutate { unsaid.take(&$0, hypotheses) }
+    let runs = observer.mutate { unsaid.take(&$0, hypotheses, lostSince: lostSince) }
     vcpus[index].unsaid = unsaid
     for run in runs ?? [] { say(run, index) }
   }
@@ -28,7 +28,7 @@ extension Replayer {
     guard let observer, let belief = vcpu.model.belief, !capabilities.samplesShadow else {
       return false
     }
-    return observer.feature(belief, of: observer.all.subtracting(refuted)) == .clear
+    return observer.feature(belief, of: observer.all.subtracting(refutations.refuted)) == .clear
   }
 }
 

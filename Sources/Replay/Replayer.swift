@@ -51,8 +51,7 @@ public struct Replayer {
   /// no sequence.
   var observer: Observer?
   var contradictions: [Contradiction] = []
-  /// Hypotheses that some vCPU's events refuted.
-  var refuted = HypothesisSet()
+  var refutations = Refutations()
   var vcpus: [VCPURecord] = []
   var threads = RecordTable<ThreadRecord>()
   var cpus = RecordTable<CPURecord>()

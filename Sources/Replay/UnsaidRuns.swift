@@ -27,7 +27,14 @@ struct UnsaidRuns {
   }
 
   /// All that waits, with the bits that `hypotheses` leave no choice about; and nothing waits any longer.
-  mutating func take(_ observer: inout Observer, _ hypotheses: HypothesisSet) -> [Run] {
+  ///
+  /// - Parameter lostSince: events are missing from this time (ns) on.
+  mutating func take(
+    _ observer: inout Observer, _ hypotheses: HypothesisSet, lostSince: UInt64 = .max
+  ) -> [Run] {
+    if let step = waiting.first(where: { $0.run.enter >= lostSince })?.steps.entry {
+      trellis.drop(from: step)
+    }
     defer {
       waiting.removeAll(keepingCapacity: true)
       trellis.cut()

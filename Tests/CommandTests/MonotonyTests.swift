@@ -1,0 +1,91 @@
+import Explorer
+import Ptrauth
+import Replay
+import Testing
+import Trace
+
+/// Events taken away, and said to be lost, take knowledge away with them and never bring any: on kernels that work and on
+/// kernels with a planted fault.
+///
+/// PTRAUTH_TRACE_SEEDS=N tries so many schedules of each fault and generation.
+struct MonotonyTests {
+  @Test(arguments: [nil] + Fault.all.map(\.name))
+  func aLossAddsNothing(fault name: String?) throws {
+    let fault = try name.map { try #require(Fault(name: $0)) }
+    for generation in Generation.all {
+      if let fault, fault.isNested, generation.nestedBits != .fromGuest { continue }
+      for seed in 0..<ScheduleTests.seeds { check(fault, generation, seed) }
+    }
+  }
+
+  private func check(_ fault: Fault?, _ generation: Generation, _ seed: UInt64) {
+    var random = SplitMix(state: seed &* 1_000_003 &+ 53)
+    var setting = ScheduleTests.setting(generation, &random)
+    if fault?.isNested ?? false { setting.isNested = true }
+    if let fault {
+      guard let faulty = fault.planted(in: setting) else { return }
+      setting = faulty
+    }
+    let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
+    guard recording.configuration.generation?.eras.contains(setting.era) == true else { return }
+    for var view in [View.everything, .tracepointsOnly, .random(&random)] {
+      view.losses = 0
+      let whole = ScheduleTests.replay(recording, view, &random)
+      view.losses = 1 + Int(random.next() % 3)
+      var lossyEvents = random
+      let lossy = ScheduleTests.replay(recording, view, &random)
+      let words =
+        "seed \(seed), \(generation.name) \(setting.era.name) \(setting.features), "
+        + "\(fault?.name ?? "no fault"); \(view)"
+      let added = rules(lossy.analysis, .proved).subtracting(rules(whole.analysis, .proved))
+      #expect(added.isEmpty, "\(words): \(added)")
+      // What less explains may have more explanations, each of them suspected.
+      if rules(whole.analysis).isEmpty {
+        let suspected = rules(lossy.analysis)
+        #expect(suspected.isEmpty, "\(words): \(suspected)")
+      }
+      // A sample is of the shadow: that HCR_EL2 in the CPU lacks it takes the trap's own events.
+      if view.hasShadow, let fault, [.hcrIsShadow, .guardsAgree].contains(fault.breaks) { continue }
+      let known = Dictionary(whole.runs.map { ($0.enter, $0) }) { first, _ in first }
+      // A loss is told with its pCPU's next event; what others showed until then may have been said already.
+      let untold = losses(view.events(recording.events, &lossyEvents))
+      for run in lossy.runs where !untold.contains(where: { $0.contains(run.enter) }) {
+        guard let whole = known[run.enter] else {
+          Issue.record("\(words): a run at \(run.enter) that was not")
+          continue
+        }
+        let isLess =
+          run.atEntry.bits.isWithin(whole.atEntry.bits)
+          && run.atExit.bits.isWithin(whole.atExit.bits)
+        #expect(
+          isLess,
+          "\(words): run at \(run.enter) \(run.atEntry) \(run.atExit), had been \(whole.atEntry) \(whole.atExit)"
+        )
+        if !isLess { return }
+      }
+    }
+  }
+
+  /// From the last event of the pCPU before it to its notice.
+  private func losses(_ events: [Event]) -> [ClosedRange<UInt64>] {
+    var last: [Int32: UInt64] = [:]
+    var losses: [ClosedRange<UInt64>] = []
+    for event in events {
+      if case .lost = event.payload { losses.append((last[event.cpu] ?? 0)...event.time) }
+      last[event.cpu] = event.time
+    }
+    return losses
+  }
+
+  private func rules(_ analysis: Analysis, _ level: Finding.Level = .suspected) -> Set<String> {
+    Set(
+      analysis.findings.filter { $0.rule.isCorrectness && $0.level >= level }.map(\.rule.id))
+  }
+}
+
+extension EnableBits {
+  /// What is known here is known there, and the same.
+  fileprivate func isWithin(_ other: EnableBits) -> Bool {
+    (api == .unknown || api == other.api) && (apk == .unknown || apk == other.apk)
+  }
+}
