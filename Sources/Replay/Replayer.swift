@@ -182,7 +182,7 @@ public struct Replayer {
     cpus.select(at.cpu)
     if event.pid >= 0 { vmProcesses.areRecorded = true }
     let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
-    if case .lost(let count) = event.payload {
+    if case .lost(let count) = event.occurrence {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
       // events since the beginning.
       if at.cpu >= 0, cpus[at.cpu] == nil {
@@ -192,7 +192,7 @@ public struct Replayer {
       return lost(at, count: count)
     }
     note(at)
-    switch event.payload {
+    switch event.occurrence {
     case .fork(let child, let childPid): return fork(child, childPid)
     default:
       noteSilence(before: at)
@@ -201,8 +201,8 @@ public struct Replayer {
       if firstTime == nil { firstTime = time }
       lastTime = max(lastTime, time)
     }
-    switch event.payload {
-    case .probe(let hit): probe(hit, at, pid)
+    switch event.occurrence {
+    case .probe: probe(event.hit, at, pid)
     case .entry(let pc): entry(at, pid, pc: pc)
     case .exit(let ret, let ec, let pc): exit(at, pid, ret: ret, ec: ec, pc: pc)
     case .handleSysReg(let esr): classifyTrap(at, esr: esr)

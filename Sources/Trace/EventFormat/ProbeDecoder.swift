@@ -5,10 +5,14 @@ import Bytes
 struct ProbeDecoder {
   private let address: NumberField
   private let isReturn: Bool
+  /// The numbers that it has: where they lie, and their place in ``names``.
   private var numbers = InlineArray<13, NumberField>(repeating: .absent)
+  private var places = InlineArray<13, UInt8>(repeating: 0)
+  private var count = 0
   private var guestKeys: KeyFields?
   private var hostKeys: KeyFields?
 
+  /// In the order of the numbers of ``ProbeFields``.
   private static let names = [
     "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
     "sflags", "host_ctxt", "mm", "userspace_pid",
@@ -48,33 +52,34 @@ struct ProbeDecoder {
           "field \(name) of \(label) has \(field.size) bytes, which cannot be; it is not used")
         continue
       }
-      numbers[index] = number
+      numbers[count] = number
+      places[count] = UInt8(index)
+      count += 1
     }
     guestKeys = KeyFields(format, prefix: "", complaints: &complaints)
     hostKeys = KeyFields(format, prefix: "host_", complaints: &complaints)
   }
 
-  /// nil when the record is shorter than its format.
+  /// False when the record is shorter than its format.
   @inline(__always)
-  func payload(_ raw: RawSpan) -> Event.Payload? {
-    guard let address = address.read(raw) else { return nil }
-    var fields = ProbeFields()
-    fields.vcpu = numbers[0].read(raw)
-    fields.cpu = numbers[1].int32(raw)
-    fields.vcpuID = numbers[2].int32(raw)
-    fields.hcr = numbers[3].read(raw)
-    fields.features = numbers[4].read(raw)
-    fields.esr = numbers[5].read(raw)
-    fields.exitCode = numbers[6].int32(raw)
-    fields.cflags = numbers[7].read(raw)
-    fields.iflags = numbers[8].read(raw)
-    fields.sflags = numbers[9].read(raw)
-    fields.hostContext = numbers[10].read(raw)
-    fields.mm = numbers[11].read(raw)
-    fields.userspacePID = numbers[12].int32(raw)
-    if let guestKeys { fields.guestKeys = guestKeys.read(raw) }
-    if let hostKeys { fields.hostKeys = hostKeys.read(raw) }
-    return .probe(ProbeHit(address: address, isReturn: isReturn, fields: fields))
+  func read(_ raw: RawSpan, into event: inout Event) -> Bool {
+    guard let address = address.read(raw) else { return false }
+    event.occurrence = .probe
+    event.hit.address = address
+    event.hit.isReturn = isReturn
+    event.hit.isTraced = false
+    event.hit.symbolName = nil
+    var present: UInt16 = 0
+    for index in 0..<count {
+      guard let value = numbers[index].read(raw) else { continue }
+      let place = Int(places[index])
+      present |= 1 << UInt16(truncatingIfNeeded: place)
+      event.hit.fields.numbers[place] = value
+    }
+    event.hit.fields.present = present
+    if let guestKeys { event.hit.fields.guestKeys = guestKeys.read(raw) }
+    if let hostKeys { event.hit.fields.hostKeys = hostKeys.read(raw) }
+    return true
   }
 }
 

@@ -241,6 +241,7 @@ struct ReadPass {
   private mutating func deliver(
     _ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body
   ) {
+    var event = Event()
     for index in 0..<sorter.releasedCount {
       let record = sorter.ready[index]
       if record.time < lastDelivered { doubts.late += 1 } else { lastDelivered = record.time }
@@ -249,13 +250,46 @@ struct ReadPass {
       guard let size = bytes.u16(at: offset + 6),
         let whole = bytes.slice(at: offset, count: Int(size))
       else { continue }
-      deliver(whole, record, body)
+      deliver(whole, record, &event, body)
     }
     oldestChunk = sorter.removeReleased()
   }
 
+  /// - Parameter event: where it is decoded to.
   @inline(__always)
-  private mutating func deliver(_ record: RawSpan, _ pending: PendingRecord, _ body: Body) {
+  private mutating func deliver(
+    _ record: RawSpan, _ pending: PendingRecord, _ event: inout Event, _ body: Body
+  ) {
+    if pending.source >= PendingRecord.fork { return deliverNote(record, pending, body) }
+    let source = plan.sources[Int(pending.source)]
+    let layout = source.layout
+    if let kind = source.instructions {
+      return deliver(record, pending, layout, kind)
+    }
+    let start = Int(pending.raw)
+    guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
+    else { return }
+    let isWhole =
+      source.probeDecoder >= 0
+      ? plan.probes[source.probeDecoder].read(raw, into: &event)
+      : plan.events[source.eventDecoder].read(raw, into: &event)
+    guard isWhole else {
+      doubts.shortSamples += 1
+      return
+    }
+    let tid = Int(layout.tid)
+    let cpu = Int(layout.cpu)
+    event.time = pending.time
+    event.cpu = cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max)
+    event.pid = tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max)
+    event.tid = tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max)
+    body(event)
+  }
+
+  /// What is no sample: a loss, or a thread that was created.
+  private mutating func deliverNote(
+    _ record: RawSpan, _ pending: PendingRecord, _ body: Body
+  ) {
     if pending.source == PendingRecord.lost {
       let cpu = trailingCPU(of: record)
       let count = record.u64(at: 16) ?? 0
@@ -274,33 +308,7 @@ struct ReadPass {
           time: pending.time, cpu: trailingCPU(of: record), pid: -1,
           tid: Int32(bitPattern: parent),
           payload: .fork(child: Int32(bitPattern: tid), childPid: Int32(bitPattern: pid))))
-      return
     }
-    let source = plan.sources[Int(pending.source)]
-    let layout = source.layout
-    if let kind = source.instructions?.kind {
-      return deliver(record, pending, layout, kind)
-    }
-    let start = Int(pending.raw)
-    guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
-    else { return }
-    let payload =
-      source.probeDecoder >= 0
-      ? plan.probes[source.probeDecoder].payload(raw)
-      : plan.events[source.eventDecoder].payload(raw)
-    guard let payload else {
-      doubts.shortSamples += 1
-      return
-    }
-    let tid = Int(layout.tid)
-    let cpu = Int(layout.cpu)
-    body(
-      Event(
-        time: pending.time,
-        cpu: cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max),
-        pid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max),
-        tid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max),
-        payload: payload))
   }
 
   /// A sample that says which instructions ran.

@@ -26,7 +26,7 @@ struct SamplePlan {
     sources.map { $0.recorded >= 0 ? recorded[$0.recorded].label : "" }
   }
   /// The events whose samples say which instructions ran.
-  var instructionSources: [InstructionSource] { sources.compactMap(\.instructions) }
+  private(set) var instructionSources: [InstructionSource] = []
   /// The records are of the other byte order.
   let isSwapped: Bool
 
@@ -84,7 +84,10 @@ struct SamplePlan {
       let format = isTracepoint ? formats[attribute.config] : nil
       let event = Self.event(attribute, format, features)
       let label = "\(event.system):\(event.name)"
-      sources[number].instructions = attribute.instructionSource(number, name: event.name)
+      if let instructions = attribute.instructionSource(number, name: event.name) {
+        sources[number].instructions = instructions.kind
+        instructionSources.append(instructions)
+      }
       if let place = places[label] {
         sources[number].recorded = place
       } else {

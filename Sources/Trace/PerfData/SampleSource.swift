@@ -1,5 +1,5 @@
-/// One attr of a file, ready for reading its samples.
-struct SampleSource {
+/// One attr of a file, ready for reading its samples. Plain numbers: it is looked at for each of them.
+struct SampleSource: BitwiseCopyable {
   var layout: SampleLayout
   /// `common_type` that its raw records must start with.
   var commonType: UInt16
@@ -10,7 +10,7 @@ struct SampleSource {
   var eventDecoder = -1
   var probeDecoder = -1
   /// Its samples say which instructions ran.
-  var instructions: InstructionSource?
+  var instructions: InstructionSource.Kind?
 
   var isDelivered: Bool { eventDecoder >= 0 || probeDecoder >= 0 }
 }

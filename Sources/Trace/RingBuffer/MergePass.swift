@@ -39,6 +39,7 @@ struct MergePass {
         heap.add(number, time: times.time(streams[number]))
       }
     }
+    var event = Event()
     for _ in 0..<count {
       guard let (time, number) = heap.first else { return false }
       if time < newest { doubts.late += 1 } else { newest = time }
@@ -48,7 +49,7 @@ struct MergePass {
       }
       if streams[number].size > 0, let record = streams[number].record(file, slots) {
         take(
-          record, time: time, cpu: cpu, buffer: streams[number].buffer, body)
+          record, time: time, cpu: cpu, buffer: streams[number].buffer, &event, body)
       }
       if streams[number].advance(file, &slots) == .end {
         heap.removeFirst()
@@ -95,7 +96,7 @@ struct MergePass {
 
   @inline(__always)
   private mutating func take(
-    _ record: RawSpan, time: UInt64, cpu: Int32, buffer: Int, _ body: Body
+    _ record: RawSpan, time: UInt64, cpu: Int32, buffer: Int, _ event: inout Event, _ body: Body
   ) {
     guard let type = plan.type.read(record) else {
       doubts.shortRecords += 1
@@ -121,18 +122,20 @@ struct MergePass {
     {
       return
     }
-    let payload =
+    let isWhole =
       source.probeDecoder >= 0
-      ? plan.probes[source.probeDecoder].payload(record)
-      : plan.events[source.eventDecoder].payload(record)
-    guard let payload else {
+      ? plan.probes[source.probeDecoder].read(record, into: &event)
+      : plan.events[source.eventDecoder].read(record, into: &event)
+    guard isWhole else {
       doubts.shortRecords += 1
       return
     }
     // The kernel's common_pid is a thread id; it does not record the process.
-    body(
-      Event(
-        time: time, cpu: cpu, pid: -1, tid: thread, payload: payload))
+    event.time = time
+    event.cpu = cpu
+    event.pid = -1
+    event.tid = thread
+    body(event)
   }
 }
 
