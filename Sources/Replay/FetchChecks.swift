@@ -106,12 +106,13 @@ struct FetchedSample {
 extension Replayer {
   /// A probe between a thread's kvm_exit and what may change what it fetches.
   mutating func compareFetched(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
+    _ fields: borrowing ProbeFields
   ) {
-    guard let thread = threads[at.tid], let run = thread.run, run.exit != nil, run.cpu == at.cpu
-    else { return }
+    guard thread.run?.exit != nil, thread.run?.cpu == at.cpu else { return }
     // The handler of a trap may have saved since.
-    let isBehindHandler = function == .vcpuPut && (run.trap != nil || run.mayBeKeyTrap)
+    let isBehindHandler =
+      function == .vcpuPut && (thread.run.map { $0.trap != nil || $0.mayBeKeyTrap } ?? false)
     if let earlier = thread.fetched, earlier.vcpu == index, !isBehindHandler {
       if let a = earlier.hostContext, let b = fields.hostContext {
         fetchChecks.note(.hostContext, earlier.function, function, isSame: a == b)

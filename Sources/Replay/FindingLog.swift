@@ -11,10 +11,16 @@ struct FindingLog {
   /// Those of `scope`.
   private var chosen: Groups = [:]
   private let ceiling: Finding.Level
+  /// What each sample asks: whether one is of `stale-host-context`, and how many occurrences are of the rules that tell
+  /// why a sample was not what the model left possible.
+  private(set) var hasStaleContext = false
+  private(set) var explanations: UInt64 = 0
   private struct Key: Hashable {
     var rule: String
     var level: Finding.Level
   }
+
+  private static let explaining = Set(Replayer.explaining.map(\.id))
 
   /// - Parameter ceiling: the most that a finding can be.
   init(ceiling: Finding.Level = .proved, scope: Scope? = nil) {
@@ -30,6 +36,8 @@ struct FindingLog {
     cost: Cost? = nil, count: UInt64 = 1, cause: Rule? = nil, proof: () -> (String, [Evidence])
   ) {
     guard admits?.contains(rule) ?? true else { return }
+    if rule.id == Rule.staleHostContext.id { hasStaleContext = true }
+    if Self.explaining.contains(rule.id) { explanations += count }
     func add(to groups: inout Groups) {
       Self.add(
         rule, min(level, ceiling), vcpu, moment, cost, count, cause, to: &groups, proof: proof)
@@ -101,11 +109,6 @@ struct FindingLog {
   /// Lowers what is proved of this rule to suspected.
   mutating func lower(only rule: Rule) {
     lower(except: Rule.all.filter { $0 != rule })
-  }
-
-  /// Occurrences of the rule, at whatever level.
-  func count(of rule: Rule) -> UInt64 {
-    groups.values.reduce(0) { $1.rule == rule ? $0 + $1.count : $0 }
   }
 
   func proves(_ rule: Rule) -> Bool {

@@ -31,15 +31,14 @@ struct HostContextMap {
   private var written = AddressTable<UInt16>()
 
   mutating func note(_ slots: KeySlots, of context: UInt64) {
-    var mask: UInt16 = 0
-    for i in 0..<10 where !slots.isZero(i) { mask |= 1 << UInt16(i) }
+    let mask = RegisterSet.all.subtracting(slots.zeros).rawValue
     let known = written[context] ?? 0
     if mask & ~known != 0 { written[context] = known | mask }
   }
 
-  /// The register's slot was seen with something in it: if it is zero now, zero was saved.
-  func wasWritten(_ register: KeyRegister, of context: UInt64) -> Bool {
-    (written[context] ?? 0) >> UInt16(register.rawValue) & 1 != 0
+  /// The registers whose slots were seen with something in them: one that is zero now was saved so.
+  func written(of context: UInt64) -> RegisterSet {
+    RegisterSet(rawValue: written[context] ?? 0)
   }
 
   func isKnown(on cpu: Int32) -> Bool { byCPU[cpu] != nil }

@@ -15,14 +15,15 @@ struct RecordTable<Record: AnyObject> {
 
   private static func place(_ id: Int32) -> Int { Int(truncatingIfNeeded: id & 127) }
 
-  /// Makes the record of `id` the one that is found at once.
-  mutating func select(_ id: Int32) {
-    guard id != current.id || current.record == nil else { return }
+  /// Makes the record of `id` the one that is found at once, and returns it.
+  mutating func select(_ id: Int32) -> Record? {
+    if id == current.id, let record = current.record { return record }
     let place = Self.place(id)
     if recent[place].id != id || recent[place].record == nil {
       recent[place] = Place(id: id, record: all[id])
     }
     current = recent[place]
+    return current.record
   }
 
   subscript(_ id: Int32) -> Record? {

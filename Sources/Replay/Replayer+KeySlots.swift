@@ -75,24 +75,25 @@ extension Replayer {
 
   /// The slots after an exit, before anything else could touch them.
   mutating func checkKeySlots(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
     _ fields: borrowing ProbeFields
   ) {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
-    threads[at.tid]?.run?.isChecked = true
+    thread.run?.isChecked = true
     let identity = vcpus[index].identity
     // With a stale context the slots sampled are not those that guest exit restores.
     if let host = fields.hostKeys, let context = fields.hostContext, context != 0,
-      !log.contains(.staleHostContext)
+      !log.hasStaleContext
     {
       // A save that turned them into zeros wrote them.
-      let before = threads[at.tid]?.hostKeys.save.flatMap {
-        $0.context == context ? $0.before : nil
+      var zeros = host.zeros
+      if !zeros.isEmpty {
+        if let save = thread.hostKeys.save, save.context == context {
+          zeros.formIntersection(save.before.zeros)
+        }
+        zeros.subtract(hostContexts.written(of: context))
       }
-      let unwritten = KeyRegister.allCases.filter {
-        host.isZero($0.rawValue) && before?.isZero($0.rawValue) ?? true
-          && !hostContexts.wasWritten($0, of: context)
-      }
+      let unwritten = zeros.registers
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil
         log.add(
@@ -115,12 +116,19 @@ extension Replayer {
       }
     }
     if let host = fields.hostKeys, let guest = fields.guestKeys {
-      judgeSharedKeys(index, at, function, run, guest, host)
+      judgeSharedKeys(index, thread, at, function, run, guest, host)
     }
   }
 }
 
 extension KeySlots {
+  /// The registers that hold nothing.
+  var zeros: RegisterSet {
+    var mask: UInt16 = 0
+    for i in 0..<10 where isZero(i) { mask |= 1 << UInt16(i) }
+    return RegisterSet(rawValue: mask)
+  }
+
   /// Bit i set: register i still holds its reset value.
   var resetMask: UInt16 {
     var mask: UInt16 = 0

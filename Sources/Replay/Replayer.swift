@@ -173,15 +173,16 @@ public struct Replayer {
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
-    threads.select(at.tid)
-    if event.pid >= 0, at.tid > 0, let known = threads[at.tid], known.pid >= 0,
-      known.pid != event.pid
-    {
-      depart(at.tid)
+    var thread = threads.select(at.tid)
+    if event.pid >= 0 {
+      if at.tid > 0, let known = thread, known.pid >= 0, known.pid != event.pid {
+        depart(at.tid)
+        thread = nil
+      }
+      vmProcesses.areRecorded = true
     }
     cpus.select(at.cpu)
-    if event.pid >= 0 { vmProcesses.areRecorded = true }
-    let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
+    let pid = event.pid >= 0 ? event.pid : thread?.pid ?? -1
     if case .lost(let count) = event.occurrence {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
       // events since the beginning.
@@ -191,24 +192,23 @@ public struct Replayer {
       pass(at)
       return lost(at, count: count)
     }
-    note(at)
+    let cpu = note(at)
+    if case .fork(let child, let childPid) = event.occurrence { return fork(child, childPid) }
+    noteSilence(before: at)
+    cpu?.hasEvents = true
+    eventCount += 1
+    if firstTime == nil { firstTime = time }
+    lastTime = max(lastTime, time)
     switch event.occurrence {
-    case .fork(let child, let childPid): return fork(child, childPid)
-    default:
-      noteSilence(before: at)
-      cpus[at.cpu]?.hasEvents = true
-      eventCount += 1
-      if firstTime == nil { firstTime = time }
-      lastTime = max(lastTime, time)
-    }
-    switch event.occurrence {
-    case .probe: probe(event.hit, at, pid)
-    case .entry(let pc): entry(at, pid, pc: pc)
-    case .exit(let ret, let ec, let pc): exit(at, pid, ret: ret, ec: ec, pc: pc)
-    case .handleSysReg(let esr): classifyTrap(at, esr: esr)
+    case .probe: probe(event.hit, at, pid, thread)
+    case .entry(let pc): entry(at, pid, thread ?? self.thread(at.tid, pid), pc: pc)
+    case .exit(let ret, let ec, let pc): exit(at, pid, thread, ret: ret, ec: ec, pc: pc)
+    case .handleSysReg(let esr): if let thread { classifyTrap(thread, at, esr: esr) }
     case .sysAccess(let register, let isWrite, _): sysAccess(at, register, isWrite: isWrite)
     case .userspaceExit: userspaceExit(at)
-    case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
+    case .setupDebug(let pointer):
+      _ = bind(
+        at, pid, thread ?? self.thread(at.tid, pid), pointer: pointer, number: nil, .setupDebug)
     case .vcpuNumber(let number): nameNumber(at, number)
     case .nestedEret(let vcpu, let spsr, let hcr): nestedEret(vcpu, at, spsr: spsr, hcr: hcr)
     case .nestedException(let vcpu): nestedException(vcpu)
@@ -231,10 +231,16 @@ public struct Replayer {
   }
 
   /// The same; lets stale enables stand.
-  private mutating func note(_ at: Moment) {
-    guard let cpu = pass(at) else { return }
+  private mutating func note(_ at: Moment) -> CPURecord? {
+    guard let cpu = pass(at) else { return nil }
     // Only when the last of all pCPUs has moved on can more of them stand.
-    guard !pendingFindings.isEmpty, slowest == nil || slowest === cpu else { return }
+    guard !pendingFindings.isEmpty, slowest == nil || slowest === cpu else { return cpu }
+    commitPassed()
+    return cpu
+  }
+
+  @inline(never)
+  private mutating func commitPassed() {
     slowest = cpus.values.min { $0.lastTime < $1.lastTime }
     for found in pendingFindings.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
