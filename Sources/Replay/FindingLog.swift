@@ -57,25 +57,8 @@ struct FindingLog {
         rule: rule, level: level, count: 0, first: moment, last: moment, evidence: evidence,
         statement: statement, vcpus: [], cost: nil)
     }
-    guard var finding = groups.removeValue(forKey: key) else { return }
-    finding.count += count
-    finding.last = moment
-    if let cause {
-      if let i = finding.causes.firstIndex(where: { $0.rule == cause }) {
-        finding.causes[i].count += count
-      } else {
-        finding.causes.append(Finding.Cause(rule: cause, count: count))
-      }
-    }
-    if let cost { finding.cost = (finding.cost ?? Cost()) + cost }
-    if let vcpu {
-      if let i = finding.vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
-        finding.vcpus[i].count += count
-      } else {
-        finding.vcpus.append((vcpu, count))
-      }
-    }
-    groups[key] = finding
+    guard let place = groups.index(forKey: key) else { return }
+    groups.values[place].take(vcpu, moment, cost, count, cause)
   }
 
   /// Lowers what is proved to suspected, but of these rules.
@@ -147,6 +130,31 @@ extension Sequence<Finding> {
       }
     }
     return ordered
+  }
+}
+
+extension Finding {
+  /// One more occurrence, or `count` of them.
+  fileprivate mutating func take(
+    _ vcpu: VCPUIdentity?, _ moment: Moment, _ cost: Cost?, _ count: UInt64, _ cause: Rule?
+  ) {
+    self.count += count
+    last = moment
+    if let cause {
+      if let i = causes.firstIndex(where: { $0.rule == cause }) {
+        causes[i].count += count
+      } else {
+        causes.append(Finding.Cause(rule: cause, count: count))
+      }
+    }
+    if let cost { self.cost = (self.cost ?? Cost()) + cost }
+    if let vcpu {
+      if let i = vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
+        vcpus[i].count += count
+      } else {
+        vcpus.append((vcpu, count))
+      }
+    }
   }
 }
 

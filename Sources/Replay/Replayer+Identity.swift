@@ -7,14 +7,12 @@ extension Replayer {
   /// Memory of a vCPU that is gone may be another's: of a VM of another process, or one with other features. (A process
   /// cannot run another's vCPU, nor change a vCPU's features: kvm_vcpu_ioctl, kvm_vcpu_set_target.)
   mutating func noteNewLife(
-    _ function: KernelFunction, _ pid: Int32, _ fields: borrowing ProbeFields
+    _ function: KernelFunction, _ pid: Int32, _ pointer: UInt64, _ features: UInt64?
   ) {
-    guard function == .vcpuLoad || function == .resetVCPU, let pointer = fields.vcpu,
-      let known = pointerIndex[pointer], vcpus[known].counters.runs > 0
-    else { return }
+    guard let known = pointerIndex[pointer], vcpus[known].counters.runs > 0 else { return }
     let isAnothers = pid >= 0 && vcpus[known].pid >= 0 && pid != vcpus[known].pid
     var isOther = false
-    if function == .resetVCPU, let before = vcpus[known].features, let features = fields.features {
+    if function == .resetVCPU, let before = vcpus[known].features, let features {
       isOther =
         Feature(features: before) != Feature(features: features)
         || (before ^ features) >> 7 & 1 != 0

@@ -25,11 +25,15 @@ extension Replayer {
       index, before == nil ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
     let cpu = cpu(at)
     let process = pid
-    if let generation, let code {
-      let wasLeaningOnTrap = vcpus[index].state.enableInFlight
-      if vcpus[index].state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
-      code.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
-      if generation.hostSave == .everyLoad, vcpus[index].state.feature == .both {
+    if let code {
+      var state = vcpus[index].state
+      var cpuState = cpu.state
+      let wasLeaningOnTrap = state.enableInFlight
+      if state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
+      code.load(&state, on: at.cpu, &cpuState, process: process)
+      vcpus[index].state = state
+      cpu.state = cpuState
+      if generation?.hostSave == .everyLoad, state.feature == .both {
         vcpus[index].counters.hostSaves += 1
         cpu.hostSaves += 1
       }
@@ -44,8 +48,11 @@ extension Replayer {
     vcpus[index].waste.loaded(at)
     vcpus[index].arrival.putInReset = nil
     // A second load may be that of a reset.
-    if vcpus[index].nestedBits?.isLoaded ?? false { vcpus[index].nestedBits = nil }
-    vcpus[index].nestedBits?.isLoaded = true
+    if var nested = vcpus[index].nestedBits {
+      let wasLoaded = nested.isLoaded
+      nested.isLoaded = true
+      vcpus[index].nestedBits = wasLoaded ? nil : nested
+    }
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true
@@ -138,7 +145,9 @@ extension Replayer {
       coming.wasSwitchedOut = false
     }
     if let code, let cpu = cpu ?? cpus[at.cpu] {
-      code.taskSwitch(&cpu.state, to: next == 0 ? -1 : coming?.pid ?? -1)
+      var state = cpu.state
+      code.taskSwitch(&state, to: next == 0 ? -1 : coming?.pid ?? -1)
+      cpu.state = state
     }
   }
 

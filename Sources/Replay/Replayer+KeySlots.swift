@@ -76,13 +76,14 @@ extension Replayer {
   /// The slots after an exit, before anything else could touch them.
   mutating func checkKeySlots(
     _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
-    _ fields: borrowing ProbeFields
+    _ event: borrowing Event
   ) {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
     thread.run?.isChecked = true
     let identity = vcpus[index].identity
     // With a stale context the slots sampled are not those that guest exit restores.
-    if let host = fields.hostKeys, let context = fields.hostContext, context != 0,
+    if let host = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
+      context != 0,
       !log.hasStaleContext
     {
       // A save that turned them into zeros wrote them.
@@ -93,7 +94,7 @@ extension Replayer {
         }
         zeros.subtract(hostContexts.written(of: context))
       }
-      let unwritten = zeros.registers
+      let unwritten = zeros.isEmpty ? [] : zeros.registers
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil
         log.add(
@@ -115,7 +116,7 @@ extension Replayer {
         emit?(.finding(.missedHostSave, .proved, identity, run.enter))
       }
     }
-    if let host = fields.hostKeys, let guest = fields.guestKeys {
+    if let host = event.hit.fields.hostKeys, let guest = event.hit.fields.guestKeys {
       judgeSharedKeys(index, thread, at, function, run, guest, host)
     }
   }

@@ -47,9 +47,10 @@ extension Replayer {
 
   /// The host slots after an exit: what guest exit restored from, if it did.
   mutating func noteHostSlots(
-    _ index: Int, _ thread: ThreadRecord, _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ event: borrowing Event
   ) {
-    guard let slots = fields.hostKeys, let context = fields.hostContext, context != 0,
+    guard let slots = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
+      context != 0,
       !log.hasStaleContext, !ownRegisters.isEmpty, ownRegisters.isDisjoint(with: slots.zeros)
     else { return }
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {

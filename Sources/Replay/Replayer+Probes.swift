@@ -7,14 +7,16 @@ extension Replayer {
   ///
   /// - Parameter current: the record of the thread, if it has one by now.
   mutating func probe(
-    _ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32, _ current: ThreadRecord?
+    _ event: borrowing Event, _ at: Moment, _ pid: Int32, _ current: ThreadRecord?
   ) {
-    if hit.isTraced { return traced(hit, at, pid) }
-    guard let function = function(of: hit) else {
-      unresolvedProbes[hit.address, default: 0] += 1
+    if event.hit.isTraced { return traced(event, at, pid) }
+    let known =
+      event.hit.symbolName == nil ? function(at: event.hit.address) : function(of: event)
+    guard let function = known else {
+      unresolvedProbes[event.hit.address, default: 0] += 1
       return
     }
-    if hit.isReturn {
+    if event.hit.isReturn {
       returnsHit.insert(function)
       if function == .ptrauthTrap {
         if let index = current?.vcpu { follow(index, .handlerReturned, at) }
@@ -23,26 +25,28 @@ extension Replayer {
       return
     }
     probesHit.insert(function)
-    guard let pointer = hit.fields.vcpu else { return }
+    guard let pointer = event.hit.fields.vcpu else { return }
     var pid = pid
-    let process = function == .vcpuLoad ? vmProcesses.pid(hit.fields) : nil
+    let process = function == .vcpuLoad ? vmProcesses.pid(event) : nil
     if let process { pid = process }
     let thread = current ?? self.thread(at.tid, pid)
     if process != nil { thread.pid = pid }
-    noteNewLife(function, pid, hit.fields)
-    let index = bind(at, pid, thread, pointer: pointer, number: hit.fields.vcpuID, .probe)
+    if function == .vcpuLoad || function == .resetVCPU {
+      noteNewLife(function, pid, pointer, event.hit.fields.features)
+    }
+    let index = bind(at, pid, thread, pointer: pointer, number: event.hit.fields.vcpuID, .probe)
     if function == .resetVCPU {
       (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)
     }
-    noteFeatures(index, hit.fields.features)
-    let sample = shadow(index, hit.fields.hcr, function)
+    noteFeatures(index, event.hit.fields.features)
+    let sample = shadow(index, event.hit.fields.hcr, function)
     switch function {
     case .vcpuLoad:
       noteLoadInHandler(thread, at, sample)
       load(index, at, pid, isImplied: false, sample)
       vcpus[index].loadFound = sample
     case .vcpuPut:
-      sampleAfterExit(index, thread, at, function, sample, hit.fields)
+      sampleAfterExit(index, thread, at, function, sample, event)
       put(index, at, isImplied: false, sample)
     case .flush:
       closeRun(of: thread, at.tid)
@@ -50,25 +54,25 @@ extension Replayer {
     case .vcpuRun: sampleAtEntry(index, thread, at, sample)
     case .sync: sampleAtSync(thread, at, sample)
     case .handleExit:
-      if let esr = hit.fields.esr { thread.run?.esr = esr }
+      if let esr = event.hit.fields.esr { thread.run?.esr = esr }
       follow(index, .look, at, sample)
-      sampleAfterExit(index, thread, at, function, sample, hit.fields)
-      if let esr = hit.fields.esr { classifyTrap(thread, at, esr: esr) }
+      sampleAfterExit(index, thread, at, function, sample, event)
+      if let esr = event.hit.fields.esr { classifyTrap(thread, at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth:
       follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
-      trapHandler(index, thread, at, function, hit.fields)
+      trapHandler(index, thread, at, function, event)
     case .injectUndefined:
       follow(index, .lookInHandler, at, sample)
       vcpus[index].counters.undefs += 1
       judgeRefusal(index, at)
     case .resetVCPU:
       follow(index, .reset, at, sample)
-      noteReset(index, at, hit.fields.features)
+      noteReset(index, at, event.hit.fields.features)
       reset(index)
     case .hypHandlePtrauth: break
     }
     // At kvm_vgic_sync_hwstate guest exit has saved them: what the run began with is compared later.
-    if let guest = hit.fields.guestKeys, function != .resetVCPU, function != .sync {
+    if let guest = event.hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
     }
@@ -78,6 +82,9 @@ extension Replayer {
   private mutating func noteFeatures(_ index: Int, _ features: UInt64?) {
     guard let features else { return }
     let before = vcpus[index].features
+    if before == features, !vcpus[index].hasTwoFeatures, vcpus[index].state.feature != .unknown {
+      return
+    }
     vcpus[index].features = features
     // KVM refuses another set of features; a probe may fetch them from the wrong place.
     if let before, vcpus[index].counters.runs > 0,

@@ -119,13 +119,13 @@ extension Replayer {
   /// A sample after the exit and before the next load: handle_exit, or kvm_arch_vcpu_put.
   mutating func sampleAfterExit(
     _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
-    _ sample: EnableBits?, _ fields: borrowing ProbeFields
+    _ sample: EnableBits?, _ event: borrowing Event
   ) {
-    if let pointer = fields.hostContext {
+    if let pointer = event.hit.fields.hostContext {
       noteHostContext(index, at, function, pointer)
-      if let slots = fields.hostKeys { hostContexts.note(slots, of: pointer) }
+      if let slots = event.hit.fields.hostKeys { hostContexts.note(slots, of: pointer) }
     }
-    compareFetched(index, thread, at, function, fields)
+    compareFetched(index, thread, at, function, event)
     guard let run = thread.run, run.vcpu == index, run.exit != nil, !run.isOver else { return }
     guard at.cpu == run.cpu else {
       // Without a put and a load it cannot have moved.
@@ -136,18 +136,19 @@ extension Replayer {
     // The handler of a trap may have set the bits before the put.
     let isBeforeHandler = function != .vcpuPut || run.trap == nil && !run.mayBeKeyTrap
     if run.exitSample == nil, isBeforeHandler { thread.run?.exitSample = sample }
-    if run.resetSlots == nil, let guest = fields.guestKeys {
+    if run.resetSlots == nil, let guest = event.hit.fields.guestKeys {
       thread.run?.resetSlots = guest.resetMask
     }
-    if let guest = fields.guestKeys, let before = vcpus[index].guestKeys, before != guest {
+    if let guest = event.hit.fields.guestKeys, let before = vcpus[index].guestKeys, before != guest
+    {
       thread.run?.changedGuestSlots = true
       if run.entrySample?.switchesKeys == .set {
         vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
         if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }
       }
     }
-    noteHostSlots(index, thread, fields)
-    checkKeySlots(index, thread, at, function, run, fields)
+    noteHostSlots(index, thread, event)
+    checkKeySlots(index, thread, at, function, run, event)
   }
 
   /// Everything about the thread's run is known now: judge it, count it, say it.
@@ -156,17 +157,17 @@ extension Replayer {
   }
 
   mutating func closeRun(of thread: ThreadRecord, _ tid: Int32) {
-    guard let run = thread.run else { return }
+    guard thread.run != nil, let run = thread.run else { return }
     thread.run = nil
     let index = run.vcpu
     if let cpu = cpus[run.cpu], cpu.inGuest == tid { cpu.inGuest = nil }
-    followHypTrap(run)
+    if run.hypTraps > 0 { followHypTrap(run) }
     let explained = vcpus[index].model.contradiction == nil ? 0 : explanations
     let (atEntry, atExit) = knownBits(of: run)
     judge(run, atEntry: atEntry, atExit: atExit)
     settleContradiction(run, explainedBefore: explained)
     moveModel(run, atEntry, atExit)
-    if !run.isAccounted { account(run) }
+    if !run.isAccounted { account(run, atEntry, atExit) }
     if let exit = run.exit { vcpus[index].counters.guestTime &+= exit.time &- run.enter.time }
     if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost {
       vcpus[index].unansweredTrap = run.exit
@@ -218,32 +219,40 @@ extension Replayer {
 
   /// Lets the model follow what was seen, for what the next events are compared with.
   private mutating func moveModel(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
-    guard let generation, let code, run.exit != nil else { return }
+    guard let code, run.exit != nil else { return }
+    // (Bound, it would be copied, arrays and all.)
+    let isHandledAtHyp = generation?.trap == .handledAtHyp
     let index = run.vcpu
     if let sample = run.exitSample ?? run.entrySample, !run.isOver, run.trap == nil {
       vcpus[index].state.bits = sample
-    } else if generation.trap == .handledAtHyp, run.exitSample == nil, !run.isOver {
+    } else if isHandledAtHyp, run.exitSample == nil, !run.isOver {
       vcpus[index].state.bits = atExit.bits == .set ? .set : .unknown
     }
     var switched = vcpus[index].state
     switched.bits = run.entrySample ?? run.exitSample ?? .unknown
-    if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
+    if isHandledAtHyp, let exit = run.exitSample { switched.bits = exit }
     if let cpu = cpus[run.cpu], !run.isOver {
       let process = vcpus[index].pid
-      code.guestEnter(switched, vcpu: index, &cpu.state, process: process)
-      if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
-        cpu.state.hostSlots = .valid(process: process)
+      var state = cpu.state
+      code.guestEnter(switched, vcpu: index, &state, process: process)
+      if generation?.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
+        state.hostSlots = .valid(process: process)
         cpu.hostSaves += 1
       }
-      code.guestExit(switched, &cpu.state, process: process)
+      code.guestExit(switched, &state, process: process)
+      cpu.state = state
     }
   }
 
   /// Counts what the run's passes cost its load interval.
   mutating func account(_ run: OpenRun) {
-    guard let generation, run.exit != nil else { return }
-    let index = run.vcpu
     let (atEntry, atExit) = knownBits(of: run)
+    account(run, atEntry, atExit)
+  }
+
+  private mutating func account(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
+    guard generation != nil, run.exit != nil else { return }
+    let index = run.vcpu
     observe(run, atEntry, atExit)
     if atEntry.bits.switchesKeys == .set {
       vcpus[index].counters.enabledRuns += 1
@@ -260,7 +269,7 @@ extension Replayer {
       }
       vcpus[index].interval.lastSwitched = run.enter
     }
-    if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits.switchesKeys == .set {
+    if generation?.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits.switchesKeys == .set {
       vcpus[index].counters.hiddenTraps += 1
       vcpus[index].counters.hostSaves += 1
       vcpus[index].interval.trapped = true

@@ -69,13 +69,14 @@ extension Replayer {
   /// kvm_arm_vcpu_ptrauth_trap or kvm_handle_ptrauth was entered.
   mutating func trapHandler(
     _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
-    _ fields: borrowing ProbeFields
+    _ event: borrowing Event
   ) {
-    if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
-    compareFetched(index, thread, at, function, fields)
-    if let esr = fields.esr { classifyTrap(thread, at, esr: esr) }
+    if let pointer = event.hit.fields.hostContext { noteHostContext(index, at, function, pointer) }
+    compareFetched(index, thread, at, function, event)
+    if let esr = event.hit.fields.esr { classifyTrap(thread, at, esr: esr) }
     if function == .ptrauthTrap {
-      beginSave(index, thread, at, slots: fields.hostKeys, context: fields.hostContext)
+      beginSave(
+        index, thread, at, slots: event.hit.fields.hostKeys, context: event.hit.fields.hostContext)
       thread.handler = OpenHandler(vcpu: index, entry: at)
       thread.run?.isAnswered = true
       vcpus[index].unansweredTrap = nil
@@ -85,14 +86,18 @@ extension Replayer {
 
   /// The handler enables and saves the host's keys, if the vCPU has the feature.
   mutating func answered(_ index: Int, _ at: Moment) {
-    guard let generation, let code, vcpus[index].state.feature == .both else { return }
+    guard let code, vcpus[index].state.feature == .both else { return }
     let cpu = cpu(at)
-    if generation.hostSave == .preemptibleTrap {
+    if generation?.hostSave == .preemptibleTrap {
       vcpus[index].counters.hostSaves += 1
       cpu.hostSaves += 1
       vcpus[index].interval.saveUnused = at
       noteHostSave(index, at, on: cpu)
     }
-    code.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
+    var state = vcpus[index].state
+    var cpuState = cpu.state
+    code.trap(&state, &cpuState, process: vcpus[index].pid)
+    vcpus[index].state = state
+    cpu.state = cpuState
   }
 }

@@ -157,11 +157,12 @@ public struct Replayer {
   }
 
   /// The function that a record of the function tracer is of.
-  mutating func tracedFunction(_ hit: borrowing ProbeHit) -> KernelFunction? {
-    guard hit.address != 0, hit.symbolName == nil else { return function(of: hit) }
-    if let known = tracedCache[hit.address] { return known }
-    let found = configuration.resolve?(hit.address)
-    tracedCache[hit.address] = .some(found)
+  mutating func tracedFunction(_ event: borrowing Event) -> KernelFunction? {
+    let address = event.hit.address
+    guard address != 0, event.hit.symbolName == nil else { return function(of: event) }
+    if let known = tracedCache[address] { return known }
+    let found = configuration.resolve?(address)
+    tracedCache[address] = .some(found)
     return found
   }
 
@@ -181,7 +182,6 @@ public struct Replayer {
       }
       vmProcesses.areRecorded = true
     }
-    cpus.select(at.cpu)
     let pid = event.pid >= 0 ? event.pid : thread?.pid ?? -1
     if case .lost(let count) = event.occurrence {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
@@ -194,13 +194,13 @@ public struct Replayer {
     }
     let cpu = note(at)
     if case .fork(let child, let childPid) = event.occurrence { return fork(child, childPid) }
-    noteSilence(before: at)
+    if at.time >= lastTime &+ Silences.tick { noteSilence(before: at) }
     cpu?.hasEvents = true
     eventCount += 1
     if firstTime == nil { firstTime = time }
     lastTime = max(lastTime, time)
     switch event.occurrence {
-    case .probe: probe(event.hit, at, pid, thread)
+    case .probe: probe(event, at, pid, thread)
     case .entry(let pc): entry(at, pid, thread ?? self.thread(at.tid, pid), pc: pc)
     case .exit(let ret, let ec, let pc): exit(at, pid, thread, ret: ret, ec: ec, pc: pc)
     case .handleSysReg(let esr): if let thread { classifyTrap(thread, at, esr: esr) }
@@ -254,17 +254,17 @@ public struct Replayer {
 
   /// The pCPU of an event.
   mutating func cpu(_ at: Moment) -> CPURecord {
-    if let known = cpus[at.cpu] { return known }
+    if let known = cpus.select(at.cpu) { return known }
     let record = CPURecord(firstTime: at.time)
     cpus[at.cpu] = record
     return record
   }
 
   /// By its address; by its symbol where a text has no address, or there is no image to ask.
-  mutating func function(of hit: borrowing ProbeHit) -> KernelFunction? {
-    guard let symbol = hit.symbolName, hit.address == 0 || configuration.resolve == nil else {
-      return function(at: hit.address)
-    }
+  mutating func function(of event: borrowing Event) -> KernelFunction? {
+    guard let symbol = event.hit.symbolName,
+      event.hit.address == 0 || configuration.resolve == nil
+    else { return function(at: event.hit.address) }
     if let known = symbolCache[symbol] { return known }
     let found = KernelFunction(symbol: symbol.text)
     if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }

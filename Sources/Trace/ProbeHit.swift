@@ -38,4 +38,3 @@ extension ProbeHit {
     self.symbol = symbol
   }
 }
-

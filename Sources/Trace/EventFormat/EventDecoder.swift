@@ -1,7 +1,7 @@
 import Bytes
 
 /// Turns the raw records of one event into what happened. Field places are resolved once, by name.
-struct EventDecoder {
+struct EventDecoder: BitwiseCopyable {
   private enum Kind {
     case entry
     case exit

@@ -11,6 +11,8 @@ struct SamplePlan {
   }
 
   private(set) var sources: [SampleSource] = []
+  /// Of each source.
+  private(set) var glances: [SampleSource.Glance] = []
   private(set) var events: [EventDecoder] = []
   private(set) var probes: [ProbeDecoder] = []
   let identity: Identity
@@ -50,6 +52,7 @@ struct SamplePlan {
     let trailing = Set(sources.map(\.layout.trailingID))
     trailingID = trailing.count == 1 ? Int(trailing.first ?? 0) : 0
     try bind(attributes, features, supplied)
+    glances = sources.map(\.glance)
   }
 
   private static func identity(

@@ -13,6 +13,30 @@ struct SampleSource: BitwiseCopyable {
   var instructions: InstructionSource.Kind?
 
   var isDelivered: Bool { eventDecoder >= 0 || probeDecoder >= 0 }
+
+  /// What each of its samples is asked, in few bytes.
+  struct Glance: BitwiseCopyable {
+    let time: Int16
+    let cpu: Int16
+    let tid: Int16
+    /// Where the size of the raw bytes lies; -1: behind fields of any length, or nowhere.
+    let raw: Int16
+    let commonType: UInt16
+    /// Index into the probe decoders if it is not negative, otherwise the complement of one into those of events.
+    let decoder: Int16
+    let isTracepoint: Bool
+    let isDelivered: Bool
+    let isOfInstructions: Bool
+  }
+
+  var glance: Glance {
+    Glance(
+      time: layout.time, cpu: layout.cpu, tid: layout.tid, raw: layout.fixedRaw,
+      commonType: commonType,
+      decoder: Int16(truncatingIfNeeded: probeDecoder >= 0 ? probeDecoder : ~eventDecoder),
+      isTracepoint: isTracepoint && layout.hasRaw, isDelivered: isDelivered,
+      isOfInstructions: instructions != nil)
+  }
 }
 
 /// Finds the source of a sample by its id. Ids are handed out by a counter of the kernel, so they

@@ -36,7 +36,7 @@ struct MergePass {
     if !hasBegun {
       hasBegun = true
       for number in streams.indices where streams[number].advance(file, &slots) != .end {
-        heap.add(number, time: times.time(streams[number]))
+        heap.add(number, time: times.time(streams[number].time, streams[number].cpu))
       }
     }
     var event = Event()
@@ -47,14 +47,18 @@ struct MergePass {
       if streams[number].lost > 0 || streams[number].isWall {
         deliverLoss(streams[number], cpu, body)
       }
-      if streams[number].size > 0, let record = streams[number].record(file, slots) {
+      // (As a whole it would be copied.)
+      if streams[number].size > 0,
+        let record = CPUStream.record(
+          at: streams[number].offset, streams[number].size, streams[number].slot, file, slots)
+      {
         take(
           record, time: time, cpu: cpu, buffer: streams[number].buffer, &event, body)
       }
       if streams[number].advance(file, &slots) == .end {
         heap.removeFirst()
       } else {
-        heap.replaceFirst(time: times.time(streams[number]))
+        heap.replaceFirst(time: times.time(streams[number].time, streams[number].cpu))
       }
     }
     return heap.first != nil
@@ -90,7 +94,7 @@ struct MergePass {
     if !stream.isCounted { uncounted.insert(cpu) }
     body(
       Event(
-        time: times.time(stream), cpu: cpu, pid: -1, tid: -1,
+        time: times.time(stream.time, stream.cpu), cpu: cpu, pid: -1, tid: -1,
         payload: .lost(count: stream.lost)))
   }
 
@@ -151,9 +155,9 @@ struct EventTimes {
   init(offset: Int64 = 0) { self.offset = offset }
 
   @inline(__always)
-  func time(_ stream: CPUStream) -> UInt64 {
-    var ticks = stream.time
-    if isShifted, let shift { ticks = shift.time(ticks, cpu: stream.cpu) }
+  func time(_ ticks: UInt64, _ cpu: UInt32) -> UInt64 {
+    var ticks = ticks
+    if isShifted, let shift { ticks = shift.time(ticks, cpu: cpu) }
     let scaled = scale?.nanoseconds(ticks) ?? ticks
     return offset == 0 ? scaled : scaled &+ UInt64(bitPattern: offset)
   }
