@@ -79,16 +79,18 @@ public struct Conditions: OptionSet, Sendable, Hashable {
 
   /// Whether they hold: unknown where what they ask is.
   public func hold(_ v: VCPUState, on c: PCPUState) -> Bit {
+    if isEmpty || self == .sometimes { return .set }
     var answer = Bit.set
-    func ask(_ condition: Conditions, _ value: Bit) {
+    func ask(_ condition: Conditions, _ value: @autoclosure () -> Bit) {
       guard contains(condition), answer != .clear else { return }
+      let value = value()
       if value != .set { answer = value }
     }
-    let feature: Bit = v.feature == .unknown ? .unknown : Bit(v.feature == .both)
-    ask(.hasFeature, feature)
-    ask(.lacksFeature, feature.opposite)
+    ask(.hasFeature, v.hasFeature)
+    ask(.lacksFeature, v.hasFeature.opposite)
     ask(.shadowSet, v.bits.switchesKeys)
     ask(.hcrSet, c.hcr.switchesKeys)
+    guard rawValue >= Conditions.nested.rawValue else { return answer }
     ask(.nested, Bit(v.nestedBits != nil))
     ask(.notNested, Bit(v.nestedBits == nil))
     ask(.sameCPU, Bit(v.previouslyOn == v.loadedOn))
@@ -96,6 +98,11 @@ public struct Conditions: OptionSet, Sendable, Hashable {
     ask(.never, .clear)
     return answer
   }
+}
+
+extension VCPUState {
+  /// What vcpu_has_ptrauth() answers, as far as it is known.
+  fileprivate var hasFeature: Bit { feature == .unknown ? .unknown : Bit(feature == .both) }
 }
 
 /// A step and its conditions.

@@ -1,6 +1,7 @@
 /// How often each situation occurred.
 struct Exercised {
-  private var counts = [UInt64](repeating: 0, count: Situation.allCases.count)
+  /// By situation; room for one more.
+  private var counts = InlineArray<16, UInt64>(repeating: 0)
 
   /// Every situation occurred.
   static let all: Exercised = {

@@ -106,29 +106,30 @@ struct FetchedSample {
 extension Replayer {
   /// A probe between a thread's kvm_exit and what may change what it fetches.
   mutating func compareFetched(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
+    _ event: borrowing Event
   ) {
-    guard let thread = threads[at.tid], let run = thread.run, run.exit != nil, run.cpu == at.cpu
-    else { return }
+    guard thread.run?.exit != nil, thread.run?.cpu == at.cpu else { return }
     // The handler of a trap may have saved since.
-    let isBehindHandler = function == .vcpuPut && (run.trap != nil || run.mayBeKeyTrap)
-    if let earlier = thread.fetched, earlier.vcpu == index, !isBehindHandler {
-      if let a = earlier.hostContext, let b = fields.hostContext {
-        fetchChecks.note(.hostContext, earlier.function, function, isSame: a == b)
+    let isBehindHandler =
+      function == .vcpuPut && (thread.run.map { $0.trap != nil || $0.mayBeKeyTrap } ?? false)
+    if let earlier = thread.fetched?.function, thread.fetched?.vcpu == index, !isBehindHandler {
+      if let a = thread.fetched?.hostContext, let b = event.hit.fields.hostContext {
+        fetchChecks.note(.hostContext, earlier, function, isSame: a == b)
       }
-      if let a = earlier.hostSlots, let b = fields.hostKeys {
-        fetchChecks.note(.hostSlots, earlier.function, function, isSame: a == b)
+      if let a = thread.fetched?.hostSlots, let b = event.hit.fields.hostKeys {
+        fetchChecks.note(.hostSlots, earlier, function, isSame: a == b)
       }
-      if let a = earlier.guestSlots, let b = fields.guestKeys {
-        fetchChecks.note(.guestSlots, earlier.function, function, isSame: a == b)
+      if let a = thread.fetched?.guestSlots, let b = event.hit.fields.guestKeys {
+        fetchChecks.note(.guestSlots, earlier, function, isSame: a == b)
       }
     }
     thread.fetched =
       function == .vcpuPut || function == .ptrauthTrap
       ? nil
       : FetchedSample(
-        vcpu: index, function: function, hostContext: fields.hostContext,
-        hostSlots: fields.hostKeys, guestSlots: fields.guestKeys)
+        vcpu: index, function: function, hostContext: event.hit.fields.hostContext,
+        hostSlots: event.hit.fields.hostKeys, guestSlots: event.hit.fields.guestKeys)
   }
 
   /// The shadow that a probe fetched; nil if it is none.

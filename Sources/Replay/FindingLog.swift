@@ -11,10 +11,16 @@ struct FindingLog {
   /// Those of `scope`.
   private var chosen: Groups = [:]
   private let ceiling: Finding.Level
+  /// What each sample asks: whether one is of `stale-host-context`, and how many occurrences are of the rules that tell
+  /// why a sample was not what the model left possible.
+  private(set) var hasStaleContext = false
+  private(set) var explanations: UInt64 = 0
   private struct Key: Hashable {
     var rule: String
     var level: Finding.Level
   }
+
+  private static let explaining = Set(Replayer.explaining.map(\.id))
 
   /// - Parameter ceiling: the most that a finding can be.
   init(ceiling: Finding.Level = .proved, scope: Scope? = nil) {
@@ -30,6 +36,8 @@ struct FindingLog {
     cost: Cost? = nil, count: UInt64 = 1, cause: Rule? = nil, proof: () -> (String, [Evidence])
   ) {
     guard admits?.contains(rule) ?? true else { return }
+    if rule.id == Rule.staleHostContext.id { hasStaleContext = true }
+    if Self.explaining.contains(rule.id) { explanations += count }
     func add(to groups: inout Groups) {
       Self.add(
         rule, min(level, ceiling), vcpu, moment, cost, count, cause, to: &groups, proof: proof)
@@ -49,25 +57,8 @@ struct FindingLog {
         rule: rule, level: level, count: 0, first: moment, last: moment, evidence: evidence,
         statement: statement, vcpus: [], cost: nil)
     }
-    guard var finding = groups.removeValue(forKey: key) else { return }
-    finding.count += count
-    finding.last = moment
-    if let cause {
-      if let i = finding.causes.firstIndex(where: { $0.rule == cause }) {
-        finding.causes[i].count += count
-      } else {
-        finding.causes.append(Finding.Cause(rule: cause, count: count))
-      }
-    }
-    if let cost { finding.cost = (finding.cost ?? Cost()) + cost }
-    if let vcpu {
-      if let i = finding.vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
-        finding.vcpus[i].count += count
-      } else {
-        finding.vcpus.append((vcpu, count))
-      }
-    }
-    groups[key] = finding
+    guard let place = groups.index(forKey: key) else { return }
+    groups.values[place].take(vcpu, moment, cost, count, cause)
   }
 
   /// Lowers what is proved to suspected, but of these rules.
@@ -101,11 +92,6 @@ struct FindingLog {
   /// Lowers what is proved of this rule to suspected.
   mutating func lower(only rule: Rule) {
     lower(except: Rule.all.filter { $0 != rule })
-  }
-
-  /// Occurrences of the rule, at whatever level.
-  func count(of rule: Rule) -> UInt64 {
-    groups.values.reduce(0) { $1.rule == rule ? $0 + $1.count : $0 }
   }
 
   func proves(_ rule: Rule) -> Bool {
@@ -144,6 +130,31 @@ extension Sequence<Finding> {
       }
     }
     return ordered
+  }
+}
+
+extension Finding {
+  /// One more occurrence, or `count` of them.
+  fileprivate mutating func take(
+    _ vcpu: VCPUIdentity?, _ moment: Moment, _ cost: Cost?, _ count: UInt64, _ cause: Rule?
+  ) {
+    self.count += count
+    last = moment
+    if let cause {
+      if let i = causes.firstIndex(where: { $0.rule == cause }) {
+        causes[i].count += count
+      } else {
+        causes.append(Finding.Cause(rule: cause, count: count))
+      }
+    }
+    if let cost { self.cost = (self.cost ?? Cost()) + cost }
+    if let vcpu {
+      if let i = vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
+        vcpus[i].count += count
+      } else {
+        vcpus.append((vcpu, count))
+      }
+    }
   }
 }
 

@@ -9,21 +9,31 @@ struct HostContextMap {
     var at: Moment
     var function: KernelFunction
   }
-  private var byPointer: [UInt64: Sight] = [:]
-  private var byCPU: [Int32: (pointer: UInt64, sight: Sight)] = [:]
+  /// One for each pointer, which is one for each pCPU.
+  private var seen: [(pointer: UInt64, sight: Sight)] = []
+  /// Where in `seen`.
+  private var byPointer = AddressTable<Int>()
+  private var byCPU = AddressTable<Int>()
+
+  /// Of a pCPU, in the table of addresses.
+  private static func key(_ cpu: Int32) -> UInt64 { UInt64(UInt32(bitPattern: cpu)) << 2 }
 
   /// Notes that `pointer` was in force at `at`. Returns the earlier sight that contradicts it:
   /// the same pointer on another pCPU, or another pointer on this pCPU.
   mutating func note(_ pointer: UInt64, _ at: Moment, _ function: KernelFunction) -> Contradiction?
   {
     guard pointer != 0 else { return nil }
-    if let other = byPointer[pointer], other.at.cpu != at.cpu { return .samePointer(other) }
-    if let own = byCPU[at.cpu], own.pointer != pointer {
-      return .otherPointer(own.pointer, own.sight)
-    }
     let sight = Sight(at: at, function: function)
-    byPointer[pointer] = sight
-    byCPU[at.cpu] = (pointer, sight)
+    if let place = byPointer[pointer] {
+      guard seen[place].sight.at.cpu == at.cpu else { return .samePointer(seen[place].sight) }
+      seen[place].sight = sight
+    } else if let own = byCPU[Self.key(at.cpu)] {
+      return .otherPointer(seen[own].pointer, seen[own].sight)
+    } else {
+      byPointer[pointer] = seen.count
+      byCPU[Self.key(at.cpu)] = seen.count
+      seen.append((pointer, sight))
+    }
     return nil
   }
 
@@ -31,18 +41,17 @@ struct HostContextMap {
   private var written = AddressTable<UInt16>()
 
   mutating func note(_ slots: KeySlots, of context: UInt64) {
-    var mask: UInt16 = 0
-    for i in 0..<10 where !slots.isZero(i) { mask |= 1 << UInt16(i) }
+    let mask = RegisterSet.all.subtracting(slots.zeros).rawValue
     let known = written[context] ?? 0
     if mask & ~known != 0 { written[context] = known | mask }
   }
 
-  /// The register's slot was seen with something in it: if it is zero now, zero was saved.
-  func wasWritten(_ register: KeyRegister, of context: UInt64) -> Bool {
-    (written[context] ?? 0) >> UInt16(register.rawValue) & 1 != 0
+  /// The registers whose slots were seen with something in them: one that is zero now was saved so.
+  func written(of context: UInt64) -> RegisterSet {
+    RegisterSet(rawValue: written[context] ?? 0)
   }
 
-  func isKnown(on cpu: Int32) -> Bool { byCPU[cpu] != nil }
+  func isKnown(on cpu: Int32) -> Bool { byCPU[Self.key(cpu)] != nil }
 
   enum Contradiction {
     case samePointer(Sight)
@@ -53,14 +62,15 @@ struct HostContextMap {
   /// in the order of their numbers, one unit apart (pcpu_build_alloc_info, mm/percpu.c). Nil unless all contexts seen
   /// lie as those of one node do: of several nodes no order is known.
   var disorder: (lower: Sight, higher: Sight)? {
-    let seen = byCPU.sorted { $0.key < $1.key }
-    let pointers = seen.map(\.value.pointer).sorted()
+    let seen = seen.sorted { $0.sight.at.cpu < $1.sight.at.cpu }
+    let pointers = seen.map(\.pointer).sorted()
     let gaps = zip(pointers.dropFirst(), pointers).map { $0 - $1 }
     guard let unit = gaps.min(), let last = seen.last, Self.units.contains(unit),
-      gaps.allSatisfy({ $0 % unit == 0 }), gaps.reduce(0, +) / unit <= UInt64(max(0, last.key))
+      gaps.allSatisfy({ $0 % unit == 0 }),
+      gaps.reduce(0, +) / unit <= UInt64(max(0, last.sight.at.cpu))
     else { return nil }
-    return zip(seen, seen.dropFirst()).first { $0.value.pointer > $1.value.pointer }
-      .map { ($0.value.sight, $1.value.sight) }
+    return zip(seen, seen.dropFirst()).first { $0.pointer > $1.pointer }
+      .map { ($0.sight, $1.sight) }
   }
 
   /// Bytes of one pCPU's area: PCPU_MIN_UNIT_SIZE at least (include/linux/percpu.h), and not more than the per-CPU

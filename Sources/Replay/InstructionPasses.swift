@@ -145,7 +145,7 @@ public struct InstructionTally {
 
   /// Every run has a pass: a trace that lacks it does not cover the recording.
   public mutating func take(_ event: borrowing Event) {
-    switch event.payload {
+    switch event.occurrence {
     case .entry: openRuns[event.tid] = calls[event.tid] ?? 0
     case .exit:
       guard let before = openRuns.removeValue(forKey: event.tid) else { return }

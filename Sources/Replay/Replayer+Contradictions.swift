@@ -5,14 +5,14 @@ import Ptrauth
 // of the recording could have happened; or by none.
 extension Replayer {
   /// The rules that tell why a sample was not what the model left possible.
-  private static let explaining: [Rule] = [
+  static let explaining: [Rule] = [
     .staleEnable, .trapWhileEnabled, .bitsDiffer, .switchWithoutFeature, .featureDenied,
     .missedHostRestore, .hostKeyLeak, .nestedBitsDiffer, .earlyClear, .wastedTrap,
   ]
 
   /// How much those rules have told so far.
   var explanations: UInt64 {
-    Self.explaining.reduce(UInt64(pendingFindings.total)) { $0 + log.count(of: $1) }
+    UInt64(pendingFindings.total) + log.explanations
   }
 
   /// A run was judged: what contradicted the model before its end is told by a rule, or by none.

@@ -11,8 +11,8 @@ import Trace
 //     load     run         run: kvm_entry ─ kvm_hyp_handle_ptrauth ─ kvm_exit IRQ     run      put
 //     │◀────────────── 0 ──────────────────▶│◀──────────────── 1 ──────────────────────────────▶│
 extension Replayer {
-  mutating func traced(_ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32) {
-    guard let function = tracedFunction(hit) else { return }
+  mutating func traced(_ event: borrowing Event, _ at: Moment, _ pid: Int32) {
+    guard let function = tracedFunction(event) else { return }
     switch function {
     // Where the function is probed too, this is the same call once more.
     case .vcpuLoad where loadsAreTraced || !capabilities.hasLoadProbe:

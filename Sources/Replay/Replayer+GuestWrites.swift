@@ -31,10 +31,12 @@ extension Replayer {
   mutating func followGuestWrites(_ run: OpenRun) {
     let index = run.vcpu
     guard let exit = run.exit, let slots = run.resetSlots else { return }
-    vcpus[index].writes.removeAll { slots & $0.bit == 0 }
-    for i in vcpus[index].writes.indices.reversed() {
-      if hasGoneOn(from: &vcpus[index].writes[i], run) {
-        report(vcpus[index].writes.remove(at: i), index, exit)
+    if !vcpus[index].writes.isEmpty {
+      vcpus[index].writes.removeAll { slots & $0.bit == 0 }
+      for i in vcpus[index].writes.indices.reversed() {
+        if hasGoneOn(from: &vcpus[index].writes[i], run) {
+          report(vcpus[index].writes.remove(at: i), index, exit)
+        }
       }
     }
     guard case .register(let access) = run.trap, access.isWrite,

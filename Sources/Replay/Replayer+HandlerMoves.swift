@@ -22,17 +22,15 @@ struct OpenHandler {
 //                                                           handler returns
 extension Replayer {
   /// kvm_arch_vcpu_load of a thread that was preempted inside the handler. `sample`: before the clear.
-  mutating func noteLoadInHandler(_ at: Moment, _ sample: EnableBits?) {
-    guard threads[at.tid]?.handler?.left != nil, threads[at.tid]?.handler?.load == nil else {
-      return
-    }
-    threads[at.tid]?.handler?.load = at
-    threads[at.tid]?.handler?.enabledBefore = sample?.switchesKeys == .set
+  func noteLoadInHandler(_ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?) {
+    guard thread.handler?.left != nil, thread.handler?.load == nil else { return }
+    thread.handler?.load = at
+    thread.handler?.enabledBefore = sample?.switchesKeys == .set
   }
 
-  mutating func handlerReturned(_ at: Moment) {
-    guard let handler = threads[at.tid]?.handler else { return }
-    threads[at.tid]?.handler = nil
+  mutating func handlerReturned(_ thread: ThreadRecord, _ at: Moment) {
+    guard let handler = thread.handler else { return }
+    thread.handler = nil
     exercise(.preemptibleHostSave, handler.vcpu)
     guard generation?.hostSave == .preemptibleTrap, !configuration.generationIsWeak,
       let left = handler.left, let load = handler.load, handler.enabledBefore,

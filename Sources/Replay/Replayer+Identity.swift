@@ -7,14 +7,12 @@ extension Replayer {
   /// Memory of a vCPU that is gone may be another's: of a VM of another process, or one with other features. (A process
   /// cannot run another's vCPU, nor change a vCPU's features: kvm_vcpu_ioctl, kvm_vcpu_set_target.)
   mutating func noteNewLife(
-    _ function: KernelFunction, _ pid: Int32, _ fields: borrowing ProbeFields
+    _ function: KernelFunction, _ pid: Int32, _ pointer: UInt64, _ features: UInt64?
   ) {
-    guard function == .vcpuLoad || function == .resetVCPU, let pointer = fields.vcpu,
-      let known = pointerIndex[pointer], vcpus[known].counters.runs > 0
-    else { return }
+    guard let known = pointerIndex[pointer], vcpus[known].counters.runs > 0 else { return }
     let isAnothers = pid >= 0 && vcpus[known].pid >= 0 && pid != vcpus[known].pid
     var isOther = false
-    if function == .resetVCPU, let before = vcpus[known].features, let features = fields.features {
+    if function == .resetVCPU, let before = vcpus[known].features, let features {
       isOther =
         Feature(features: before) != Feature(features: features)
         || (before ^ features) >> 7 & 1 != 0
@@ -32,24 +30,24 @@ extension Replayer {
 
   /// The vCPU a struct kvm_vcpu * names, made known to the current thread.
   mutating func bind(
-    _ at: Moment, _ pid: Int32, pointer: UInt64, number: Int32?, _ kind: VCPUIdentity.Kind
+    _ at: Moment, _ pid: Int32, _ thread: ThreadRecord, pointer: UInt64, number: Int32?,
+    _ kind: VCPUIdentity.Kind
   ) -> Int {
-    _ = thread(at.tid, pid)
     let index: Int
     if let known = pointerIndex[pointer] {
       index = known
-      if let own = threads[at.tid]?.vcpu, own != index, vcpus[own].identity.pointer == nil {
+      if let own = thread.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
         vcpus[index].wall()
         forgetModel(index)
       }
-      if let run = threads[at.tid]?.run, vcpus[run.vcpu].identity.pointer == nil {
+      if let vcpu = thread.run?.vcpu, vcpus[vcpu].identity.pointer == nil {
         // The run began before its vCPU was named.
-        vcpus[run.vcpu].counters.runs -= min(1, vcpus[run.vcpu].counters.runs)
+        vcpus[vcpu].counters.runs -= min(1, vcpus[vcpu].counters.runs)
         vcpus[index].counters.runs += 1
-        threads[at.tid]?.run?.vcpu = index
+        thread.run?.vcpu = index
       }
-    } else if let own = threads[at.tid]?.vcpu, vcpus[own].identity.pointer == nil {
+    } else if let own = thread.vcpu, vcpus[own].identity.pointer == nil {
       // The thread's vCPU was seen before its pointer was.
       index = own
       vcpus[own].identity.pointer = pointer
@@ -66,19 +64,19 @@ extension Replayer {
     }
     vcpus[index].tid = at.tid
     if pid >= 0 { vcpus[index].pid = pid }
-    threads[at.tid]?.vcpu = index
-    seen(at.tid, on: at.cpu)
+    thread.vcpu = index
+    seen(thread, on: at.cpu)
     return index
   }
 
   /// The vCPU of the current thread; a new one by thread if nothing better is known.
-  mutating func currentVCPU(_ at: Moment, _ pid: Int32) -> Int {
-    if let known = thread(at.tid, pid).vcpu { return known }
+  mutating func currentVCPU(_ at: Moment, _ pid: Int32, _ thread: ThreadRecord) -> Int {
+    if let known = thread.vcpu { return known }
     let number = configuration.vcpuNumbers[at.tid]
     let index = add(
       VCPUIdentity(number: number, thread: at.tid, kind: number == nil ? .thread : .guestList),
       at.tid, pid)
-    threads[at.tid]?.vcpu = index
+    thread.vcpu = index
     return index
   }
 
@@ -103,7 +101,7 @@ extension Replayer {
   /// The thread is gone; who has its number next is another.
   mutating func depart(_ tid: Int32) {
     guard let record = threads[tid] else { return }
-    closeRun(tid)
+    closeRun(of: record, tid)
     threads[tid] = nil
     guard record.hostKeys.learned != nil else { return }
     if departed.count >= Self.mostDeparted { departed.removeFirst() }

@@ -9,8 +9,9 @@ extension Replayer {
     _ index: Int, _ at: Moment, _ pid: Int32, isImplied: Bool, _ sample: EnableBits? = nil
   ) {
     markRunOver(of: index)
+    let thread = threads[vcpus[index].tid]
     if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut) {
-      if threads[vcpus[index].tid]?.leftLoaded == true {
+      if thread?.leftLoaded == true {
         // Switched out, which puts it. A recorder that follows tasks stops at the switch, before the put.
         put(index, at, isImplied: true)
       } else {
@@ -18,7 +19,7 @@ extension Replayer {
         broken(vcpu: index)
       }
     }
-    threads[vcpus[index].tid]?.leftLoaded = false
+    thread?.leftLoaded = false
     let before = vcpus[index].state.previouslyOn
     // Where not every load is seen, the one before may have been on any pCPU.
     let isAnywhere = before == nil || !showsEveryLoad
@@ -26,11 +27,15 @@ extension Replayer {
       index, isAnywhere ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
     let cpu = cpu(at)
     let process = pid
-    if let generation, let code {
-      let wasLeaningOnTrap = vcpus[index].state.enableInFlight
-      if vcpus[index].state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
-      code.load(&vcpus[index].state, on: at.cpu, &cpu.state, process: process)
-      if generation.hostSave == .everyLoad, vcpus[index].state.feature == .both {
+    if let code {
+      var state = vcpus[index].state
+      var cpuState = cpu.state
+      let wasLeaningOnTrap = state.enableInFlight
+      if state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
+      code.load(&state, on: at.cpu, &cpuState, process: process)
+      vcpus[index].state = state
+      cpu.state = cpuState
+      if generation?.hostSave == .everyLoad, state.feature == .both {
         vcpus[index].counters.hostSaves += 1
         cpu.hostSaves += 1
       }
@@ -39,14 +44,17 @@ extension Replayer {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
     }
-    threads[vcpus[index].tid]?.hostKeys.save = nil
+    thread?.hostKeys.save = nil
     vcpus[index].clearedBy = at
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
     vcpus[index].arrival.putInReset = nil
     // A second load may be that of a reset.
-    if vcpus[index].nestedBits?.isLoaded ?? false { vcpus[index].nestedBits = nil }
-    vcpus[index].nestedBits?.isLoaded = true
+    if var nested = vcpus[index].nestedBits {
+      let wasLoaded = nested.isLoaded
+      nested.isLoaded = true
+      vcpus[index].nestedBits = wasLoaded ? nil : nested
+    }
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true
@@ -56,13 +64,15 @@ extension Replayer {
   }
 
   mutating func put(_ index: Int, _ at: Moment, isImplied: Bool, _ sample: EnableBits? = nil) {
-    threads[vcpus[index].tid]?.leftLoaded = false
+    let tid = vcpus[index].tid
+    let thread = threads[tid]
+    thread?.leftLoaded = false
     follow(index, .put, at, sample)
-    settle(index)
+    if let thread { settle(index, thread, tid) }
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
-    threads[vcpus[index].tid]?.hostKeys.save = nil
+    thread?.hostKeys.save = nil
     if let code {
       code.put(&vcpus[index].state)
     } else {
@@ -74,67 +84,72 @@ extension Replayer {
 
   /// Before a put: the run is complete, unless it waits to hear which register it trapped on
   /// (preempted before handle_exit). Then only its passes are counted now.
-  private mutating func settle(_ index: Int) {
-    let tid = vcpus[index].tid
-    guard let run = threads[tid]?.run, run.vcpu == index, run.exit != nil else { return }
-    if run.trap == nil, run.esr == nil, run.ec == ExceptionClass.systemRegister.rawValue {
+  private mutating func settle(_ index: Int, _ thread: ThreadRecord, _ tid: Int32) {
+    guard thread.run?.vcpu == index, thread.run?.exit != nil else { return }
+    if let run = thread.run, run.trap == nil, run.esr == nil,
+      run.ec == ExceptionClass.systemRegister.rawValue
+    {
       vcpus[index].interval.mayHaveTrapped = true
       account(run)
-      threads[tid]?.run?.isAccounted = true
+      thread.run?.isAccounted = true
     } else {
-      closeRun(tid)
+      closeRun(of: thread, tid)
     }
   }
 
   /// Samples of the vCPU from now on belong to another load interval than its last run.
   private mutating func markRunOver(of index: Int) {
-    let tid = vcpus[index].tid
-    if threads[tid]?.run?.vcpu == index, threads[tid]?.run?.exit != nil {
-      threads[tid]?.run?.isOver = true
-    }
+    guard let thread = threads[vcpus[index].tid] else { return }
+    if thread.run?.vcpu == index, thread.run?.exit != nil { thread.run?.isOver = true }
   }
 
   /// sched_switch: recorded before the switch. A vCPU thread that is switched out inside KVM_RUN
   /// is put, and loaded when it comes back (the preempt notifiers).
   mutating func schedSwitch(_ at: Moment, prev: Int32, next: Int32) {
-    if let inGuest = cpus[at.cpu]?.inGuest, inGuest == prev {
+    let cpu = cpus[at.cpu]
+    let leaving = threads[prev]
+    let coming = threads[next]
+    if cpu?.inGuest == prev {
       // Preemption is off between kvm_entry and kvm_exit: the kvm_exit is missing.
-      cpus[at.cpu]?.inGuest = nil
-      closeRun(prev)
-      if let index = threads[prev]?.vcpu { broken(vcpu: index) }
+      cpu?.inGuest = nil
+      if let leaving { closeRun(of: leaving, prev) }
+      if let index = leaving?.vcpu { broken(vcpu: index) }
     }
-    if let running = cpus[at.cpu]?.running, running != prev { tornSwitches += 1 }
-    cpus[at.cpu]?.isIdle = next == 0
-    cpus[at.cpu]?.running = next
-    if threads[next] != nil { seen(next, on: at.cpu) }
-    threads[next]?.isSwitchedOut = false
-    threads[next]?.hostKeys.isForeign = .clear
-    threads[next]?.hostKeys.isRestored = false
-    threads[next]?.hostKeys.leftByExit = []
+    if let cpu {
+      if let running = cpu.running, running != prev { tornSwitches += 1 }
+      cpu.isIdle = next == 0
+      cpu.running = next
+    }
+    if let coming {
+      seen(coming, on: at.cpu)
+      coming.isSwitchedOut = false
+      coming.hostKeys.isForeign = .clear
+      coming.hostKeys.isRestored = false
+      coming.hostKeys.leftByExit = []
+    }
     if configuration.omissions.cpus > 0 { mayHaveRunUnseen(next) }
-    if threads[prev] != nil {
-      threads[prev]?.wasSwitchedOut = true
-      threads[prev]?.isSwitchedOut = true
-      threads[prev]?.leftLoaded = true
-      if threads[prev]?.handler?.left == nil {
-        threads[prev]?.handler?.left = Moment(time: at.time, cpu: at.cpu, tid: prev)
+    if let leaving {
+      leaving.wasSwitchedOut = true
+      leaving.isSwitchedOut = true
+      leaving.leftLoaded = true
+      if leaving.handler?.left == nil {
+        leaving.handler?.left = Moment(time: at.time, cpu: at.cpu, tid: prev)
       }
-      if let index = threads[prev]?.vcpu { vcpus[index].arrival.putInReset = nil }
-      if !capabilities.hasLoadProbe, threads[prev]?.isInKVMRun == true,
-        let index = threads[prev]?.vcpu
-      {
+      if let index = leaving.vcpu { vcpus[index].arrival.putInReset = nil }
+      if !capabilities.hasLoadProbe, leaving.isInKVMRun == true, let index = leaving.vcpu {
         put(index, Moment(time: at.time, cpu: at.cpu, tid: prev), isImplied: true)
       }
     }
-    if !capabilities.hasLoadProbe, let thread = threads[next], thread.isInKVMRun == true,
-      thread.wasSwitchedOut, let index = thread.vcpu, vcpus[index].state.loadedOn == nil
+    if !capabilities.hasLoadProbe, let coming, coming.isInKVMRun == true, coming.wasSwitchedOut,
+      let index = coming.vcpu, vcpus[index].state.loadedOn == nil
     {
-      load(
-        index, Moment(time: at.time, cpu: at.cpu, tid: next), thread.pid, isImplied: true)
-      threads[next]?.wasSwitchedOut = false
+      load(index, Moment(time: at.time, cpu: at.cpu, tid: next), coming.pid, isImplied: true)
+      coming.wasSwitchedOut = false
     }
-    if let code, let cpu = cpus[at.cpu] {
-      code.taskSwitch(&cpu.state, to: next == 0 ? -1 : (threads[next]?.pid ?? -1))
+    if let code, let cpu = cpu ?? cpus[at.cpu] {
+      var state = cpu.state
+      code.taskSwitch(&state, to: next == 0 ? -1 : coming?.pid ?? -1)
+      cpu.state = state
     }
   }
 
@@ -142,48 +157,47 @@ extension Replayer {
     departures[from, default: 0] += 1
     guard let thread = threads[tid] else { return }
     if let place = thread.place, place.cpu != from || !place.wasSeen {
-      threads[tid]?.skippedAPlace = true
+      thread.skippedAPlace = true
     }
-    threads[tid]?.place = (to, false)
+    thread.place = (to, false)
   }
 
   /// The thread runs on `cpu`. Where sched_migrate_task is recorded, it said so before.
-  mutating func seen(_ tid: Int32, on cpu: Int32) {
-    if capabilities.hasMigrations, let place = threads[tid]?.place, place.cpu != cpu {
-      threads[tid]?.skippedAPlace = true
+  func seen(_ thread: ThreadRecord, on cpu: Int32) {
+    if capabilities.hasMigrations, let place = thread.place, place.cpu != cpu {
+      thread.skippedAPlace = true
     }
-    threads[tid]?.place = (cpu, true)
+    thread.place = (cpu, true)
   }
 
   /// kvm_userspace_exit: KVM_RUN put the vCPU and returns to EL0.
   mutating func userspaceExit(_ at: Moment) {
-    closeRun(at.tid)
-    guard let index = threads[at.tid]?.vcpu else { return }
-    threads[at.tid]?.hostKeys.mayHaveChanged = true
-    threads[at.tid]?.hostKeys.leftByExit.subtract(returnedRegisters)
+    guard let thread = threads[at.tid] else { return }
+    closeRun(of: thread, at.tid)
+    guard let index = thread.vcpu else { return }
+    thread.hostKeys.mayHaveChanged = true
+    thread.hostKeys.leftByExit.subtract(returnedRegisters)
     // User space may write the slots too (KVM_SET_ONE_REG).
     vcpus[index].guestKeys = nil
-    threads[at.tid]?.sampleBeforeEntry = nil
+    thread.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
     follow(index, .userspaceExit, at)
     vcpus[index].endHandling(at)
-    if !capabilities.hasLoadProbe, threads[at.tid]?.isInKVMRun == true {
-      put(index, at, isImplied: true)
-    }
-    threads[at.tid]?.isInKVMRun = false
+    if !capabilities.hasLoadProbe, thread.isInKVMRun == true { put(index, at, isImplied: true) }
+    thread.isInKVMRun = false
   }
 
   /// At a kvm_entry without load probes: a load lies before it if the thread was put since, or never ran before.
-  mutating func implyLoad(_ index: Int, _ at: Moment, _ pid: Int32) {
+  mutating func implyLoad(_ index: Int, _ thread: ThreadRecord, _ at: Moment, _ pid: Int32) {
     guard !capabilities.hasLoadProbe else { return }
     if vcpus[index].state.loadedOn == nil,
-      vcpus[index].isPut || threads[at.tid]?.isInKVMRun == false
-        || vcpus[index].counters.runs == 0 && threads[at.tid]?.isBornHere == true
+      vcpus[index].isPut || thread.isInKVMRun == false
+        || vcpus[index].counters.runs == 0 && thread.isBornHere
     {
       load(index, at, pid, isImplied: true)
     }
-    threads[at.tid]?.wasSwitchedOut = false
+    thread.wasSwitchedOut = false
   }
 
   // MARK: Costs

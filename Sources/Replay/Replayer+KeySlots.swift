@@ -75,24 +75,26 @@ extension Replayer {
 
   /// The slots after an exit, before anything else could touch them.
   mutating func checkKeySlots(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
-    _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
+    _ event: borrowing Event
   ) {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
-    threads[at.tid]?.run?.isChecked = true
+    thread.run?.isChecked = true
     let identity = vcpus[index].identity
     // With a stale context the slots sampled are not those that guest exit restores.
-    if let host = fields.hostKeys, let context = fields.hostContext, context != 0,
-      !log.contains(.staleHostContext)
+    if let host = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
+      context != 0,
+      !log.hasStaleContext
     {
       // A save that turned them into zeros wrote them.
-      let before = threads[at.tid]?.hostKeys.save.flatMap {
-        $0.context == context ? $0.before : nil
+      var zeros = host.zeros
+      if !zeros.isEmpty {
+        if let save = thread.hostKeys.save, save.context == context {
+          zeros.formIntersection(save.before.zeros)
+        }
+        zeros.subtract(hostContexts.written(of: context))
       }
-      let unwritten = KeyRegister.allCases.filter {
-        host.isZero($0.rawValue) && before?.isZero($0.rawValue) ?? true
-          && !hostContexts.wasWritten($0, of: context)
-      }
+      let unwritten = zeros.isEmpty ? [] : zeros.registers
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil
         log.add(
@@ -114,13 +116,20 @@ extension Replayer {
         emit?(.finding(.missedHostSave, .proved, identity, run.enter))
       }
     }
-    if let host = fields.hostKeys, let guest = fields.guestKeys {
-      judgeSharedKeys(index, at, function, run, guest, host)
+    if let host = event.hit.fields.hostKeys, let guest = event.hit.fields.guestKeys {
+      judgeSharedKeys(index, thread, at, function, run, guest, host)
     }
   }
 }
 
 extension KeySlots {
+  /// The registers that hold nothing.
+  var zeros: RegisterSet {
+    var mask: UInt16 = 0
+    for i in 0..<10 where isZero(i) { mask |= 1 << UInt16(i) }
+    return RegisterSet(rawValue: mask)
+  }
+
   /// Bit i set: register i still holds its reset value.
   var resetMask: UInt16 {
     var mask: UInt16 = 0

@@ -15,6 +15,7 @@ extension Replayer {
   }
 
   /// Nobody wrote an event for a while before this one, though a task was running: the recorder may have been paused.
+  @inline(never)
   mutating func noteSilence(before at: Moment) {
     guard eventCount > 0, at.time > lastTime else { return }
     silences.pass(from: lastTime, to: at.time)

@@ -23,10 +23,10 @@ extension Replayer {
   }
 
   /// Where nothing is sampled, and kvm_vgic_sync_hwstate did not come, the passes of a run lie before its kvm_exit.
-  mutating func followPasses(_ index: Int, _ at: Moment) {
-    guard threads[at.tid]?.run?.steps.exit == nil else { return }
+  mutating func followPasses(_ index: Int, _ thread: ThreadRecord, _ at: Moment) {
+    guard thread.run?.steps.exit == nil else { return }
     follow(index, .sync, at)
-    threads[at.tid]?.run?.steps.exit = vcpus[index].unsaid.trellis.end - 1
+    thread.run?.steps.exit = vcpus[index].unsaid.trellis.end - 1
   }
 
   /// A guest that is answered goes on with the instruction that trapped, and behind one that was emulated. Up to 5.10 an

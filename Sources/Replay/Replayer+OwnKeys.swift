@@ -21,9 +21,10 @@ import Trace
 // Compared are the registers in which a task's own keys are in the kernel too (``Generation/ownInKernel``).
 extension Replayer {
   /// The trap handler is entered; it will save.
-  mutating func beginSave(_ index: Int, _ at: Moment, slots: KeySlots?, context: UInt64?) {
+  mutating func beginSave(
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, slots: KeySlots?, context: UInt64?
+  ) {
     if let slots, let context { hostContexts.note(slots, of: context) }
-    guard let thread = threads[at.tid] else { return }
     // Without the feature there is only an UNDEF.
     if vcpus[index].state.feature == .none || vcpus[index].state.feature == .partial { return }
     if thread.hostKeys.mayHaveChanged || !capabilities.hasUserspaceExit {
@@ -45,10 +46,12 @@ extension Replayer {
   }
 
   /// The host slots after an exit: what guest exit restored from, if it did.
-  mutating func noteHostSlots(_ index: Int, _ at: Moment, _ fields: borrowing ProbeFields) {
-    guard let thread = threads[at.tid], let slots = fields.hostKeys,
-      let context = fields.hostContext, context != 0, !log.contains(.staleHostContext),
-      !ownRegisters.isEmpty, !ownRegisters.registers.contains(where: { slots.isZero($0.rawValue) })
+  mutating func noteHostSlots(
+    _ index: Int, _ thread: ThreadRecord, _ event: borrowing Event
+  ) {
+    guard let slots = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
+      context != 0,
+      !log.hasStaleContext, !ownRegisters.isEmpty, ownRegisters.isDisjoint(with: slots.zeros)
     else { return }
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
       thread.run?.savedAsLeft = save.leftByExit

@@ -4,67 +4,75 @@ import Trace
 
 extension Replayer {
   /// A kprobe or kretprobe hit: its address (in some texts, its symbol) says which function it is.
-  mutating func probe(_ hit: borrowing ProbeHit, _ at: Moment, _ pid: Int32) {
-    if hit.isTraced { return traced(hit, at, pid) }
-    guard let function = function(of: hit) else {
-      unresolvedProbes[hit.address, default: 0] += 1
+  ///
+  /// - Parameter current: the record of the thread, if it has one by now.
+  mutating func probe(
+    _ event: borrowing Event, _ at: Moment, _ pid: Int32, _ current: ThreadRecord?
+  ) {
+    if event.hit.isTraced { return traced(event, at, pid) }
+    let known =
+      event.hit.symbolName == nil ? function(at: event.hit.address) : function(of: event)
+    guard let function = known else {
+      unresolvedProbes[event.hit.address, default: 0] += 1
       return
     }
-    if hit.isReturn {
+    if event.hit.isReturn {
       returnsHit.insert(function)
       if function == .ptrauthTrap {
-        if let index = threads[at.tid]?.vcpu { follow(index, .handlerReturned, at) }
-        handlerReturned(at)
+        if let index = current?.vcpu { follow(index, .handlerReturned, at) }
+        if let current { handlerReturned(current, at) }
       }
       return
     }
     probesHit.insert(function)
-    guard let pointer = hit.fields.vcpu else { return }
+    guard let pointer = event.hit.fields.vcpu else { return }
     var pid = pid
-    if function == .vcpuLoad, let process = vmProcesses.pid(hit.fields) {
-      pid = process
-      thread(at.tid, pid).pid = pid
+    let process = function == .vcpuLoad ? vmProcesses.pid(event) : nil
+    if let process { pid = process }
+    let thread = current ?? self.thread(at.tid, pid)
+    if process != nil { thread.pid = pid }
+    if function == .vcpuLoad || function == .resetVCPU {
+      noteNewLife(function, pid, pointer, event.hit.fields.features)
     }
-    noteNewLife(function, pid, hit.fields)
-    let index = bind(at, pid, pointer: pointer, number: hit.fields.vcpuID, .probe)
+    let index = bind(at, pid, thread, pointer: pointer, number: event.hit.fields.vcpuID, .probe)
     if function == .resetVCPU {
       (vcpus[index].features, vcpus[index].hasTwoFeatures) = (nil, false)
     }
-    noteFeatures(index, hit.fields.features)
-    let sample = shadow(index, hit.fields.hcr, function)
+    noteFeatures(index, event.hit.fields.features)
+    let sample = shadow(index, event.hit.fields.hcr, function)
     switch function {
     case .vcpuLoad:
-      noteLoadInHandler(at, sample)
+      noteLoadInHandler(thread, at, sample)
       load(index, at, pid, isImplied: false, sample)
       vcpus[index].loadFound = sample
     case .vcpuPut:
-      sampleAfterExit(index, at, function, sample, hit.fields)
+      sampleAfterExit(index, thread, at, function, sample, event)
       put(index, at, isImplied: false, sample)
     case .flush:
-      closeRun(at.tid)
-      threads[at.tid]?.sampleBeforeEntry = sample
-    case .vcpuRun: sampleAtEntry(index, at, sample)
-    case .sync: sampleAtSync(at, sample)
+      closeRun(of: thread, at.tid)
+      thread.sampleBeforeEntry = sample
+    case .vcpuRun: sampleAtEntry(index, thread, at, sample)
+    case .sync: sampleAtSync(thread, at, sample)
     case .handleExit:
-      if let esr = hit.fields.esr { threads[at.tid]?.run?.esr = esr }
+      if let esr = event.hit.fields.esr { thread.run?.esr = esr }
       follow(index, .look, at, sample)
-      sampleAfterExit(index, at, function, sample, hit.fields)
-      if let esr = hit.fields.esr { classifyTrap(at, esr: esr) }
+      sampleAfterExit(index, thread, at, function, sample, event)
+      if let esr = event.hit.fields.esr { classifyTrap(thread, at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth:
       follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
-      trapHandler(index, at, function, hit.fields)
+      trapHandler(index, thread, at, function, event)
     case .injectUndefined:
       follow(index, .lookInHandler, at, sample)
       vcpus[index].counters.undefs += 1
       judgeRefusal(index, at)
     case .resetVCPU:
       follow(index, .reset, at, sample)
-      noteReset(index, at, hit.fields.features)
+      noteReset(index, at, event.hit.fields.features)
       reset(index)
     case .hypHandlePtrauth: break
     }
     // At kvm_vgic_sync_hwstate guest exit has saved them: what the run began with is compared later.
-    if let guest = hit.fields.guestKeys, function != .resetVCPU, function != .sync {
+    if let guest = event.hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
     }
@@ -74,6 +82,9 @@ extension Replayer {
   private mutating func noteFeatures(_ index: Int, _ features: UInt64?) {
     guard let features else { return }
     let before = vcpus[index].features
+    if before == features, !vcpus[index].hasTwoFeatures, vcpus[index].state.feature != .unknown {
+      return
+    }
     vcpus[index].features = features
     // KVM refuses another set of features; a probe may fetch them from the wrong place.
     if let before, vcpus[index].counters.runs > 0,
@@ -97,30 +108,34 @@ extension Replayer {
     vcpus[index].isNested = features & (1 << 7) != 0
   }
 
-  private mutating func sampleAtEntry(_ index: Int, _ at: Moment, _ sample: EnableBits?) {
+  private mutating func sampleAtEntry(
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?
+  ) {
     guard let sample else { return }
-    if threads[at.tid]?.run != nil, threads[at.tid]?.run?.exit == nil {
-      threads[at.tid]?.run?.entrySample = sample
+    if thread.run != nil, thread.run?.exit == nil {
+      thread.run?.entrySample = sample
       follow(index, .look, at, sample)
     } else {
-      closeRun(at.tid)
-      threads[at.tid]?.sampleBeforeEntry = sample
+      closeRun(of: thread, at.tid)
+      thread.sampleBeforeEntry = sample
     }
   }
 
   /// kvm_vgic_sync_hwstate: right after the last pass, interrupts still off. Also called when an
   /// iteration is abandoned before its kvm_entry.
-  private mutating func sampleAtSync(_ at: Moment, _ sample: EnableBits?) {
-    guard let run = threads[at.tid]?.run, run.exit == nil else {
-      threads[at.tid]?.sampleBeforeEntry = nil
+  private mutating func sampleAtSync(
+    _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?
+  ) {
+    guard let vcpu = thread.run?.vcpu, thread.run?.exit == nil else {
+      thread.sampleBeforeEntry = nil
       return
     }
-    threads[at.tid]?.run?.exitSample = sample
-    threads[at.tid]?.run?.exitIsAtSync = sample != nil
+    thread.run?.exitSample = sample
+    thread.run?.exitIsAtSync = sample != nil
     if capabilities.samplesShadow {
-      follow(run.vcpu, .sync, at, sample)
+      follow(vcpu, .sync, at, sample)
     } else {
-      followPasses(run.vcpu, at)
+      followPasses(vcpu, thread, at)
     }
   }
 

@@ -4,49 +4,49 @@ import Trace
 
 // Runs: kvm_entry .. kvm_exit, and what the samples around them say.
 extension Replayer {
-  mutating func entry(_ at: Moment, _ pid: Int32, pc: UInt64) {
-    let index = currentVCPU(at, pid)
-    if let run = threads[at.tid]?.run {
-      if !capabilities.samplesShadow { followPC(index, at, pc, after: run) }
-      closeRun(at.tid)
-    }
+  mutating func entry(_ at: Moment, _ pid: Int32, _ thread: ThreadRecord, pc: UInt64) {
+    let index = currentVCPU(at, pid, thread)
+    if !capabilities.samplesShadow, let run = thread.run { followPC(index, at, pc, after: run) }
+    closeRun(of: thread, at.tid)
     if let trap = vcpus[index].unansweredTrap {
       // No probe shows the handler; it has run by now.
       vcpus[index].unansweredTrap = nil
-      beginSave(index, at, slots: nil, context: nil)
+      beginSave(index, thread, at, slots: nil, context: nil)
       answered(index, trap)
     }
-    if let other = cpus[at.cpu]?.inGuest {
+    let cpu = cpus[at.cpu]
+    if let other = cpu?.inGuest {
       // Two kvm_entry on one pCPU: a kvm_exit is missing.
       closeRun(other)
       if let index = threads[other]?.vcpu { broken(vcpu: index) }
     }
-    if let load = threads[at.tid]?.pendingLoad {
-      threads[at.tid]?.pendingLoad = nil
+    if let load = thread.pendingLoad {
+      thread.pendingLoad = nil
       if vcpus[index].state.loadedOn == nil, load.cpu == at.cpu {
         self.load(index, load, pid, isImplied: false)
       }
     }
-    implyLoad(index, at, pid)
-    if vcpus[index].state.loadedOn.map({ $0 != at.cpu }) ?? false {
+    implyLoad(index, thread, at, pid)
+    if let loadedOn = vcpus[index].state.loadedOn, loadedOn != at.cpu {
       if showsLoads { broken(vcpu: index) } else { moved(vcpu: index) }
     }
     if vcpus[index].state.loadedOn == nil { vcpus[index].state.loadedOn = at.cpu }
     var run = OpenRun(
       vcpu: index, cpu: at.cpu, enter: at, pc: pc, expected: vcpus[index].state.bits)
     run.startsEnabled = vcpus[index].isEnabledAtHyp
-    run.entrySample = threads[at.tid]?.sampleBeforeEntry
+    run.entrySample = thread.sampleBeforeEntry
     run.clearedBy = vcpus[index].clearedBy
     run.windowStart = vcpus[index].lastExit
-    run.followsSkippedPlace = threads[at.tid]?.skippedAPlace ?? false
-    threads[at.tid]?.skippedAPlace = false
+    run.followsSkippedPlace = thread.skippedAPlace
+    thread.skippedAPlace = false
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.hadBitsToClear = vcpus[index].loadHadBits
     run.loadFound = vcpus[index].loadFound
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
-    run.isRetry =
-      vcpus[index].handling?.end == nil && vcpus[index].handling != nil && !run.isFirstOfInterval
+    if let handling = vcpus[index].handling {
+      run.isRetry = handling.end == nil && !run.isFirstOfInterval
+    }
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
     vcpus[index].loadWasTainted = false
@@ -62,12 +62,12 @@ extension Replayer {
     if run.isFirstOfInterval { tellUnsaid(index) }
     follow(index, .entry, at, run.entrySample)
     run.steps.entry = vcpus[index].unsaid.trellis.end - 1
-    threads[at.tid]?.sampleBeforeEntry = nil
-    threads[at.tid]?.fetched = nil
-    threads[at.tid]?.run = run
-    threads[at.tid]?.hostKeys.save?.isThrough = true
-    threads[at.tid]?.isInKVMRun = true
-    cpus[at.cpu]?.inGuest = at.tid
+    thread.sampleBeforeEntry = nil
+    thread.fetched = nil
+    thread.run = run
+    thread.hostKeys.save?.isThrough = true
+    thread.isInKVMRun = true
+    (cpu ?? cpus[at.cpu])?.inGuest = at.tid
     if let thread = vcpus[index].runThread, thread != at.tid {
       vcpus[index].ranInSeveralThreads = true
     }
@@ -77,30 +77,33 @@ extension Replayer {
     if at.tid <= 0 { namelessEntries += 1 }
   }
 
-  mutating func exit(_ at: Moment, _ pid: Int32, ret: Int32, ec: UInt32, pc: UInt64) {
-    let inGuest = cpus[at.cpu]?.inGuest
-    cpus[at.cpu]?.inGuest = nil
-    guard threads[at.tid]?.run != nil, inGuest == at.tid, threads[at.tid]?.run?.exit == nil else {
+  mutating func exit(
+    _ at: Moment, _ pid: Int32, _ current: ThreadRecord?, ret: Int32, ec: UInt32, pc: UInt64
+  ) {
+    let cpu = cpus[at.cpu]
+    let inGuest = cpu?.inGuest
+    cpu?.inGuest = nil
+    guard let thread = current, let index = thread.run?.vcpu, inGuest == at.tid,
+      thread.run?.exit == nil
+    else {
       // Where the recording begins this is a run that was under way.
       closeRun(at.tid)
-      if let index = threads[at.tid]?.vcpu, vcpus[index].counters.runs > 0 { broken(vcpu: index) }
-      _ = currentVCPU(at, pid)
+      if let index = current?.vcpu, vcpus[index].counters.runs > 0 { broken(vcpu: index) }
+      _ = currentVCPU(at, pid, current ?? thread(at.tid, pid))
       return
     }
-    threads[at.tid]?.run?.exit = at
-    threads[at.tid]?.run?.ret = ret
-    threads[at.tid]?.run?.ec = ret == 2 ? ec : nil
-    threads[at.tid]?.run?.exitPC = pc
-    if threads[at.tid]?.run?.entrySample?.switchesKeys != .clear {
-      threads[at.tid]?.hostKeys.isForeign = .set
-    }
-    if threads[at.tid]?.run?.entrySample?.switchesKeys == .set {
+    thread.run?.exit = at
+    thread.run?.ret = ret
+    thread.run?.ec = ret == 2 ? ec : nil
+    thread.run?.exitPC = pc
+    let switchesKeys = thread.run?.entrySample?.switchesKeys
+    if switchesKeys != .clear { thread.hostKeys.isForeign = .set }
+    if switchesKeys == .set {
       // Without its event a return to user mode may come before the next save.
       let written = capabilities.hasUserspaceExit ? [] : returnedRegisters
-      threads[at.tid]?.hostKeys.leftByExit = RegisterSet.all.subtracting(written)
+      thread.hostKeys.leftByExit = RegisterSet.all.subtracting(written)
     }
-    guard let index = threads[at.tid]?.run?.vcpu else { return }
-    if !capabilities.samplesShadow { followPasses(index, at) }
+    if !capabilities.samplesShadow { followPasses(index, thread, at) }
     let exception = ret == 2 ? ExceptionClass(rawValue: ec) : nil
     switch exception {
     case .pointerAuth: follow(index, .instructionTrap, at)
@@ -110,7 +113,7 @@ extension Replayer {
     switch exception {
     case .pointerAuth:
       vcpus[index].state.enableInFlight = true
-      trapped(at, .instruction)
+      trapped(thread, at, .instruction)
     case .systemRegister: vcpus[index].state.enableInFlight = true
     default: break
     }
@@ -118,53 +121,56 @@ extension Replayer {
 
   /// A sample after the exit and before the next load: handle_exit, or kvm_arch_vcpu_put.
   mutating func sampleAfterExit(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ sample: EnableBits?,
-    _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
+    _ sample: EnableBits?, _ event: borrowing Event
   ) {
-    if let pointer = fields.hostContext {
+    if let pointer = event.hit.fields.hostContext {
       noteHostContext(index, at, function, pointer)
-      if let slots = fields.hostKeys { hostContexts.note(slots, of: pointer) }
+      if let slots = event.hit.fields.hostKeys { hostContexts.note(slots, of: pointer) }
     }
-    compareFetched(index, at, function, fields)
-    guard let run = threads[at.tid]?.run, run.vcpu == index, run.exit != nil, !run.isOver else {
-      return
-    }
+    compareFetched(index, thread, at, function, event)
+    guard let run = thread.run, run.vcpu == index, run.exit != nil, !run.isOver else { return }
     guard at.cpu == run.cpu else {
       // Without a put and a load it cannot have moved.
       if probesHit.contains(.vcpuLoad) { broken(vcpu: index) }
-      threads[at.tid]?.run?.isOver = true
+      thread.run?.isOver = true
       return
     }
     // The handler of a trap may have set the bits before the put.
     let isBeforeHandler = function != .vcpuPut || run.trap == nil && !run.mayBeKeyTrap
-    if run.exitSample == nil, isBeforeHandler { threads[at.tid]?.run?.exitSample = sample }
-    if run.resetSlots == nil, let guest = fields.guestKeys {
-      threads[at.tid]?.run?.resetSlots = guest.resetMask
+    if run.exitSample == nil, isBeforeHandler { thread.run?.exitSample = sample }
+    if run.resetSlots == nil, let guest = event.hit.fields.guestKeys {
+      thread.run?.resetSlots = guest.resetMask
     }
-    if let guest = fields.guestKeys, let before = vcpus[index].guestKeys, before != guest {
-      threads[at.tid]?.run?.changedGuestSlots = true
+    if let guest = event.hit.fields.guestKeys, let before = vcpus[index].guestKeys, before != guest
+    {
+      thread.run?.changedGuestSlots = true
       if run.entrySample?.switchesKeys == .set {
         vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
         if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }
       }
     }
-    noteHostSlots(index, at, fields)
-    checkKeySlots(index, at, function, run, fields)
+    noteHostSlots(index, thread, event)
+    checkKeySlots(index, thread, at, function, run, event)
   }
 
   /// Everything about the thread's run is known now: judge it, count it, say it.
   mutating func closeRun(_ tid: Int32) {
-    guard let run = threads[tid]?.run else { return }
-    threads[tid]?.run = nil
+    if let thread = threads[tid] { closeRun(of: thread, tid) }
+  }
+
+  mutating func closeRun(of thread: ThreadRecord, _ tid: Int32) {
+    guard thread.run != nil, let run = thread.run else { return }
+    thread.run = nil
     let index = run.vcpu
-    if cpus[run.cpu]?.inGuest == tid { cpus[run.cpu]?.inGuest = nil }
-    followHypTrap(run)
+    if let cpu = cpus[run.cpu], cpu.inGuest == tid { cpu.inGuest = nil }
+    if run.hypTraps > 0 { followHypTrap(run) }
     let explained = vcpus[index].model.contradiction == nil ? 0 : explanations
     let (atEntry, atExit) = knownBits(of: run)
     judge(run, atEntry: atEntry, atExit: atExit)
     settleContradiction(run, explainedBefore: explained)
     moveModel(run, atEntry, atExit)
-    if !run.isAccounted { account(run) }
+    if !run.isAccounted { account(run, atEntry, atExit) }
     if let exit = run.exit { vcpus[index].counters.guestTime &+= exit.time &- run.enter.time }
     if run.trap != nil, !run.isAnswered, generation?.trap == .reachesHost {
       vcpus[index].unansweredTrap = run.exit
@@ -216,32 +222,40 @@ extension Replayer {
 
   /// Lets the model follow what was seen, for what the next events are compared with.
   private mutating func moveModel(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
-    guard let generation, let code, run.exit != nil else { return }
+    guard let code, run.exit != nil else { return }
+    // (Bound, it would be copied, arrays and all.)
+    let isHandledAtHyp = generation?.trap == .handledAtHyp
     let index = run.vcpu
     if let sample = run.exitSample ?? run.entrySample, !run.isOver, run.trap == nil {
       vcpus[index].state.bits = sample
-    } else if generation.trap == .handledAtHyp, run.exitSample == nil, !run.isOver {
+    } else if isHandledAtHyp, run.exitSample == nil, !run.isOver {
       vcpus[index].state.bits = atExit.bits == .set ? .set : .unknown
     }
     var switched = vcpus[index].state
     switched.bits = run.entrySample ?? run.exitSample ?? .unknown
-    if generation.trap == .handledAtHyp, let exit = run.exitSample { switched.bits = exit }
+    if isHandledAtHyp, let exit = run.exitSample { switched.bits = exit }
     if let cpu = cpus[run.cpu], !run.isOver {
       let process = vcpus[index].pid
-      code.guestEnter(switched, vcpu: index, &cpu.state, process: process)
-      if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
-        cpu.state.hostSlots = .valid(process: process)
+      var state = cpu.state
+      code.guestEnter(switched, vcpu: index, &state, process: process)
+      if generation?.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits == .set {
+        state.hostSlots = .valid(process: process)
         cpu.hostSaves += 1
       }
-      code.guestExit(switched, &cpu.state, process: process)
+      code.guestExit(switched, &state, process: process)
+      cpu.state = state
     }
   }
 
   /// Counts what the run's passes cost its load interval.
   mutating func account(_ run: OpenRun) {
-    guard let generation, run.exit != nil else { return }
-    let index = run.vcpu
     let (atEntry, atExit) = knownBits(of: run)
+    account(run, atEntry, atExit)
+  }
+
+  private mutating func account(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
+    guard generation != nil, run.exit != nil else { return }
+    let index = run.vcpu
     observe(run, atEntry, atExit)
     if atEntry.bits.switchesKeys == .set {
       vcpus[index].counters.enabledRuns += 1
@@ -258,7 +272,7 @@ extension Replayer {
       }
       vcpus[index].interval.lastSwitched = run.enter
     }
-    if generation.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits.switchesKeys == .set {
+    if generation?.hostSave == .hypTrap, atEntry.bits == .clear, atExit.bits.switchesKeys == .set {
       vcpus[index].counters.hiddenTraps += 1
       vcpus[index].counters.hostSaves += 1
       vcpus[index].interval.trapped = true

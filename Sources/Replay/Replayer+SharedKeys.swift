@@ -18,22 +18,22 @@ extension Replayer {
   }
 
   mutating func judgeSharedKeys(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ run: OpenRun, _ guest: KeySlots,
-    _ host: KeySlots
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction, _ run: OpenRun,
+    _ guest: KeySlots, _ host: KeySlots
   ) {
     guard let exit = run.exit else { return }
     let before = vcpus[index].guestKeys
     let earlier = vcpus[index].keysAfterRun
     let process = vcpus[index].pid
-    let own = threads[at.tid]?.hostKeys.learned?.keys
-    let hostIsOwn = if case .own = threads[at.tid]?.run?.restored { true } else { false }
+    let own = thread.hostKeys.learned?.keys
+    let hostIsOwn = if case .own = thread.run?.restored { true } else { false }
     // Keys that the guest itself writes in each run show nothing: they must come out as they went in.
     if let own, let before, run.certainlyEntered, before == guest, guest.resetMask == 0,
       guest.differing(from: own, in: ownRegisters) == ownRegisters
     {
       exercise(.missedGuestRestore, index)
     }
-    let saved = ownRegisters.intersection(threads[at.tid]?.run?.savedAsLeft ?? [])
+    let saved = ownRegisters.intersection(thread.run?.savedAsLeft ?? [])
     if !saved.isEmpty, let earlier, earlier.process == process,
       saved.registers.contains(where: { earlier.wouldShow($0, in: host) })
     {

@@ -5,21 +5,22 @@ import Trace
 // Ptrauth traps: EC 0x09, and EC 0x18 of a key register.
 extension Replayer {
   /// handle_exit's esr_el2, or kvm_handle_sys_reg: what the current thread's exit was.
-  mutating func classifyTrap(_ at: Moment, esr: UInt64) {
-    guard let run = threads[at.tid]?.run, run.exit != nil, run.ret == 2 else { return }
-    if run.esr == nil { threads[at.tid]?.run?.esr = esr }
-    guard run.trap == nil, run.ec == ExceptionClass(esr: esr).rawValue else { return }
+  mutating func classifyTrap(_ thread: ThreadRecord, _ at: Moment, esr: UInt64) {
+    guard let vcpu = thread.run?.vcpu, thread.run?.exit != nil, thread.run?.ret == 2 else { return }
+    if thread.run?.esr == nil { thread.run?.esr = esr }
+    let ec = thread.run?.ec
+    guard thread.run?.trap == nil, ec == ExceptionClass(esr: esr).rawValue else { return }
     if let access = KeyRegisterAccess(esr: esr) {
-      trapped(at, .register(access))
-    } else if run.ec == ExceptionClass.systemRegister.rawValue {
-      follow(run.vcpu, .wasOtherRegister, at)
-      vcpus[run.vcpu].state.enableInFlight = false
+      trapped(thread, at, .register(access))
+    } else if ec == ExceptionClass.systemRegister.rawValue {
+      follow(vcpu, .wasOtherRegister, at)
+      vcpus[vcpu].state.enableInFlight = false
     }
   }
 
   /// kvm_sys_access of a key register, where no event carried the ESR.
   mutating func sysAccess(_ at: Moment, _ register: SystemRegister, isWrite: Bool) {
-    guard let run = threads[at.tid]?.run, run.trap == nil, run.exit != nil,
+    guard let thread = threads[at.tid], let run = thread.run, run.trap == nil, run.exit != nil,
       run.ec == ExceptionClass.systemRegister.rawValue
     else { return }
     guard
@@ -28,17 +29,17 @@ extension Replayer {
         op2: register.op2)
     else {
       follow(run.vcpu, .wasOtherRegister, at)
-      threads[at.tid]?.run?.isOtherRegister = true
+      thread.run?.isOtherRegister = true
       return
     }
-    trapped(at, .register(KeyRegisterAccess(register: key, isWrite: isWrite)))
+    trapped(thread, at, .register(KeyRegisterAccess(register: key, isWrite: isWrite)))
   }
 
   /// The current thread's exit is a ptrauth trap.
-  mutating func trapped(_ at: Moment, _ trap: PtrauthTrap) {
-    guard let run = threads[at.tid]?.run else { return }
+  mutating func trapped(_ thread: ThreadRecord, _ at: Moment, _ trap: PtrauthTrap) {
+    guard let run = thread.run else { return }
     let index = run.vcpu
-    threads[at.tid]?.run?.trap = trap
+    thread.run?.trap = trap
     vcpus[index].handling = TrapHandling(begin: (run.exit ?? at).time)
     switch trap {
     case .instruction: vcpus[index].counters.instructionTraps += 1
@@ -67,15 +68,17 @@ extension Replayer {
 
   /// kvm_arm_vcpu_ptrauth_trap or kvm_handle_ptrauth was entered.
   mutating func trapHandler(
-    _ index: Int, _ at: Moment, _ function: KernelFunction, _ fields: borrowing ProbeFields
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
+    _ event: borrowing Event
   ) {
-    if let pointer = fields.hostContext { noteHostContext(index, at, function, pointer) }
-    compareFetched(index, at, function, fields)
-    if let esr = fields.esr { classifyTrap(at, esr: esr) }
+    if let pointer = event.hit.fields.hostContext { noteHostContext(index, at, function, pointer) }
+    compareFetched(index, thread, at, function, event)
+    if let esr = event.hit.fields.esr { classifyTrap(thread, at, esr: esr) }
     if function == .ptrauthTrap {
-      beginSave(index, at, slots: fields.hostKeys, context: fields.hostContext)
-      threads[at.tid]?.handler = OpenHandler(vcpu: index, entry: at)
-      threads[at.tid]?.run?.isAnswered = true
+      beginSave(
+        index, thread, at, slots: event.hit.fields.hostKeys, context: event.hit.fields.hostContext)
+      thread.handler = OpenHandler(vcpu: index, entry: at)
+      thread.run?.isAnswered = true
       vcpus[index].unansweredTrap = nil
       answered(index, at)
     }
@@ -83,14 +86,18 @@ extension Replayer {
 
   /// The handler enables and saves the host's keys, if the vCPU has the feature.
   mutating func answered(_ index: Int, _ at: Moment) {
-    guard let generation, let code, vcpus[index].state.feature == .both else { return }
+    guard let code, vcpus[index].state.feature == .both else { return }
     let cpu = cpu(at)
-    if generation.hostSave == .preemptibleTrap {
+    if generation?.hostSave == .preemptibleTrap {
       vcpus[index].counters.hostSaves += 1
       cpu.hostSaves += 1
       vcpus[index].interval.saveUnused = at
       noteHostSave(index, at, on: cpu)
     }
-    code.trap(&vcpus[index].state, &cpu.state, process: vcpus[index].pid)
+    var state = vcpus[index].state
+    var cpuState = cpu.state
+    code.trap(&state, &cpuState, process: vcpus[index].pid)
+    vcpus[index].state = state
+    cpu.state = cpuState
   }
 }

@@ -158,11 +158,12 @@ public struct Replayer {
   }
 
   /// The function that a record of the function tracer is of.
-  mutating func tracedFunction(_ hit: borrowing ProbeHit) -> KernelFunction? {
-    guard hit.address != 0, hit.symbolName == nil else { return function(of: hit) }
-    if let known = tracedCache[hit.address] { return known }
-    let found = configuration.resolve?(hit.address)
-    tracedCache[hit.address] = .some(found)
+  mutating func tracedFunction(_ event: borrowing Event) -> KernelFunction? {
+    let address = event.hit.address
+    guard address != 0, event.hit.symbolName == nil else { return function(of: event) }
+    if let known = tracedCache[address] { return known }
+    let found = configuration.resolve?(address)
+    tracedCache[address] = .some(found)
     return found
   }
 
@@ -174,16 +175,16 @@ public struct Replayer {
   public mutating func consume(_ event: borrowing Event) {
     let time = event.time
     let at = Moment(time: time, cpu: event.cpu, tid: event.tid)
-    threads.select(at.tid)
-    if event.pid >= 0, at.tid > 0, let known = threads[at.tid], known.pid >= 0,
-      known.pid != event.pid
-    {
-      depart(at.tid)
+    var thread = threads.select(at.tid)
+    if event.pid >= 0 {
+      if at.tid > 0, let known = thread, known.pid >= 0, known.pid != event.pid {
+        depart(at.tid)
+        thread = nil
+      }
+      vmProcesses.areRecorded = true
     }
-    cpus.select(at.cpu)
-    if event.pid >= 0 { vmProcesses.areRecorded = true }
-    let pid = event.pid >= 0 ? event.pid : threads[event.tid]?.pid ?? -1
-    if case .lost(let count) = event.payload {
+    let pid = event.pid >= 0 ? event.pid : thread?.pid ?? -1
+    if case .lost(let count) = event.occurrence {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
       // events since the beginning.
       if at.cpu >= 0, cpus[at.cpu] == nil {
@@ -192,24 +193,23 @@ public struct Replayer {
       pass(at)
       return lost(at, count: count)
     }
-    note(at)
-    switch event.payload {
-    case .fork(let child, let childPid): return fork(child, childPid)
-    default:
-      noteSilence(before: at)
-      cpus[at.cpu]?.hasEvents = true
-      eventCount += 1
-      if firstTime == nil { firstTime = time }
-      lastTime = max(lastTime, time)
-    }
-    switch event.payload {
-    case .probe(let hit): probe(hit, at, pid)
-    case .entry(let pc): entry(at, pid, pc: pc)
-    case .exit(let ret, let ec, let pc): exit(at, pid, ret: ret, ec: ec, pc: pc)
-    case .handleSysReg(let esr): classifyTrap(at, esr: esr)
+    let cpu = note(at)
+    if case .fork(let child, let childPid) = event.occurrence { return fork(child, childPid) }
+    if at.time >= lastTime &+ Silences.tick { noteSilence(before: at) }
+    cpu?.hasEvents = true
+    eventCount += 1
+    if firstTime == nil { firstTime = time }
+    lastTime = max(lastTime, time)
+    switch event.occurrence {
+    case .probe: probe(event, at, pid, thread)
+    case .entry(let pc): entry(at, pid, thread ?? self.thread(at.tid, pid), pc: pc)
+    case .exit(let ret, let ec, let pc): exit(at, pid, thread, ret: ret, ec: ec, pc: pc)
+    case .handleSysReg(let esr): if let thread { classifyTrap(thread, at, esr: esr) }
     case .sysAccess(let register, let isWrite, _): sysAccess(at, register, isWrite: isWrite)
     case .userspaceExit: userspaceExit(at)
-    case .setupDebug(let pointer): _ = bind(at, pid, pointer: pointer, number: nil, .setupDebug)
+    case .setupDebug(let pointer):
+      _ = bind(
+        at, pid, thread ?? self.thread(at.tid, pid), pointer: pointer, number: nil, .setupDebug)
     case .vcpuNumber(let number): nameNumber(at, number)
     case .nestedEret(let vcpu, let spsr, let hcr): nestedEret(vcpu, at, spsr: spsr, hcr: hcr)
     case .nestedException(let vcpu): nestedException(vcpu)
@@ -232,10 +232,16 @@ public struct Replayer {
   }
 
   /// The same; lets stale enables stand.
-  private mutating func note(_ at: Moment) {
-    guard let cpu = pass(at) else { return }
+  private mutating func note(_ at: Moment) -> CPURecord? {
+    guard let cpu = pass(at) else { return nil }
     // Only when the last of all pCPUs has moved on can more of them stand.
-    guard !pendingFindings.isEmpty, slowest == nil || slowest === cpu else { return }
+    guard !pendingFindings.isEmpty, slowest == nil || slowest === cpu else { return cpu }
+    commitPassed()
+    return cpu
+  }
+
+  @inline(never)
+  private mutating func commitPassed() {
     slowest = cpus.values.min { $0.lastTime < $1.lastTime }
     for found in pendingFindings.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
@@ -249,17 +255,17 @@ public struct Replayer {
 
   /// The pCPU of an event.
   mutating func cpu(_ at: Moment) -> CPURecord {
-    if let known = cpus[at.cpu] { return known }
+    if let known = cpus.select(at.cpu) { return known }
     let record = CPURecord(firstTime: at.time)
     cpus[at.cpu] = record
     return record
   }
 
   /// By its address; by its symbol where a text has no address, or there is no image to ask.
-  mutating func function(of hit: borrowing ProbeHit) -> KernelFunction? {
-    guard let symbol = hit.symbolName, hit.address == 0 || configuration.resolve == nil else {
-      return function(at: hit.address)
-    }
+  mutating func function(of event: borrowing Event) -> KernelFunction? {
+    guard let symbol = event.hit.symbolName,
+      event.hit.address == 0 || configuration.resolve == nil
+    else { return function(at: event.hit.address) }
     if let known = symbolCache[symbol] { return known }
     let found = KernelFunction(symbol: symbol.text)
     if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }

@@ -9,8 +9,9 @@ struct VMProcesses {
   private var pids: [UInt64: Int32] = [:]
 
   /// The process with this address space, by the thread that made its first VM.
-  mutating func pid(_ fields: borrowing ProbeFields) -> Int32? {
-    guard !areRecorded, let mm = fields.mm, mm != 0, let maker = fields.userspacePID, maker > 0
+  mutating func pid(_ event: borrowing Event) -> Int32? {
+    guard !areRecorded, let mm = event.hit.fields.mm, mm != 0,
+      let maker = event.hit.fields.userspacePID, maker > 0
     else { return nil }
     if let known = pids[mm] { return known }
     // Two address spaces under one id: the first process has ended, and its id was given again.

@@ -8,14 +8,22 @@ public struct Event: Sendable, BitwiseCopyable {
   public var pid: Int32
   /// Thread id of the task that was current, -1 when the recording does not carry it.
   public var tid: Int32
-  public var payload: Payload
+  /// ``payload`` but for what a probe fetched, which lies in ``hit``: that is large, and read where it lies.
+  package var occurrence = Occurrence.lost(count: 0)
+  /// Of a probe; of other events whatever was there before.
+  package var hit = ProbeHit(address: 0, isReturn: false, fields: ProbeFields())
 
   public init(time: UInt64, cpu: Int32, pid: Int32, tid: Int32, payload: Payload) {
+    self.init(time: time, cpu: cpu, pid: pid, tid: tid)
+    self.payload = payload
+  }
+
+  /// Nothing yet: to be decoded into.
+  init(time: UInt64 = 0, cpu: Int32 = -1, pid: Int32 = -1, tid: Int32 = -1) {
     self.time = time
     self.cpu = cpu
     self.pid = pid
     self.tid = tid
-    self.payload = payload
   }
 
   /// What happened. Field meanings follow the kernel's trace_arm.h, trace_handle_exit.h and

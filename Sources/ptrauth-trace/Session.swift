@@ -178,7 +178,7 @@ final class Session {
   }
 
   func note(_ event: borrowing Event) {
-    if case .entry = event.payload { entriesRead += 1 }
+    if case .entry = event.occurrence { entriesRead += 1 }
   }
 
   /// Runs other events than the recording's own through the model.

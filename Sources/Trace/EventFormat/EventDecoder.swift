@@ -1,7 +1,7 @@
 import Bytes
 
-/// Turns the raw records of one event into payloads. Field places are resolved once, by name.
-struct EventDecoder {
+/// Turns the raw records of one event into what happened. Field places are resolved once, by name.
+struct EventDecoder: BitwiseCopyable {
   private enum Kind {
     case entry
     case exit
@@ -17,7 +17,7 @@ struct EventDecoder {
     case function
   }
 
-  /// The fields a kind needs, in the order that ``payload(_:)`` reads them.
+  /// The fields a kind needs, in the order that ``read(_:into:)`` reads them.
   private static let known: [String: (Kind, [String])] = [
     "kvm:kvm_entry": (.entry, ["vcpu_pc"]),
     "kvm:kvm_exit": (.exit, ["ret", "esr_ec", "vcpu_pc"]),
@@ -64,9 +64,22 @@ struct EventDecoder {
     }
   }
 
-  /// nil when the record is shorter than its format.
+  /// False when the record is shorter than its format.
   @inline(__always)
-  func payload(_ raw: RawSpan) -> Event.Payload? {
+  func read(_ raw: RawSpan, into event: inout Event) -> Bool {
+    if kind == .function {
+      guard let address = fields[0].read(raw) else { return false }
+      event.hit = ProbeHit(traced: address)
+      event.occurrence = .probe
+      return true
+    }
+    guard let occurrence = occurrence(raw) else { return false }
+    event.occurrence = occurrence
+    return true
+  }
+
+  @inline(__always)
+  private func occurrence(_ raw: RawSpan) -> Event.Occurrence? {
     guard let first = fields[0].read(raw) else { return nil }
     switch kind {
     case .entry: return .entry(pc: first)
@@ -80,7 +93,7 @@ struct EventDecoder {
       guard let errno = fields[1].int32(raw) else { return nil }
       return .userspaceExit(reason: UInt32(truncatingIfNeeded: first), errno: errno)
     case .setupDebug: return .setupDebug(vcpu: first)
-    case .function: return .probe(ProbeHit(traced: first))
+    case .function: return .probe
     case .vcpuNumber: return .vcpuNumber(Int32(truncatingIfNeeded: first))
     case .nestedEret:
       guard let spsr = fields[1].read(raw), let hcr = fields[2].read(raw) else { return nil }
@@ -96,7 +109,7 @@ struct EventDecoder {
     }
   }
 
-  private func sysAccess(_ raw: RawSpan, pc: UInt64) -> Event.Payload? {
+  private func sysAccess(_ raw: RawSpan, pc: UInt64) -> Event.Occurrence? {
     guard let isWrite = fields[1].read(raw), let op0 = fields[2].read(raw),
       let op1 = fields[3].read(raw), let crn = fields[4].read(raw),
       let crm = fields[5].read(raw), let op2 = fields[6].read(raw)

@@ -2,13 +2,23 @@ import Bytes
 
 /// Turns the raw records of one kprobe or kretprobe event into hits. What the fields mean follows
 /// from their names (``ProbeFields``); what the probe is follows later from its address.
-struct ProbeDecoder {
+struct ProbeDecoder: BitwiseCopyable {
   private let address: NumberField
   private let isReturn: Bool
+  /// The numbers that it has: where they lie, and their place in ``names``. First the `wide` ones, of 64 bits in this
+  /// machine's order.
   private var numbers = InlineArray<13, NumberField>(repeating: .absent)
+  private var places = InlineArray<13, UInt8>(repeating: 0)
+  private var wide = 0
+  private var count = 0
   private var guestKeys: KeyFields?
   private var hostKeys: KeyFields?
+  /// Where they begin, of those in order; -1: there are none, or each is looked for.
+  private var guestPlace = -1
+  private var hostPlace = -1
+  private var hasScatteredKeys = false
 
+  /// In the order of the numbers of ``ProbeFields``.
   private static let names = [
     "vcpu", "cpu", "vcpu_id", "hcr_el2", "features", "esr_el2", "exit_code", "cflags", "iflags",
     "sflags", "host_ctxt", "mm", "userspace_pid",
@@ -39,6 +49,7 @@ struct ProbeDecoder {
       }
       return nil
     }
+    var found: [(place: UInt8, field: NumberField, isWide: Bool)] = []
     for (index, name) in Self.names.enumerated() {
       guard let field = format.field(name) else { continue }
       guard let number = NumberField(field, isSwapped: format.isBigEndian),
@@ -48,33 +59,59 @@ struct ProbeDecoder {
           "field \(name) of \(label) has \(field.size) bytes, which cannot be; it is not used")
         continue
       }
-      numbers[index] = number
+      found.append((UInt8(index), number, number.size == 8 && !number.isSwapped))
+    }
+    for entry in found.filter(\.isWide) + found.filter({ !$0.isWide }) {
+      numbers[count] = entry.field
+      places[count] = entry.place
+      count += 1
+      if entry.isWide { wide += 1 }
     }
     guestKeys = KeyFields(format, prefix: "", complaints: &complaints)
     hostKeys = KeyFields(format, prefix: "host_", complaints: &complaints)
+    guestPlace = guestKeys?.place ?? -1
+    hostPlace = hostKeys?.place ?? -1
+    hasScatteredKeys =
+      guestKeys.map { $0.place < 0 } ?? false || hostKeys.map { $0.place < 0 } ?? false
   }
 
-  /// nil when the record is shorter than its format.
+  /// False when the record is shorter than its format.
   @inline(__always)
-  func payload(_ raw: RawSpan) -> Event.Payload? {
-    guard let address = address.read(raw) else { return nil }
-    var fields = ProbeFields()
-    fields.vcpu = numbers[0].read(raw)
-    fields.cpu = numbers[1].int32(raw)
-    fields.vcpuID = numbers[2].int32(raw)
-    fields.hcr = numbers[3].read(raw)
-    fields.features = numbers[4].read(raw)
-    fields.esr = numbers[5].read(raw)
-    fields.exitCode = numbers[6].int32(raw)
-    fields.cflags = numbers[7].read(raw)
-    fields.iflags = numbers[8].read(raw)
-    fields.sflags = numbers[9].read(raw)
-    fields.hostContext = numbers[10].read(raw)
-    fields.mm = numbers[11].read(raw)
-    fields.userspacePID = numbers[12].int32(raw)
-    if let guestKeys { fields.guestKeys = guestKeys.read(raw) }
-    if let hostKeys { fields.hostKeys = hostKeys.read(raw) }
-    return .probe(ProbeHit(address: address, isReturn: isReturn, fields: fields))
+  func read(_ raw: RawSpan, into event: inout Event) -> Bool {
+    guard let address = address.read(raw) else { return false }
+    event.occurrence = .probe
+    event.hit.address = address
+    event.hit.isReturn = isReturn
+    event.hit.isTraced = false
+    event.hit.symbolName = nil
+    var present: UInt16 = 0
+    for index in 0..<wide {
+      guard let value = raw.u64(at: Int(numbers[index].offset)) else { continue }
+      let place = Int(places[index])
+      present |= 1 &<< UInt16(truncatingIfNeeded: place)
+      event.hit.fields.numbers[place] = value
+    }
+    for index in wide..<count {
+      guard let value = numbers[index].read(raw) else { continue }
+      let place = Int(places[index])
+      present |= 1 &<< UInt16(truncatingIfNeeded: place)
+      event.hit.fields.numbers[place] = value
+    }
+    event.hit.fields.present = present
+    if guestPlace >= 0, let words = raw.words(at: guestPlace) {
+      event.hit.fields.guestKeys = KeySlots(registers: words)
+    }
+    if hostPlace >= 0, let words = raw.words(at: hostPlace) {
+      event.hit.fields.hostKeys = KeySlots(registers: words)
+    }
+    if hasScatteredKeys { readKeys(raw, into: &event.hit.fields) }
+    return true
+  }
+
+  @inline(never)
+  private func readKeys(_ raw: RawSpan, into fields: inout ProbeFields) {
+    if let keys = guestKeys?.read(raw) { fields.guestKeys = keys }
+    if let keys = hostKeys?.read(raw) { fields.hostKeys = keys }
   }
 }
 
@@ -83,6 +120,8 @@ struct KeyFields: BitwiseCopyable {
   private var registers = InlineArray<10, NumberField>(repeating: .absent)
   /// They lie one behind another, in their order and this machine's, as a probe's arguments do that are named so.
   private var isInOrder = false
+  /// Where the first lies, if they do; -1: they do not.
+  var place: Int { isInOrder ? Int(registers[0].offset) : -1 }
 
   /// nil unless all ten are there, each with 8 bytes.
   init?(_ format: EventFormat, prefix: String, complaints: inout [String]) {
@@ -114,9 +153,7 @@ struct KeyFields: BitwiseCopyable {
       && (0..<10).allSatisfy { Int(registers[$0].offset) == Int(first.offset) + 8 * $0 }
   }
 
-  @inline(__always)
   func read(_ raw: RawSpan) -> KeySlots? {
-    if isInOrder { return raw.words(at: Int(registers[0].offset)).map(KeySlots.init(registers:)) }
     var values = InlineArray<10, UInt64>(repeating: 0)
     for index in 0..<10 {
       guard let value = registers[index].read(raw) else { return nil }

@@ -42,7 +42,7 @@ public struct InstructionSample: Sendable {
 
 /// An event of a recording whose samples say which instructions ran.
 public struct InstructionSource: Sendable, Hashable {
-  public enum Kind: Sendable, Hashable {
+  public enum Kind: Sendable, Hashable, BitwiseCopyable {
     /// A sample for a branch: where from, and where to.
     case branches
     /// A sample for an instruction.

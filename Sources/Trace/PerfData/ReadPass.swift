@@ -71,16 +71,16 @@ struct ReadPass {
       doubts.unknownEvents += 1
       return
     }
-    let source = plan.sources[Int(number)]
+    let source = plan.glances[Int(number)]
     counts[Int(number)] += 1
     var time: UInt64?
-    if source.layout.time >= 0 {
-      time = record.u64(at: Int(source.layout.time))
+    if source.time >= 0 {
+      time = record.u64(at: Int(source.time))
       guard let time else {
         doubts.shortSamples += 1
         return
       }
-      if source.layout.cpu >= 0, let cpu = record.u32(at: Int(source.layout.cpu)) {
+      if source.cpu >= 0, let cpu = record.u32(at: Int(source.cpu)) {
         guard span.note(time, cpu: cpu) else {
           doubts.impossibleCPUs += 1
           return
@@ -89,15 +89,15 @@ struct ReadPass {
         span.noteUnplaced(time)
       }
     }
-    if source.instructions != nil {
+    if source.isOfInstructions {
       guard queuesInstructions else { return }
       return queue(
         PendingRecord(
           time: time ?? sorter.newest, offset: UInt64(offset), chunk: chunk, source: number, raw: 0)
       )
     }
-    guard source.isTracepoint, source.layout.hasRaw else { return }
-    guard let raw = source.layout.raw(record), raw.size >= 2,
+    guard source.isTracepoint else { return }
+    guard let raw = raw(of: record, source, number), raw.size >= 2,
       let type = record.u16(at: raw.offset)
     else {
       doubts.shortSamples += 1
@@ -113,6 +113,19 @@ struct ReadPass {
       PendingRecord(
         time: time, offset: UInt64(offset), chunk: chunk, source: number,
         raw: UInt16(truncatingIfNeeded: raw.offset)))
+  }
+
+  /// Offset and size of the raw bytes; nil where the record is too short for what it says.
+  @inline(__always)
+  private func raw(
+    of record: RawSpan, _ source: SampleSource.Glance, _ number: UInt16
+  ) -> (offset: Int, size: Int)? {
+    guard source.raw >= 0 else { return plan.sources[Int(number)].layout.raw(record) }
+    let place = Int(source.raw)
+    guard let size = record.u32(at: place), Int(size) <= record.byteCount &- place &- 4 else {
+      return nil
+    }
+    return (place &+ 4, Int(size))
   }
 
   @inline(__always)
@@ -241,6 +254,7 @@ struct ReadPass {
   private mutating func deliver(
     _ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body
   ) {
+    var event = Event()
     for index in 0..<sorter.releasedCount {
       let record = sorter.ready[index]
       if record.time < lastDelivered { doubts.late += 1 } else { lastDelivered = record.time }
@@ -249,13 +263,43 @@ struct ReadPass {
       guard let size = bytes.u16(at: offset + 6),
         let whole = bytes.slice(at: offset, count: Int(size))
       else { continue }
-      deliver(whole, record, body)
+      deliver(whole, record, &event, body)
     }
     oldestChunk = sorter.removeReleased()
   }
 
+  /// - Parameter event: where it is decoded to.
   @inline(__always)
-  private mutating func deliver(_ record: RawSpan, _ pending: PendingRecord, _ body: Body) {
+  private mutating func deliver(
+    _ record: RawSpan, _ pending: PendingRecord, _ event: inout Event, _ body: Body
+  ) {
+    if pending.source >= PendingRecord.fork { return deliverNote(record, pending, body) }
+    let source = plan.glances[Int(pending.source)]
+    if source.isOfInstructions { return deliverInstructions(record, pending) }
+    let start = Int(pending.raw)
+    guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
+    else { return }
+    let isWhole =
+      source.decoder >= 0
+      ? plan.probes[Int(source.decoder)].read(raw, into: &event)
+      : plan.events[Int(~source.decoder)].read(raw, into: &event)
+    guard isWhole else {
+      doubts.shortSamples += 1
+      return
+    }
+    let tid = Int(source.tid)
+    let cpu = Int(source.cpu)
+    event.time = pending.time
+    event.cpu = cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max)
+    event.pid = tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max)
+    event.tid = tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max)
+    body(event)
+  }
+
+  /// What is no sample: a loss, or a thread that was created.
+  private mutating func deliverNote(
+    _ record: RawSpan, _ pending: PendingRecord, _ body: Body
+  ) {
     if pending.source == PendingRecord.lost {
       let cpu = trailingCPU(of: record)
       let count = record.u64(at: 16) ?? 0
@@ -274,40 +318,13 @@ struct ReadPass {
           time: pending.time, cpu: trailingCPU(of: record), pid: -1,
           tid: Int32(bitPattern: parent),
           payload: .fork(child: Int32(bitPattern: tid), childPid: Int32(bitPattern: pid))))
-      return
     }
-    let source = plan.sources[Int(pending.source)]
-    let layout = source.layout
-    if let kind = source.instructions?.kind {
-      return deliver(record, pending, layout, kind)
-    }
-    let start = Int(pending.raw)
-    guard let size = record.u32(at: start - 4), let raw = record.slice(at: start, count: Int(size))
-    else { return }
-    let payload =
-      source.probeDecoder >= 0
-      ? plan.probes[source.probeDecoder].payload(raw)
-      : plan.events[source.eventDecoder].payload(raw)
-    guard let payload else {
-      doubts.shortSamples += 1
-      return
-    }
-    let tid = Int(layout.tid)
-    let cpu = Int(layout.cpu)
-    body(
-      Event(
-        time: pending.time,
-        cpu: cpu < 0 ? -1 : Int32(bitPattern: record.u32(at: cpu) ?? .max),
-        pid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid) ?? .max),
-        tid: tid < 0 ? -1 : Int32(bitPattern: record.u32(at: tid + 4) ?? .max),
-        payload: payload))
   }
 
   /// A sample that says which instructions ran.
-  private mutating func deliver(
-    _ record: RawSpan, _ pending: PendingRecord, _ layout: SampleLayout,
-    _ kind: InstructionSource.Kind
-  ) {
+  private mutating func deliverInstructions(_ record: RawSpan, _ pending: PendingRecord) {
+    let layout = plan.sources[Int(pending.source)].layout
+    guard let kind = plan.sources[Int(pending.source)].instructions else { return }
     func number(_ place: Int16) -> UInt64? { place < 0 ? nil : record.u64(at: Int(place)) }
     let content: InstructionSample.Content? =
       switch kind {

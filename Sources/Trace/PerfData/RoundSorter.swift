@@ -86,11 +86,8 @@ struct RoundSorter {
   mutating func removeReleased() -> UInt32 {
     waiting.removeAll(keepingCapacity: true)
     var oldest = UInt32.max
-    for index in releasedCount..<ready.count {
-      let record = ready[index]
-      if record.chunk != 0, record.chunk < oldest { oldest = record.chunk }
-      waiting.append(record)
-    }
+    waiting.append(contentsOf: ready[releasedCount...])
+    for record in waiting where record.chunk != 0 && record.chunk < oldest { oldest = record.chunk }
     ready.removeAll(keepingCapacity: true)
     releasedCount = 0
     return oldest
@@ -130,27 +127,28 @@ struct RoundSorter {
   }
 
   /// Appends both, in time order; of the same time, those of `first` come first.
+  ///
+  /// Each takes its turn for as long as it may: events of one pCPU come in bursts.
   private static func merge(
     _ first: ArraySlice<PendingRecord>, _ second: ArraySlice<PendingRecord>,
     into target: inout [PendingRecord]
   ) {
+    var left = first.startIndex
+    var right = second.startIndex
     if let last = first.last, let next = second.first, last.time > next.time {
-      var left = first.startIndex
-      var right = second.startIndex
       while left < first.endIndex, right < second.endIndex {
-        if first[left].time <= second[right].time {
-          target.append(first[left])
-          left += 1
-        } else {
-          target.append(second[right])
-          right += 1
-        }
+        let start = left
+        let next = second[right].time
+        while left < first.endIndex, first[left].time <= next { left += 1 }
+        target.append(contentsOf: first[start..<left])
+        guard left < first.endIndex else { break }
+        let begin = right
+        let limit = first[left].time
+        while right < second.endIndex, second[right].time < limit { right += 1 }
+        target.append(contentsOf: second[begin..<right])
       }
-      target.append(contentsOf: first[left...])
-      target.append(contentsOf: second[right...])
-    } else {
-      target.append(contentsOf: first)
-      target.append(contentsOf: second)
     }
+    target.append(contentsOf: first[left...])
+    target.append(contentsOf: second[right...])
   }
 }

@@ -97,6 +97,9 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     trailingSize = fromEnd
   }
 
+  /// Where the size of the raw bytes lies in every sample; -1: not in the same place, or nowhere.
+  var fixedRaw: Int16 { hasRaw && !hasRead && !hasCallchain ? fixedEnd : -1 }
+
   /// The raw bytes of the sample `record`: offset from its start, and size, padding included. nil
   /// when it has none or is too short for what it says.
   @inline(__always)

@@ -11,6 +11,8 @@ struct SamplePlan {
   }
 
   private(set) var sources: [SampleSource] = []
+  /// Of each source.
+  private(set) var glances: [SampleSource.Glance] = []
   private(set) var events: [EventDecoder] = []
   private(set) var probes: [ProbeDecoder] = []
   let identity: Identity
@@ -26,7 +28,7 @@ struct SamplePlan {
     sources.map { $0.recorded >= 0 ? recorded[$0.recorded].label : "" }
   }
   /// The events whose samples say which instructions ran.
-  var instructionSources: [InstructionSource] { sources.compactMap(\.instructions) }
+  private(set) var instructionSources: [InstructionSource] = []
   /// The records are of the other byte order.
   let isSwapped: Bool
 
@@ -50,6 +52,7 @@ struct SamplePlan {
     let trailing = Set(sources.map(\.layout.trailingID))
     trailingID = trailing.count == 1 ? Int(trailing.first ?? 0) : 0
     try bind(attributes, features, supplied)
+    glances = sources.map(\.glance)
   }
 
   private static func identity(
@@ -84,7 +87,10 @@ struct SamplePlan {
       let format = isTracepoint ? formats[attribute.config] : nil
       let event = Self.event(attribute, format, features)
       let label = "\(event.system):\(event.name)"
-      sources[number].instructions = attribute.instructionSource(number, name: event.name)
+      if let instructions = attribute.instructionSource(number, name: event.name) {
+        sources[number].instructions = instructions.kind
+        instructionSources.append(instructions)
+      }
       if let place = places[label] {
         sources[number].recorded = place
       } else {

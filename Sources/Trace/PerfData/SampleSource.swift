@@ -1,5 +1,5 @@
-/// One attr of a file, ready for reading its samples.
-struct SampleSource {
+/// One attr of a file, ready for reading its samples. Plain numbers: it is looked at for each of them.
+struct SampleSource: BitwiseCopyable {
   var layout: SampleLayout
   /// `common_type` that its raw records must start with.
   var commonType: UInt16
@@ -10,9 +10,33 @@ struct SampleSource {
   var eventDecoder = -1
   var probeDecoder = -1
   /// Its samples say which instructions ran.
-  var instructions: InstructionSource?
+  var instructions: InstructionSource.Kind?
 
   var isDelivered: Bool { eventDecoder >= 0 || probeDecoder >= 0 }
+
+  /// What each of its samples is asked, in few bytes.
+  struct Glance: BitwiseCopyable {
+    let time: Int16
+    let cpu: Int16
+    let tid: Int16
+    /// Where the size of the raw bytes lies; -1: behind fields of any length, or nowhere.
+    let raw: Int16
+    let commonType: UInt16
+    /// Index into the probe decoders if it is not negative, otherwise the complement of one into those of events.
+    let decoder: Int16
+    let isTracepoint: Bool
+    let isDelivered: Bool
+    let isOfInstructions: Bool
+  }
+
+  var glance: Glance {
+    Glance(
+      time: layout.time, cpu: layout.cpu, tid: layout.tid, raw: layout.fixedRaw,
+      commonType: commonType,
+      decoder: Int16(truncatingIfNeeded: probeDecoder >= 0 ? probeDecoder : ~eventDecoder),
+      isTracepoint: isTracepoint && layout.hasRaw, isDelivered: isDelivered,
+      isOfInstructions: instructions != nil)
+  }
 }
 
 /// Finds the source of a sample by its id. Ids are handed out by a counter of the kernel, so they

@@ -11,7 +11,7 @@ struct CPUStream {
   /// The instance it is part of, by its number among those that are read.
   let buffer: Int
   /// Its slot for decompressed chunks, nil where nothing is compressed.
-  private let slot: Int?
+  let slot: Int?
   private let layout: PageLayout
   private let pageSize: Int
   /// Compressed: where another CPU's data begins or the file ends, and the largest possible chunk.
@@ -113,10 +113,19 @@ struct CPUStream {
   }
 
   /// The raw record of the event that was found.
-  @inline(__always)
   @_lifetime(copy file, borrow slots)
   func record(_ file: RawSpan, _ slots: borrowing InflatedSlots) -> RawSpan? {
-    space(file, slots).slice(at: offset, count: size)
+    Self.record(at: offset, size, slot, file, slots)
+  }
+
+  /// The raw record of an event that was found, by ``offset``, ``size`` and ``slot``.
+  @inline(__always)
+  @_lifetime(copy file, borrow slots)
+  static func record(
+    at offset: Int, _ size: Int, _ slot: Int?, _ file: RawSpan, _ slots: borrowing InflatedSlots
+  ) -> RawSpan? {
+    if let slot { return slots.slot(slot).slice(at: offset, count: size) }
+    return file.slice(at: offset, count: size)
   }
 
   /// Goes to the next event.

@@ -36,9 +36,10 @@ struct MergePass {
     if !hasBegun {
       hasBegun = true
       for number in streams.indices where streams[number].advance(file, &slots) != .end {
-        heap.add(number, time: times.time(streams[number]))
+        heap.add(number, time: times.time(streams[number].time, streams[number].cpu))
       }
     }
+    var event = Event()
     for _ in 0..<count {
       guard let (time, number) = heap.first else { return false }
       if time < newest { doubts.late += 1 } else { newest = time }
@@ -46,14 +47,18 @@ struct MergePass {
       if streams[number].lost > 0 || streams[number].isWall {
         deliverLoss(streams[number], cpu, body)
       }
-      if streams[number].size > 0, let record = streams[number].record(file, slots) {
+      // (As a whole it would be copied.)
+      if streams[number].size > 0,
+        let record = CPUStream.record(
+          at: streams[number].offset, streams[number].size, streams[number].slot, file, slots)
+      {
         take(
-          record, time: time, cpu: cpu, buffer: streams[number].buffer, body)
+          record, time: time, cpu: cpu, buffer: streams[number].buffer, &event, body)
       }
       if streams[number].advance(file, &slots) == .end {
         heap.removeFirst()
       } else {
-        heap.replaceFirst(time: times.time(streams[number]))
+        heap.replaceFirst(time: times.time(streams[number].time, streams[number].cpu))
       }
     }
     return heap.first != nil
@@ -89,13 +94,13 @@ struct MergePass {
     if !stream.isCounted { uncounted.insert(cpu) }
     body(
       Event(
-        time: times.time(stream), cpu: cpu, pid: -1, tid: -1,
+        time: times.time(stream.time, stream.cpu), cpu: cpu, pid: -1, tid: -1,
         payload: .lost(count: stream.lost)))
   }
 
   @inline(__always)
   private mutating func take(
-    _ record: RawSpan, time: UInt64, cpu: Int32, buffer: Int, _ body: Body
+    _ record: RawSpan, time: UInt64, cpu: Int32, buffer: Int, _ event: inout Event, _ body: Body
   ) {
     guard let type = plan.type.read(record) else {
       doubts.shortRecords += 1
@@ -121,18 +126,20 @@ struct MergePass {
     {
       return
     }
-    let payload =
+    let isWhole =
       source.probeDecoder >= 0
-      ? plan.probes[source.probeDecoder].payload(record)
-      : plan.events[source.eventDecoder].payload(record)
-    guard let payload else {
+      ? plan.probes[source.probeDecoder].read(record, into: &event)
+      : plan.events[source.eventDecoder].read(record, into: &event)
+    guard isWhole else {
       doubts.shortRecords += 1
       return
     }
     // The kernel's common_pid is a thread id; it does not record the process.
-    body(
-      Event(
-        time: time, cpu: cpu, pid: -1, tid: thread, payload: payload))
+    event.time = time
+    event.cpu = cpu
+    event.pid = -1
+    event.tid = thread
+    body(event)
   }
 }
 
@@ -148,9 +155,9 @@ struct EventTimes {
   init(offset: Int64 = 0) { self.offset = offset }
 
   @inline(__always)
-  func time(_ stream: CPUStream) -> UInt64 {
-    var ticks = stream.time
-    if isShifted, let shift { ticks = shift.time(ticks, cpu: stream.cpu) }
+  func time(_ ticks: UInt64, _ cpu: UInt32) -> UInt64 {
+    var ticks = ticks
+    if isShifted, let shift { ticks = shift.time(ticks, cpu: cpu) }
     let scaled = scale?.nanoseconds(ticks) ?? ticks
     return offset == 0 ? scaled : scaled &+ UInt64(bitPattern: offset)
   }

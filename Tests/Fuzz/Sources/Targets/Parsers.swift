@@ -46,6 +46,7 @@ extension Target {
     guard let parser = FormatParser(longSize: 8) else { return }
     let textBytes = unsafe text.span.bytes
     let recordBytes = unsafe record.span.bytes
+    var event = Event()
     for system in ["kvm", "sched", "probes"] {
       guard var format = parser.parse(textBytes, system: system) else { continue }
       for isBigEndian in [false, true] {
@@ -53,8 +54,8 @@ extension Target {
         let plan = RecordPlan([format])
         _ = plan.type.read(recordBytes)
         for source in plan.sources { _ = source.thread.int32(recordBytes) }
-        for event in plan.events { _ = event.payload(recordBytes) }
-        for probe in plan.probes { _ = probe.payload(recordBytes) }
+        for decoder in plan.events { _ = decoder.read(recordBytes, into: &event) }
+        for decoder in plan.probes { _ = decoder.read(recordBytes, into: &event) }
       }
     }
   }
