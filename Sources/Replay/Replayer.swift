@@ -37,6 +37,8 @@ public struct Replayer {
     public var scope: Scope?
     /// How many load intervals a policy with hysteresis remembers.
     public var hysteresis = Hysteresis.defaultDepth
+    /// The generation's, before any event, where it was made for another recording already; nil: it is made.
+    var observer: Observer?
 
     public init() {}
   }
@@ -123,7 +125,7 @@ public struct Replayer {
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
     if let generation = configuration.generation, !configuration.generationIsWeak, !isThinned {
-      observer = Observer(Hypothesis.bank(of: generation))
+      observer = configuration.observer ?? Observer(Hypothesis.bank(of: generation))
     }
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     let scope = configuration.scope
