@@ -18,7 +18,8 @@ let argumentParser = Target.Dependency.product(
 let package = Package(
   name: "ptrauth-trace",
   products: [
-    .executable(name: "ptrauth-trace", targets: ["ptrauth-trace"]),
+    .executable(name: "ptrauth-trace", targets: ["Start"]),
+    .library(name: "Commands", targets: ["ptrauth-trace"]),
     .library(name: "Ptrauth", targets: ["Ptrauth"]),
     .library(name: "Explorer", targets: ["Explorer"]),
     .library(name: "Trace", targets: ["Trace"]),
@@ -75,13 +76,15 @@ let package = Package(
         .embedInCode("HTML/model.js"), .embedInCode("HTML/lanes.js"),
         .embedInCode("HTML/timeline.js"),
       ], swiftSettings: settings),
-    .executableTarget(
+    // A library, so that tests and fuzzers of another package reach it; Start is the program.
+    .target(
       name: "ptrauth-trace",
       dependencies: [
         "Report", "Fleet", "Regression", "Recorder", "Probing", "Replay", "Trace", "KernelImage",
         "Explorer", "Ptrauth", "Bytes", "Printing", argumentParser,
       ],
       swiftSettings: settings),
+    .executableTarget(name: "Start", dependencies: ["ptrauth-trace"], swiftSettings: settings),
 
     .testTarget(name: "BytesTests", dependencies: ["Bytes"], swiftSettings: settings),
     .testTarget(name: "PtrauthTests", dependencies: ["Ptrauth"], swiftSettings: settings),
@@ -110,7 +113,10 @@ let package = Package(
       swiftSettings: settings),
     // Everything that the fuzzers of Tests/Fuzz, a package of its own, ever found.
     .testTarget(
-      name: "FuzzTests", dependencies: ["Trace", "KernelImage", "Replay", "Regression", "Ptrauth"],
+      name: "FuzzTests",
+      dependencies: [
+        "ptrauth-trace", "Trace", "KernelImage", "Replay", "Regression", "Ptrauth",
+      ],
       path: "Tests/Fuzz/Sources", exclude: ["CFuzzer", "Fuzz"], swiftSettings: settings),
     .testTarget(
       name: "CommandTests",

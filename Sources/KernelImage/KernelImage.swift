@@ -142,9 +142,9 @@ public final class KernelImage {
   /// AArch64 instructions are little-endian in every kernel.
   public func code(at address: UInt64, count: Int) -> [UInt32]? {
     guard var words = elf.code(at: address, count: count) else { return nil }
-    for (place, word) in replacedInstructions where place >= address {
-      let index = (place - address) / 4
-      if index < UInt64(words.count) { words[Int(index)] = word }
+    if replacedInstructions.isEmpty { return words }
+    for index in words.indices {
+      if let word = replacedInstructions[address &+ 4 * UInt64(index)] { words[index] = word }
     }
     return words
   }
@@ -221,21 +221,21 @@ extension KernelImage {
   }
 
   private func findKeyAccesses() -> [(address: UInt64, word: UInt32)] {
-    instructions { word, _ in
+    instructions(replacing: [:]) { word, _ in
       word & 0xffdf_f000 == 0xd518_2000 && KeyInstruction.isKeyAccess(word)
     }
   }
 
   /// Where a function is called or jumped to, ascending.
   func calls(of callee: UInt64) -> [UInt64] {
-    instructions { word, address in
+    instructions(replacing: replacedInstructions) { word, address in
       word & 0x7c00_0000 == 0x1400_0000 && ControlFlow.target(word, address) == callee
     }
     .map(\.address)
   }
 
   private func instructions(
-    where matches: (_ word: UInt32, _ address: UInt64) -> Bool
+    replacing replaced: [UInt64: UInt32], where matches: (_ word: UInt32, _ address: UInt64) -> Bool
   ) -> [(address: UInt64, word: UInt32)] {
     var found: [(address: UInt64, word: UInt32)] = []
     for section in elf.sections where section.isLoaded && section.isExecutable && section.hasBytes {
@@ -243,9 +243,10 @@ extension KernelImage {
         var found: [(address: UInt64, word: UInt32)] = []
         var offset = Int((4 - section.address % 4) % 4)
         while offset + 4 <= bytes.count {
-          let word = unsafe UInt32(
+          var word = unsafe UInt32(
             littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt32.self))
           let address = section.address &+ UInt64(offset)
+          if !replaced.isEmpty, let other = replaced[address] { word = other }
           if matches(word, address) { found.append((address, word)) }
           offset += 4
         }

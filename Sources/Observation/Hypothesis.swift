@@ -10,7 +10,7 @@ public struct Hypothesis: Sendable {
   public let rule: Rule?
   let code: Code
   /// An SError may have been pending at a ptrauth trap, which then nobody answers.
-  private(set) var hasSErrors = true
+  public private(set) var hasSErrors = true
 
   private init(fault: Fault?, code: Code) {
     self.fault = fault?.name

@@ -293,10 +293,3 @@ extension Replayer {
     emit?(.run(run))
   }
 }
-
-extension EnableBits {
-  /// Only the zeros are kept.
-  var withoutSet: EnableBits {
-    EnableBits(api: api == .set ? .unknown : api, apk: apk == .set ? .unknown : apk)
-  }
-}

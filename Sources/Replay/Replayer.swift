@@ -121,11 +121,7 @@ public struct Replayer {
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? .all
     let isThinned = !configuration.thinned.isEmpty
     self.isThinned = isThinned
-    if let generation = configuration.generation, !isThinned {
-      let bank =
-        configuration.generationIsWeak ? Hypothesis.bankOfAll : Hypothesis.bank(of: generation)
-      observer = Observer(capabilities.samplesShadow ? bank : bank.map(\.withoutSErrors))
-    }
+    observer = Self.observer(configuration, samplesShadow: capabilities.samplesShadow)
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     let scope = configuration.scope
     log = FindingLog(ceiling: ceiling, scope: scope)
@@ -143,9 +139,25 @@ public struct Replayer {
     }
   }
 
+  private static func observer(_ configuration: Configuration, samplesShadow: Bool) -> Observer? {
+    guard let generation = configuration.generation, configuration.thinned.isEmpty else {
+      return nil
+    }
+    return Observer.fresh(
+      of: configuration.generationIsWeak ? nil : generation, hasSErrors: samplesShadow)
+  }
+
   /// A stream has an event that it had not shown before.
   mutating func learn(_ event: RecordedEvent) {
     learned.append(event)
+    let sampledShadow = capabilities.samplesShadow
+    defer {
+      if capabilities.samplesShadow, !sampledShadow {
+        for index in vcpus.indices { tellUnsaid(index) }
+        observer = Self.observer(configuration, samplesShadow: true)
+        for index in vcpus.indices { forgetModel(index) }
+      }
+    }
     capabilities = Capabilities(
       configuration.recordedEvents + learned, probesHaveNames: configuration.resolve != nil)
     if loadsAreTraced { capabilities.hasLoadProbe = true }

@@ -79,3 +79,10 @@ extension TimelineEntry {
     return .finding(rule, ceiling, vcpu, at)
   }
 }
+
+extension EnableBits {
+  /// Only the zeros are kept.
+  var withoutSet: EnableBits {
+    EnableBits(api: api == .set ? .unknown : api, apk: apk == .set ? .unknown : apk)
+  }
+}

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Report
 
-@main
 struct PtrauthTrace: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ptrauth-trace",

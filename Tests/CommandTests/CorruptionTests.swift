@@ -33,7 +33,8 @@ struct CorruptionTests {
   /// Others, $PTRAUTH_TRACE_DAMAGES of each recording.
   static let random = [
     "v7-good/trace.dat", "v7-good/perf.data", "deb-6.1-good/perf.data",
-    "v7-trap-skips-host-save/perf.data",
+    "v7-trap-skips-host-save/perf.data", "deb-6.1-functions/trace.dat",
+    "deb-6.1-instructions/trace.dat",
   ].flatMap { path in
     let size = Corpus.bytes("\(Corpus.root)/traces/\(path)").count
     return (0..<UInt64(Corpus.count("DAMAGES") ?? 2)).map { seed in
@@ -45,9 +46,9 @@ struct CorruptionTests {
   }
 
   /// Nil: it is refused, with a sentence.
-  private func replay(_ path: String, _ folder: String) -> (Session, Analysis)? {
+  private func replay(_ path: String, _ vmlinux: String) -> (Session, Analysis)? {
     do throws(Problem) {
-      let session = try Session(recording: path, vmlinux: folder + "/vmlinux.slim.zst")
+      let session = try Session(recording: path, vmlinux: vmlinux)
       session.auditsCode = false
       return (session, try session.replay(timeline: nil))
     } catch {
@@ -61,11 +62,13 @@ struct CorruptionTests {
     let source = "\(Corpus.root)/traces/\(damage.path)"
     var bytes = Corpus.bytes(source)
     bytes[damage.offset] ^= damage.change
-    let folder = damage.path.split(separator: "/")[0]
+    // Recordings of one host may share the vmlinux of the first.
+    let kernel = damage.path.hasPrefix("deb-6.1") ? "deb-6.1-good" : "v7-good"
     let path = "/tmp/ptrauth-trace-damaged-\(getpid())-\(UInt64.random(in: 0 ... .max))"
     Corpus.write(bytes, to: path)
     defer { unsafe unlink(path) }
-    guard let (session, analysis) = replay(path, "\(Corpus.root)/traces/\(folder)") else { return }
+    guard let (session, analysis) = replay(path, "\(Corpus.root)/traces/\(kernel)/vmlinux.slim.zst")
+    else { return }
     let intact = try Intact.counts(source)
     let counts = Intact.counts(session.file.recording)
     let isLess = intact.contains { counts[$0.key, default: 0] < $0.value }

@@ -14,7 +14,7 @@ struct MonotonyTests {
     let fault = try name.map { try #require(Fault(name: $0)) }
     for generation in Generation.all {
       if let fault, fault.isNested, generation.nestedBits != .fromGuest { continue }
-      for seed in 0..<ScheduleTests.seeds { check(fault, generation, seed) }
+      for seed in 0..<max(1, ScheduleTests.seeds / 3) { check(fault, generation, seed) }
     }
   }
 
@@ -45,7 +45,7 @@ struct MonotonyTests {
         #expect(suspected.isEmpty, "\(words): \(suspected)")
       }
       // A sample is of the shadow: that HCR_EL2 in the CPU lacks it takes the trap's own events.
-      if view.hasShadow, let fault, [.hcrIsShadow, .guardsAgree].contains(fault.breaks) { continue }
+      if view.hasShadow, fault?.breaks == .hcrIsShadow || fault?.breaks == .guardsAgree { continue }
       let known = Dictionary(whole.runs.map { ($0.enter, $0) }) { first, _ in first }
       // A loss is told with its pCPU's next event; what others showed until then may have been said already.
       let untold = losses(view.events(recording.events, &lossyEvents))

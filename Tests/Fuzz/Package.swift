@@ -11,10 +11,16 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: ["CFuzzer"]
-        + ["Trace", "KernelImage", "Replay", "Regression", "Ptrauth"].map {
+        + ["Commands", "Trace", "KernelImage", "Replay", "Regression", "Ptrauth"].map {
           .product(name: $0, package: "ptrauth-trace")
         },
       path: "Sources", exclude: ["CFuzzer", "CorpusTests"],
       swiftSettings: [.swiftLanguageMode(.v6)]),
+    // libFuzzer goes through the counters of the whole program after every execution: of parsers alone it runs
+    // several times as many.
+    .executableTarget(
+      name: "fuzz-parsers",
+      dependencies: ["CFuzzer", .product(name: "Trace", package: "ptrauth-trace")],
+      path: "Parsers", swiftSettings: [.swiftLanguageMode(.v6)]),
   ]
 )

@@ -1,3 +1,4 @@
+import Observation
 import Ptrauth
 import Testing
 import Trace
@@ -65,5 +66,17 @@ struct UnexplainedTests {
       script.put(v, hcr: 0)
     }
     #expect(script.correctnessRules == [] && script.costRules.contains("early-clear"))
+  }
+
+  /// A stream says what it samples only when it does: from then on an SError may have been pending at a trap.
+  @Test func aStreamThatBeginsToSample() {
+    var configuration = Replayer.Configuration()
+    configuration.generation = .g2
+    configuration.resolve = { _ in nil }
+    var replayer = Replayer(configuration)
+    #expect(replayer.observer?.hypotheses.contains(where: \.hasSErrors) == false)
+    replayer.learn(
+      RecordedEvent(system: "probes", name: "sync", isProbe: true, fields: ["vcpu", "hcr_el2"]))
+    #expect(replayer.observer?.hypotheses.allSatisfy(\.hasSErrors) == true)
   }
 }

@@ -1,5 +1,6 @@
-import Glibc
-import KernelImage
+import Ptrauth
+
+@testable import KernelImage
 
 extension Target {
   /// A vmlinux: ELF, DWARF and BTF, by the C libraries that read them.
@@ -15,14 +16,14 @@ extension Target {
     _ = file.enumerator("APIAKEYLO_EL1")
   }
 
-  /// Instructions in the place of all code of a small kernel.
-  static let machineCode = Target(name: "machine-code") { bytes, scratch in
-    guard let kernel = SmallKernel.shared else { return }
-    let path = scratch.put(kernel.bytes, as: "vmlinux")
-    scratch.put(Array(bytes.prefix(kernel.code.count)), as: "vmlinux", at: kernel.code.lowerBound)
-    guard let image = try? KernelImage(path: path) else { return }
-    _ = image.generationEvidence()
-    _ = try? image.audit()
+  /// Instructions in the place of all code of a small kernel, whose symbols and layouts stay.
+  static let machineCode = Target(name: "machine-code") { bytes, _ in
+    guard let kernel = unsafe SmallKernel.shared else { return }
+    kernel.image.replacedInstructions = kernel.replacements(by: bytes)
+    // Not what the image remembers: of other code.
+    let evidence = GenerationEvidence(of: kernel.image)
+    _ = KernelPointerAuth.isUsed(by: kernel.image)
+    _ = try? kernel.image.audit(as: evidence.marked ?? kernel.generation)
   }
 
   private static let members = [
@@ -53,18 +54,37 @@ extension Target {
   }
 }
 
-/// The smallest of the seeds that has all functions of the key switch; its code is at one place.
+/// A seed that has all functions of the key switch, opened once; its code is at one place, its types are BTF, found in no time.
 private struct SmallKernel {
-  let bytes: [UInt8]
-  /// Where .text lies in the file.
-  let code: Range<Int>
+  let image: KernelImage
+  /// Of the code as it was built.
+  let generation: Generation?
+  /// .text.
+  private let address: UInt64
+  private let code: [UInt8]
 
-  static let shared: SmallKernel? = {
+  nonisolated(unsafe) static let shared = SmallKernel()
+
+  private init?() {
     let parts = #filePath.split(separator: "/").dropLast(3)
-    let path = "/\(parts.joined(separator: "/"))/Seeds/kernel-image/small.elf"
-    guard let image = try? KernelImage(path: path), let text = image.section(named: ".text"),
-      let start = Scratch.bytes(path).firstRange(of: text.bytes)?.lowerBound
+    let path = "/\(parts.joined(separator: "/"))/Seeds/kernel-image/btf.elf"
+    guard let image = try? KernelImage(path: path), let text = image.section(named: ".text")
     else { return nil }
-    return SmallKernel(bytes: Scratch.bytes(path), code: start..<start + text.bytes.count)
-  }()
+    self.image = image
+    generation = image.generationEvidence().marked
+    (address, code) = text
+  }
+
+  /// The instructions that `bytes`, from the start of the code, has otherwise.
+  func replacements(by bytes: [UInt8]) -> [UInt64: UInt32] {
+    func word(_ bytes: [UInt8], _ place: Int) -> UInt32 {
+      (0..<4).reduce(0) { $0 | UInt32(bytes[place + $1]) << (8 * $1) }
+    }
+    var result: [UInt64: UInt32] = [:]
+    for place in stride(from: 0, through: min(bytes.count, code.count) - 4, by: 4) {
+      let new = word(bytes, place)
+      if new != word(code, place) { result[address + UInt64(place)] = new }
+    }
+    return result
+  }
 }

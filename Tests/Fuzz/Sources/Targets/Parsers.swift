@@ -2,6 +2,8 @@
 
 /// Parsers alone, without a file around them: thousands of times as many inputs in the same time.
 extension Target {
+  static let parsers = [numbers, textLine, formatParser, tracingData, pageEvents]
+
   /// Numbers in text. The standard library reads them too, and says the same.
   static let numbers = Target(name: "numbers") { bytes, _ in
     let text = unsafe bytes.span.bytes

@@ -1,6 +1,7 @@
 import Ptrauth
-import Replay
 import Trace
+
+@testable import Replay
 
 /// Reads all of a recording and replays it, as `analyze` does without a vmlinux.
 func replay(_ path: String, formats: String? = nil) {

@@ -3,10 +3,4 @@ struct Target: Sendable {
   /// As on the command line of `fuzz`, and the name of its folders in Seeds/ and Corpus/.
   let name: String
   let run: @Sendable (_ bytes: [UInt8], _ scratch: Scratch) -> Void
-
-  static let all = [
-    perfData, perfPipe, traceDat, ringBufferPage, ftraceText, textStream, eventFormat, redaction,
-    qemuLog, kernelImage, kernelTypes, machineCode, report,
-    numbers, textLine, formatParser, tracingData, pageEvents,
-  ]
 }

@@ -1,0 +1,5 @@
+import ptrauth_trace
+
+@main enum Start {
+  static func main() { Program.main() }
+}

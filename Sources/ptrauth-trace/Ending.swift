@@ -1,0 +1,31 @@
+import ArgumentParser
+
+/// How the process ends for what was thrown. Codes are the dialect's that the arguments ask for, though they may
+/// be wrong otherwise: `git bisect run` is never to read 64 as "this commit is bad".
+struct Ending {
+  var code: Int32
+  /// For standard output: what --help, --version and the like were asked for.
+  var answer: String?
+  /// For standard error, in lines.
+  var complaint = ""
+
+  init(_ error: any Error, _ arguments: [String]) {
+    if let code = error as? ExitCode {
+      self.code = code.rawValue
+      return
+    }
+    let dialect = ExitDialect(askedForIn: arguments)
+    let text = PtrauthTrace.fullMessage(for: error)
+    switch PtrauthTrace.exitCode(for: error) {
+    case .success:
+      code = 0
+      answer = text
+    case .validationFailure:
+      code = dialect.usage.rawValue
+      complaint = text
+    default:
+      code = dialect.internalError.rawValue
+      complaint = "ptrauth-trace: internal error: \(error); please report it"
+    }
+  }
+}

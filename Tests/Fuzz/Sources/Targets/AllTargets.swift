@@ -1,0 +1,7 @@
+extension Target {
+  static let all =
+    [
+      perfData, perfPipe, traceDat, ringBufferPage, ftraceText, textStream, eventFormat, redaction,
+      qemuLog, kernelImage, kernelTypes, machineCode, report, commandLine,
+    ] + parsers
+}
