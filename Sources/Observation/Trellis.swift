@@ -23,18 +23,17 @@ public struct Trellis: Sendable {
     steps.append(Step(before: before, symbol: symbol, after: after))
   }
 
-  /// What all of them leave possible behind each, the newest first.
-  public func smooth(_ observer: inout Observer, _ body: (_ step: Int, Belief) -> Void) {
-    guard var behind = steps.last?.after else { return }
-    for (place, step) in steps.enumerated().reversed() {
+  /// What those before `limit` leave possible behind each, the newest first: from `limit` on events are missing, and what
+  /// came behind them proves nothing of what was before.
+  public func smooth(
+    _ observer: inout Observer, before limit: Int = .max, _ body: (_ step: Int, Belief) -> Void
+  ) {
+    let kept = steps.prefix(max(0, min(steps.count, limit - first)))
+    guard var behind = kept.last?.after else { return }
+    for (place, step) in kept.enumerated().reversed() {
       body(first + place, behind)
       behind = observer.origins(in: step.before, of: behind, by: step.symbol)
     }
-  }
-
-  /// From this step on events are missing: what came behind them proves nothing of what was before.
-  public mutating func drop(from step: Int) {
-    steps.removeLast(max(0, min(steps.count, end - step)))
   }
 
   /// The steps so far have nothing to do with those to come.

@@ -83,6 +83,10 @@ extension Replayer {
     }
     for cpu in cpus.values { cpu.lastSaver = nil }
     threads[vcpus[index].tid]?.hostKeys.wall()
+    // Behind its last run that was whole.
+    if !capabilities.samplesShadow {
+      refutations.forget(since: vcpus[index].lastExit?.time ?? 0)
+    }
     wall(index)
   }
 

@@ -47,12 +47,19 @@ extension Replayer {
   /// From VBAR_EL1: of EL1 with its own stack, and of EL0 in either execution state (Arm ARM, D1.3.1.5).
   private static let synchronousVectors: [UInt64] = [0x200, 0x400, 0x600]
 
-  /// Of events that sample nothing: what they prove of the bits is asked for later.
-  private mutating func trace(_ index: Int, _ symbol: Symbol) {
+  /// The vCPU's belief behind an event, and the one before it.
+  private mutating func advance(_ index: Int, _ symbol: Symbol) -> (before: Belief, update: Update)?
+  {
     guard let before = vcpus[index].model.belief,
       let update = observer?.update(before, symbol)
-    else { return }
+    else { return nil }
     vcpus[index].model.belief = update.belief
+    return (before, update)
+  }
+
+  /// Of events that sample nothing: what they prove of the bits is asked for later.
+  private mutating func trace(_ index: Int, _ symbol: Symbol) {
+    guard let (before, update) = advance(index, symbol) else { return }
     if update.isOutOfPlace {
       tellUnsaid(index)
     } else {
@@ -62,10 +69,7 @@ extension Replayer {
   }
 
   private mutating func step(_ index: Int, _ symbol: Symbol) {
-    guard let before = vcpus[index].model.belief,
-      let update = observer?.update(before, symbol)
-    else { return }
-    vcpus[index].model.belief = update.belief
+    guard let update = advance(index, symbol)?.update else { return }
     if update.isOutOfPlace {
       vcpus[index].model.contradiction = nil
       return
@@ -108,10 +112,7 @@ extension Replayer {
     case .unknown: return forgetModel(index)
     }
     if !capabilities.samplesShadow { return trace(index, Symbol(kind)) }
-    guard let belief = vcpus[index].model.belief,
-      let update = observer?.update(belief, Symbol(kind))
-    else { return }
-    vcpus[index].model.belief = update.belief
+    _ = advance(index, Symbol(kind))
   }
 
   /// What was known of the vCPU's bits is no longer.

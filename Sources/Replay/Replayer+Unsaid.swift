@@ -6,7 +6,7 @@ import Ptrauth
 extension Replayer {
   /// What can be said of the runs that wait. `lostSince`: events are missing from this time (ns) on.
   mutating func tellUnsaid(_ index: Int, lostSince: UInt64 = .max) {
-    guard var hypotheses = observer?.all else { return }
+    guard !vcpus[index].unsaid.isEmpty, var hypotheses = observer?.all else { return }
     hypotheses.subtract(refutations.refuted)
     var unsaid = vcpus[index].unsaid
     // (Held on to, its arrays would be copied.)

@@ -20,6 +20,7 @@ struct UnsaidRuns {
   /// More than this are not kept waiting.
   private static let window = 4096
 
+  var isEmpty: Bool { waiting.isEmpty && trellis.count == 0 }
   var areMany: Bool { waiting.count > Self.window || trellis.count > 16 * Self.window }
 
   mutating func add(_ run: Run, _ steps: Steps) {
@@ -32,9 +33,7 @@ struct UnsaidRuns {
   mutating func take(
     _ observer: inout Observer, _ hypotheses: HypothesisSet, lostSince: UInt64 = .max
   ) -> [Run] {
-    if let step = waiting.first(where: { $0.run.enter >= lostSince })?.steps.entry {
-      trellis.drop(from: step)
-    }
+    let limit = waiting.first { $0.run.enter >= lostSince }?.steps.entry ?? .max
     defer {
       waiting.removeAll(keepingCapacity: true)
       trellis.cut()
@@ -42,7 +41,7 @@ struct UnsaidRuns {
     guard !waiting.isEmpty else { return [] }
     let first = trellis.end - trellis.count
     var beliefs: [Belief] = []
-    trellis.smooth(&observer) { beliefs.append($1) }
+    trellis.smooth(&observer, before: limit) { beliefs.append($1) }
     beliefs.reverse()
     var known: [Belief: EnableBits] = [:]
     func bits(_ step: Int?) -> EnableBits {

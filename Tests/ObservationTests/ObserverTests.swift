@@ -184,4 +184,12 @@ struct ObserverTests {
     }
     #expect(observer.beliefCount < Observer.limit / 2, "\(observer.beliefCount)")
   }
+
+  /// More would be left out, and what they leave possible be said not to be.
+  @Test func everyHypothesisHasItsPlace() {
+    #expect(Hypothesis.bankOfAll.count <= HypothesisSet.limit)
+    for generation in Generation.all {
+      #expect(Hypothesis.bank(of: generation).count <= HypothesisSet.limit)
+    }
+  }
 }

@@ -116,6 +116,22 @@ struct InferenceTests {
     #expect(bits(script).allSatisfy { $0.0 == .unknown })
   }
 
+  @Test(arguments: [false, true]) func aTrapRefutesNothingWhereEventsAreMissing(isLost: Bool) {
+    var script = script()
+    let v = Script.VCPU()
+    var other = Script.VCPU()
+    (other.tid, other.pid, other.cpu) = (201, 200, 1)
+    script.trap(other)
+    if isLost { script.add(other, .lost(count: 1)) }
+    born(&script, v)
+    script.run(v, hcr: 0)
+    userspace(&script, v)
+    script.run(v, hcr: 0)
+    let runs = script.replay().timeline.runs.filter { $0.tid == v.tid }
+    #expect(runs.count == 2)
+    #expect(runs.allSatisfy { $0.atEntry.bits == (isLost ? .unknown : .clear) })
+  }
+
   @Test func aLossEndsThatKnowledge() {
     var script = script()
     let v = Script.VCPU()

@@ -23,7 +23,7 @@ struct SampleSource: BitwiseCopyable {
     let raw: Int16
     let commonType: UInt16
     /// Index into the probe decoders if it is not negative, otherwise the complement of one into those of events.
-    let decoder: Int16
+    let decoder: Int32
     let isTracepoint: Bool
     let isDelivered: Bool
     let isOfInstructions: Bool
@@ -33,7 +33,7 @@ struct SampleSource: BitwiseCopyable {
     Glance(
       time: layout.time, cpu: layout.cpu, tid: layout.tid, raw: layout.fixedRaw,
       commonType: commonType,
-      decoder: Int16(truncatingIfNeeded: probeDecoder >= 0 ? probeDecoder : ~eventDecoder),
+      decoder: Int32(truncatingIfNeeded: probeDecoder >= 0 ? probeDecoder : ~eventDecoder),
       isTracepoint: isTracepoint && layout.hasRaw, isDelivered: isDelivered,
       isOfInstructions: instructions != nil)
   }
