@@ -130,7 +130,7 @@ import Synchronization
   }
 
   /// A handler would name the file at this address.
-  static func names(_ base: UnsafeRawPointer) -> Bool {
+  package static func names(_ base: UnsafeRawPointer) -> Bool {
     let address = UInt(bitPattern: base)
     return turn.withLock { _ in
       for index in 0..<capacity {

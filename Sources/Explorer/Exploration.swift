@@ -30,7 +30,7 @@ public struct Exploration: Sendable {
   }
 
   /// For tests: also leaves the states.
-  init(_ setting: Setting, _ registers: [KeyRegister], states: inout StateSet) {
+  package init(_ setting: Setting, _ registers: [KeyRegister], states: inout StateSet) {
     self.setting = setting
     self.registers = registers
     explore(.max, nil, &states)

@@ -35,7 +35,7 @@ public struct Fault: Sendable {
     self = found
   }
 
-  init(
+  package init(
     _ name: String, _ words: String, _ breaks: Invariant, _ rule: Rule?,
     in generation: Generation,
     _ edit: @escaping @Sendable (inout Generation, inout Code) -> Void

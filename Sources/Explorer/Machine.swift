@@ -2,7 +2,7 @@ import Ptrauth
 
 /// The whole system at one moment: vCPUs, pCPUs, and where every task is. Concrete: nothing is
 /// unknown. Values of one key register stand for its whole class (``Setting/registerClasses``).
-struct Machine: Sendable {
+package struct Machine: Sendable {
   var vcpus: InlineArray<3, VCPUState>
   var threads = InlineArray<3, Thread>(repeating: Thread())
   var cpus: InlineArray<3, PCPUState>
@@ -19,7 +19,7 @@ struct Machine: Sendable {
   }
 
   /// Everything at EL0 or not yet started, every pCPU idle.
-  init(_ setting: Setting) {
+  package init(_ setting: Setting) {
     self.init()
     for v in 0..<setting.features.count {
       vcpus[v].feature = setting.generation.effective(setting.features[v], on: setting.host)

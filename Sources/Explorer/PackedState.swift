@@ -7,7 +7,7 @@ import Ptrauth
 
 extension Machine {
   /// 25 bits a vCPU, 16 bits a pCPU: three of each fit.
-  var packed: UInt128 {
+  package var packed: UInt128 {
     var word: UInt128 = 0
     func put(_ value: Int, _ width: Int) {
       word = word &<< UInt128(width) | UInt128(truncatingIfNeeded: value)
@@ -39,7 +39,7 @@ extension Machine {
   }
 
   /// - Parameter initial: a machine of the same setting, for what never changes.
-  init(packed: UInt128, like initial: Machine) {
+  package init(packed: UInt128, like initial: Machine) {
     self = initial
     var word = packed
     func take(_ width: Int) -> Int {

@@ -1,12 +1,12 @@
 /// The states found, in the order they were found, each with the one it was reached from. A hash
 /// table of indices, linear probing, at most half full.
-struct StateSet {
+package struct StateSet {
   private(set) var states: [UInt128] = []
   private(set) var parents: [UInt32] = []
   private var table: [UInt32]
   private var mask: Int
 
-  init() {
+  package init() {
     table = Array(repeating: 0, count: 1 << 12)
     mask = table.count - 1
   }
@@ -29,7 +29,7 @@ struct StateSet {
     return true
   }
 
-  func contains(_ state: UInt128) -> Bool {
+  package func contains(_ state: UInt128) -> Bool {
     var slot = Self.hash(state) & mask
     while table[slot] != 0 {
       if states[Int(table[slot]) - 1] == state { return true }

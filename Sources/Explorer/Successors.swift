@@ -1,9 +1,9 @@
-import Ptrauth
+package import Ptrauth
 
 // What can happen next, and what then holds no more.
 extension World {
   /// Calls `body` with every action possible in `m`, the machine after it, and what it broke.
-  func forEachSuccessor(of m: Machine, _ body: (Action, Machine, Invariants) -> Void) {
+  package func forEachSuccessor(of m: Machine, _ body: (Action, Machine, Invariants) -> Void) {
     func take(_ action: Action) {
       var next = m
       var broken = Invariants()

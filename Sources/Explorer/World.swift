@@ -1,7 +1,7 @@
-import Ptrauth
+package import Ptrauth
 
 /// One exploration's rules: the setting as one class of registers sees it.
-struct World: Sendable {
+package struct World: Sendable {
   let setting: Setting
   let code: Code
   let installs: Era.Installs
@@ -16,7 +16,7 @@ struct World: Sendable {
   let looksAtOldContext: Bool
   let strikesAtEntry: Bool
 
-  init(_ setting: Setting, register: KeyRegister) {
+  package init(_ setting: Setting, register: KeyRegister) {
     self.setting = setting
     let code = setting.code.seen(by: register)
     self.code = code

@@ -1,6 +1,6 @@
 /// Orders releases as people do: 6.2 before 6.10, 6.2.0-rc1 before 6.2.0, 6.2.0 before 6.2.0-56, numbers before names.
-enum VersionOrder {
-  static func precedes(_ a: String, _ b: String) -> Bool {
+package enum VersionOrder {
+  package static func precedes(_ a: String, _ b: String) -> Bool {
     let (one, other) = (parts(a), parts(b))
     guard one == other else { return one.lexicographicallyPrecedes(other) }
     return Spelling(a) < Spelling(b)

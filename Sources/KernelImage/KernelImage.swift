@@ -8,7 +8,7 @@ public final class KernelImage {
   public var buildID: [UInt8]? { elf.buildID }
 
   let elf: ElfImage
-  lazy var symbols: SymbolTable? = SymbolTable(elf)
+  package lazy var symbols: SymbolTable? = SymbolTable(elf)
   lazy var information: DebugInformation? = {
     let information = DebugInformation(elf)
     if let load = addresses(of: "kvm_arch_vcpu_load").first {
@@ -22,11 +22,11 @@ public final class KernelImage {
   /// Every question about types so far, whether or not there was an answer.
   public private(set) var typeQuestions: Set<TypeQuestion> = []
   private lazy var evidence: GenerationEvidence = GenerationEvidence(of: self)
-  lazy var alternatives = Alternatives(self)
+  package lazy var alternatives = Alternatives(self)
   lazy var staticBranches = StaticBranches(self)
   private lazy var keyAccessesOfFile = findKeyAccesses()
   /// Instructions in place of the file's, by address: what the audit says of a kernel that has them.
-  var replacedInstructions: [UInt64: UInt32] = [:]
+  package var replacedInstructions: [UInt64: UInt32] = [:]
   private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
 
   /// Opens a vmlinux, plain or packed with xz or zstd (told by its first bytes).
@@ -212,7 +212,7 @@ extension KernelImage {
   }
 
   /// All MRS and MSR of key registers in the code, ascending.
-  func keyAccesses() -> [(address: UInt64, word: UInt32)] {
+  package func keyAccesses() -> [(address: UInt64, word: UInt32)] {
     guard !replacedInstructions.isEmpty else { return keyAccessesOfFile }
     let kept = keyAccessesOfFile.filter { replacedInstructions[$0.address] == nil }
     let new = replacedInstructions.filter { KeyInstruction.isKeyAccess($0.value) }
@@ -227,7 +227,7 @@ extension KernelImage {
   }
 
   /// Where a function is called or jumped to, ascending.
-  func calls(of callee: UInt64) -> [UInt64] {
+  package func calls(of callee: UInt64) -> [UInt64] {
     instructions(replacing: replacedInstructions) { word, address in
       word & 0x7c00_0000 == 0x1400_0000 && ControlFlow.target(word, address) == callee
     }

@@ -53,7 +53,7 @@ enum KernelPointerAuth {
 
 extension KernelImage {
   /// All instructions of a function, nil if they are not in the file.
-  func words(of function: KernelFunctionSymbol) -> [UInt32]? {
+  package func words(of function: KernelFunctionSymbol) -> [UInt32]? {
     guard let count = Int(exactly: function.size / 4) else { return nil }
     return code(at: function.address, count: count)
   }

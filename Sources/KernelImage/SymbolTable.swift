@@ -2,7 +2,7 @@ import CElfutils
 import Glibc
 
 /// `.symtab`, sorted by address once; names stay in the file until asked for.
-@safe final class SymbolTable {
+@safe package final class SymbolTable {
   private struct Entry {
     let address: UInt64
     /// Bytes; 0 if the assembler was not told.
@@ -146,7 +146,7 @@ import Glibc
   }
 
   /// FUNC symbols called `name`, or a part the compiler split from it (`name.isra.0`, `name.cold`).
-  func functions(called name: String) -> [KernelFunctionSymbol] {
+  package func functions(called name: String) -> [KernelFunctionSymbol] {
     if let known = knownFunctions[name] { return known }
     let stem = NameTable.hash(name.utf8.prefix { $0 != UInt8(ascii: ".") })
     var found: [KernelFunctionSymbol] = []

@@ -9,7 +9,7 @@ public struct Belief: Sendable, Hashable, BitwiseCopyable {
 public struct HypothesisSet: OptionSet, Sendable, Hashable, BitwiseCopyable {
   public var rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
-  static let limit = 64
+  package static let limit = 64
 
   init(place: Int) { rawValue = 1 << UInt64(place) }
 

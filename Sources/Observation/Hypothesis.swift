@@ -1,4 +1,4 @@
-import Explorer
+package import Explorer
 public import Ptrauth
 
 /// A kernel that may have made the recording: the generation's own code, or that with one fault planted; as far as
@@ -39,7 +39,7 @@ public struct Hypothesis: Sendable {
     }
   }
 
-  static func bank(of generation: Generation, faults: [Fault]) -> [Hypothesis] {
+  package static func bank(of generation: Generation, faults: [Fault]) -> [Hypothesis] {
     let standard = Hypothesis(fault: nil, code: generation.code.ofEnableBits)
     var bank = [standard]
     if generation.load == .sets, generation.protectedKeys == .own {

@@ -22,7 +22,7 @@ public struct Observer: Sendable {
   public private(set) var unborn: Belief
 
   /// More beliefs than this are not kept apart: what leads to another one leads to ``anything``.
-  static let limit = 1 << 14
+  package static let limit = 1 << 14
 
   public init(_ hypotheses: [Hypothesis]) {
     let bank = Array(hypotheses.prefix(HypothesisSet.limit))

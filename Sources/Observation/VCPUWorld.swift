@@ -2,14 +2,14 @@ import Ptrauth
 
 /// One vCPU as the key switch may have left it: what is possible behind the events, as far as API and APK go. In nine
 /// bits, so that a set of worlds is a set of bits (``WorldSet``).
-struct VCPUWorld: Hashable {
+package struct VCPUWorld: Hashable {
   /// What vcpu_has_ptrauth() answers.
   var hasFeature: Bool
   /// The shadow in memory: HCR_EL2.API and APK of the next entry.
   var shadow: Pair
   /// HCR_EL2 in the CPU. It matters while the guest runs; otherwise both are 0.
   var live: Pair
-  var place: Place
+  package var place: Place
 
   /// API and APK, both known.
   struct Pair: Hashable {
@@ -28,7 +28,7 @@ struct VCPUWorld: Hashable {
   }
 
   /// How far its thread is, as far as that decides what comes next.
-  enum Place: Hashable {
+  package enum Place: Hashable {
     /// Not loaded.
     case out
     /// Loaded, in the host, no trap waiting for an answer.
@@ -45,7 +45,7 @@ struct VCPUWorld: Hashable {
     /// The lines of a handler that a world has room for.
     static let lineLimit = 4
 
-    var code: Int {
+    package var code: Int {
       switch self {
       case .out: 0
       case .loop: 1
@@ -58,7 +58,7 @@ struct VCPUWorld: Hashable {
       }
     }
 
-    static let all: [Place] =
+    package static let all: [Place] =
       [
         .out, .loop, .guest, .ran, .spared(isLoaded: true), .spared(isLoaded: false), .refused,
         .returned,
@@ -94,18 +94,18 @@ struct VCPUWorld: Hashable {
 
   static let count = 2 * 4 * 4 * 16
 
-  var code: Int {
+  package var code: Int {
     (place.code * 4 + Int(live.code)) * 8 + Int(shadow.code) * 2 + (hasFeature ? 1 : 0)
   }
 
-  init(code: Int) {
+  package init(code: Int) {
     hasFeature = code & 1 != 0
     shadow = Pair(code: UInt8(code / 2 % 4))
     live = Pair(code: UInt8(code / 8 % 4))
     place = Place.all[min(code / 32, Place.all.count - 1)]
   }
 
-  func at(_ place: Place) -> VCPUWorld {
+  package func at(_ place: Place) -> VCPUWorld {
     VCPUWorld(hasFeature: hasFeature, shadow: shadow, live: live, place: place)
   }
 }

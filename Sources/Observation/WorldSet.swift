@@ -1,9 +1,9 @@
 /// A set of worlds, a bit each.
-struct WorldSet: Hashable, Sequence {
+package struct WorldSet: Hashable, Sequence {
   private var words = InlineArray<8, UInt64>(repeating: 0)
 
   init() {}
-  init(_ worlds: some Sequence<VCPUWorld>) { for world in worlds { insert(world) } }
+  package init(_ worlds: some Sequence<VCPUWorld>) { for world in worlds { insert(world) } }
 
   mutating func insert(_ world: VCPUWorld) {
     words[world.code / 64] |= 1 << UInt64(world.code % 64)
@@ -28,24 +28,24 @@ struct WorldSet: Hashable, Sequence {
     return true
   }
 
-  static func == (a: WorldSet, b: WorldSet) -> Bool {
+  package static func == (a: WorldSet, b: WorldSet) -> Bool {
     for i in a.words.indices where a.words[i] != b.words[i] { return false }
     return true
   }
 
-  func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     for i in words.indices { hasher.combine(words[i]) }
   }
 
-  func makeIterator() -> Iterator { Iterator(words: words) }
+  package func makeIterator() -> Iterator { Iterator(words: words) }
 
-  struct Iterator: IteratorProtocol {
+  package struct Iterator: IteratorProtocol {
     fileprivate var words: InlineArray<8, UInt64>
     private var index = 0
 
     fileprivate init(words: InlineArray<8, UInt64>) { self.words = words }
 
-    mutating func next() -> VCPUWorld? {
+    package mutating func next() -> VCPUWorld? {
       while index < 8 {
         let bit = words[index].trailingZeroBitCount
         guard bit < 64 else {

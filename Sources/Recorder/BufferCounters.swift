@@ -24,7 +24,7 @@ public struct BufferCounters: Sendable, Equatable {
   /// The text of one CPU as it is when nobody takes anything out any more: what waits was dropped.
   ///
   /// - Parameter refused: events that were taken out and not written.
-  static func closed(_ statistics: String, refused: UInt64 = 0) -> String {
+  package static func closed(_ statistics: String, refused: UInt64 = 0) -> String {
     var own = BufferCounters()
     own.add(statistics)
     guard own.waiting > 0 || refused > 0 else { return statistics }

@@ -9,7 +9,7 @@ public import Bytes
 ///
 /// Recorded pages are no business of its: what was written stays.
 public final class Guardian {
-  let process: SpawnedProcess
+  package let process: SpawnedProcess
   private let tracefs: Tracefs
   private let id: Int32
 

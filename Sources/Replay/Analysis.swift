@@ -116,6 +116,16 @@ public struct Analysis: Sendable {
     public var applies = true
     /// No event of this kernel shows it; its code does.
     public var isInCode = false
+
+    package init(
+      rule: Rule, reason: String, remedy: String, applies: Bool = true, isInCode: Bool = false
+    ) {
+      self.rule = rule
+      self.reason = reason
+      self.remedy = remedy
+      self.applies = applies
+      self.isInCode = isInCode
+    }
   }
 }
 

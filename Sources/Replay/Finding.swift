@@ -24,6 +24,13 @@ public struct Finding: Sendable {
   public struct Cause: Sendable, Hashable {
     public var rule: Rule
     public var count: UInt64
+
+    package init(
+      rule: Rule, count: UInt64
+    ) {
+      self.rule = rule
+      self.count = count
+    }
   }
 
   public enum Level: Int, Sendable, Hashable, Comparable {

@@ -33,6 +33,18 @@ public struct InstructionPasses: Sendable {
   /// Threads with a run, from kvm_entry to kvm_exit, in which the trace has no call of __guest_enter.
   public var threadsWithOtherRuns: Set<Int32> = []
 
+  package init(
+    event: String, certainty: Certainty, reasons: [String], cpus: [(cpu: Int, passes: PassCounts)],
+    byThread: [Int32: PassCounts], total: PassCounts
+  ) {
+    self.event = event
+    self.certainty = certainty
+    self.reasons = reasons
+    self.cpus = cpus
+    self.byThread = byThread
+    self.total = total
+  }
+
   /// Passes that switched keys: each enters once and exits once, and either end proves it.
   public static func switched(_ passes: PassCounts) -> UInt64 {
     max(passes.switchedEntries, passes.switchedExits)
@@ -78,7 +90,7 @@ public struct InstructionTally {
     self.sources = Dictionary(sources.map { ($0.number, $0) }) { first, _ in first }
   }
 
-  var flow: ControlFlow { site.flow }
+  package var flow: ControlFlow { site.flow }
 
   /// Run-time address of __guest_enter.
   public var address: UInt64 { site.address(0) }
@@ -239,7 +251,7 @@ public struct InstructionTally {
 }
 
 extension PassCounts {
-  mutating func add(_ other: PassCounts) {
+  package mutating func add(_ other: PassCounts) {
     calls += other.calls
     bailOuts += other.bailOuts
     entries += other.entries

@@ -51,13 +51,13 @@ struct PendingFinding {
 ///     pCPU 0   trap ... (lost)                    LOST ── the window was not seen whole: dropped
 ///     pCPU 1          load ── flush(API=1) ┄ waits ┄┄┄┄┄┄┄┄┄┄┄┘
 ///              └────── window ────────┘
-struct PendingFindings {
+package struct PendingFindings {
   private var waiting: [PendingFinding] = []
   /// No waiting one ends before this.
   private(set) var earliestEnd = UInt64.max
 
   /// More than this are not kept apart: a pCPU that never writes again would hold them all.
-  static let limit = 1 << 14
+  package static let limit = 1 << 14
 
   var isEmpty: Bool { waiting.isEmpty }
 

@@ -1,4 +1,4 @@
-import Observation
+package import Observation
 public import Ptrauth
 public import Trace
 
@@ -49,7 +49,7 @@ public struct Replayer {
   let code: Code?
   /// The model, with every fault that it knows; nil: the generation is not known, or only guessed, or what was recorded is
   /// no sequence.
-  var observer: Observer?
+  package var observer: Observer?
   var contradictions: [Contradiction] = []
   var refutations = Refutations()
   var vcpus: [VCPURecord] = []
@@ -148,7 +148,7 @@ public struct Replayer {
   }
 
   /// A stream has an event that it had not shown before.
-  mutating func learn(_ event: RecordedEvent) {
+  package mutating func learn(_ event: RecordedEvent) {
     learned.append(event)
     let sampledShadow = capabilities.samplesShadow
     defer {

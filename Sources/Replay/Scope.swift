@@ -14,7 +14,7 @@ public struct Scope: Sendable {
 
   public init(words: String) { self.words = words }
 
-  func admits(_ vcpu: VCPUIdentity?) -> Bool {
+  package func admits(_ vcpu: VCPUIdentity?) -> Bool {
     guard let vcpus else { return true }
     // What is about a pCPU alone concerns every vCPU that runs there.
     return vcpu.map { vcpu in vcpus.contains { $0.mayBe(vcpu) } } ?? true

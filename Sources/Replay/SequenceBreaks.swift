@@ -2,9 +2,9 @@
 ///
 /// At both ends of a recording they are no loss: a recorder turns its events on and off one by one and
 /// pCPU by pCPU, so that for a moment it has some of them only.
-struct SequenceBreaks {
+package struct SequenceBreaks {
   /// Nanoseconds at either end that belong to turning on and off.
-  static let edge: UInt64 = 100_000_000
+  package static let edge: UInt64 = 100_000_000
 
   private var settled: UInt64 = 0
   /// Times of those that may yet turn out to be at the end.

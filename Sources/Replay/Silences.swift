@@ -3,13 +3,13 @@
 /// A recorder that was paused (tracing_on, `perf record --control`) leaves no mark, so nothing is concluded across
 /// them. Ticks and switches write events every few milliseconds on a pCPU that is not idle; one that has its ticks
 /// off (nohz_full) may be silent of itself, and then nothing is lost but knowledge.
-struct Silences {
+package struct Silences {
   /// Nanoseconds that are no silence yet: an emulated machine stands still for that long.
-  static let shortest: UInt64 = 200_000_000
+  package static let shortest: UInt64 = 200_000_000
 
   /// Nanoseconds in which a recorder may have been paused and gone on: between two ticks of a kernel with CONFIG_HZ_100
   /// nobody need write.
-  static let tick: UInt64 = 10_000_000
+  package static let tick: UInt64 = 10_000_000
 
   /// The last such stretches, whatever ran.
   private var recent: [ClosedRange<UInt64>] = []

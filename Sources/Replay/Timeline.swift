@@ -44,6 +44,22 @@ public struct Run: Sendable {
   /// At the first pass's entry, and at the last pass's exit.
   public var atEntry: KnownBits
   public var atExit: KnownBits
+
+  package init(
+    vcpu: VCPUIdentity, tid: Int32, pid: Int32, cpu: Int32, enter: UInt64, exit: UInt64? = nil,
+    ret: Int32? = nil, ec: UInt32? = nil, atEntry: KnownBits, atExit: KnownBits
+  ) {
+    self.vcpu = vcpu
+    self.tid = tid
+    self.pid = pid
+    self.cpu = cpu
+    self.enter = enter
+    self.exit = exit
+    self.ret = ret
+    self.ec = ec
+    self.atEntry = atEntry
+    self.atExit = atExit
+  }
 }
 
 /// One line of the timeline.

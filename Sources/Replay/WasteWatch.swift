@@ -33,24 +33,31 @@ struct WasteWatch {
 ///
 ///     trapped?   . 1 1 1 1 1 1 1 1 1 . 1 1 . . 1
 ///                  └── 11 of 12 ───────────┘ 2 more would be 11 of 13
-struct ThrashPhase {
-  struct Sum: Equatable {
-    var intervals: UInt64 = 0
-    var trapped: UInt64 = 0
+package struct ThrashPhase {
+  package struct Sum: Equatable {
+    package var intervals: UInt64
+    package var trapped: UInt64
+
+    package init(intervals: UInt64 = 0, trapped: UInt64 = 0) {
+      self.intervals = intervals
+      self.trapped = trapped
+    }
   }
-  private(set) var sum = Sum()
+  package private(set) var sum = Sum()
   private(set) var begin: Moment?
   private(set) var end: Moment?
   /// Not yet in the sum: what it trapped on may be said late.
   private var last: (trapped: Bool, at: Moment)?
 
+  package init() {}
+
   /// Shorter phases are no thrash.
-  static let least: UInt64 = 8
+  package static let least: UInt64 = 8
 
   /// The next interval with a run. True if the phase before is over: read ``sum`` first.
-  func wouldEnd() -> Bool { last.map { !extends($0.trapped) } ?? false }
+  package func wouldEnd() -> Bool { last.map { !extends($0.trapped) } ?? false }
 
-  mutating func add(trapped: Bool, _ at: Moment) {
+  package mutating func add(trapped: Bool, _ at: Moment) {
     settle()
     last = (trapped, at)
   }
@@ -58,7 +65,7 @@ struct ThrashPhase {
   mutating func correctLast() { last?.trapped = true }
 
   /// Takes the last interval into the sum, or begins anew.
-  mutating func settle() {
+  package mutating func settle() {
     guard let (trapped, at) = last else { return }
     last = nil
     guard extends(trapped) else {

@@ -1,14 +1,14 @@
 import Ptrauth
-import Replay
+package import Replay
 
 /// What the audit of the recorded kernel's code came to: one line of every report.
-struct CodeSentence {
+package struct CodeSentence {
   /// "17 checks, none failed; judged by it alone: partial-key-set, missing-isb".
-  var text: String
+  package var text: String
   /// What fails in code that nothing shows to have run; it makes no verdict.
   var warnings: [String]
 
-  init(_ judgement: CodeJudgement) {
+  package init(_ judgement: CodeJudgement) {
     warnings = judgement.failuresElsewhere.map { check in
       (check.rule.map { "\($0.id) " } ?? "")
         + "in \(check.place), which nothing shows to have run: \(check.statement)"

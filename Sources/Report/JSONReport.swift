@@ -303,7 +303,7 @@ public enum JSONReport {
   }
 }
 
-func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+package func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
 
 func word(_ feature: Feature) -> String? {
   switch feature {

@@ -1,13 +1,13 @@
 import Replay
 
 /// What is missing from a recording, in words.
-struct LossSentences {
+package struct LossSentences {
   /// Events that are missing for certain.
-  private(set) var missing: [String] = []
+  package private(set) var missing: [String] = []
   /// What may be missing, too.
   private(set) var doubts: [String] = []
 
-  init(_ document: Document) {
+  package init(_ document: Document) {
     let analysis = document.analysis
     if let lost = Self.lost(analysis, document.recording) { missing.append(lost) }
     missing += analysis.missingParts

@@ -21,7 +21,7 @@ public enum SuiteNames {
   }
 
   /// The last components of each path that no other ends with; the same path twice has numbers.
-  static func distinct(_ paths: [String]) -> [String] {
+  package static func distinct(_ paths: [String]) -> [String] {
     let parts = paths.map { $0.split(separator: "/").map(String.init) }
     func end(_ index: Int, _ count: Int) -> String {
       parts[index].suffix(count).joined(separator: "/")

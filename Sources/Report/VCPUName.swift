@@ -1,4 +1,4 @@
-import Replay
+package import Replay
 
 /// How every table, lane and line calls a vCPU: its VM by process and name, then its number; a pointer only where
 /// these do not tell it apart.
@@ -45,7 +45,7 @@ extension Analysis {
   }
 
   /// No other has its VM and number.
-  func isAlone(_ vcpu: VCPU) -> Bool {
+  package func isAlone(_ vcpu: VCPU) -> Bool {
     vcpu.identity.number != nil
       && vcpus.count { $0.machine == vcpu.machine && $0.identity.number == vcpu.identity.number }
         == 1

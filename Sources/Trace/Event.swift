@@ -19,7 +19,7 @@ public struct Event: Sendable, BitwiseCopyable {
   }
 
   /// Nothing yet: to be decoded into.
-  init(time: UInt64 = 0, cpu: Int32 = -1, pid: Int32 = -1, tid: Int32 = -1) {
+  package init(time: UInt64 = 0, cpu: Int32 = -1, pid: Int32 = -1, tid: Int32 = -1) {
     self.time = time
     self.cpu = cpu
     self.pid = pid

@@ -1,12 +1,14 @@
-import ArgumentParser
+package import ArgumentParser
 import Bytes
 import Ptrauth
 import Replay
 import Report
 import Trace
 
-struct Analyze: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Analyze: ParsableCommand {
+  package init() {}
+
+  package static let configuration = CommandConfiguration(
     commandName: "analyze",
     abstract: "Replay a recording and report missed saves and redundant key switches.",
     discussion: """
@@ -64,7 +66,7 @@ struct Analyze: ParsableCommand {
       QEMU's log of -d exec,nochain is taken as with --instructions.
       """,
     completion: .file())
-  var recordings: [String] = []
+  package var recordings: [String] = []
 
   @Option(
     name: [.customShort("i"), .long], help: "The recording (as perf spells it; default perf.data).",
@@ -97,17 +99,17 @@ struct Analyze: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
   var verbose = false
 
-  @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "Kernel") package var kernel: KernelOptions
   @OptionGroup(title: "What is shown") var filters: FilterOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
   @OptionGroup(title: "Exit code") var known: KnownOptions
-  @OptionGroup(title: "Exit code") var required: RequirementOptions
+  @OptionGroup(title: "Exit code") package var required: RequirementOptions
   @OptionGroup(title: "Output") var suite: SuiteOptions
   @OptionGroup(title: "KCIDB") var kcidb: KCIDBOptions
   @OptionGroup(title: "Output") var label: LabelOptions
 
-  func validate() throws {
+  package func validate() throws {
     if !recordings.isEmpty, input != nil {
       throw ValidationError("give the recording once: as an argument or with --input")
     }
@@ -138,7 +140,7 @@ struct Analyze: ParsableCommand {
     }
   }
 
-  func run() throws {
+  package func run() throws {
     try verdict.exitCode.run {
       _ = try known.list()
       let (groups, log) = try inputs()

@@ -5,7 +5,7 @@ import Regression
 import Replay
 import Report
 
-struct Compare: ParsableCommand {
+package struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
     abstract: "Compare recordings of two kernels: findings that are new, rates that moved.",
@@ -95,7 +95,9 @@ struct Compare: ParsableCommand {
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions
   @OptionGroup(title: "Exit code") var required: RequirementOptions
 
-  enum Format: String, ExpressibleByArgument, CaseIterable { case text, markdown, json, html }
+  package enum Format: String, ExpressibleByArgument, CaseIterable {
+    case text, markdown, json, html
+  }
 
   func validate() throws {
     let (base, new) = sides
@@ -123,7 +125,7 @@ struct Compare: ParsableCommand {
     }
   }
 
-  func run() throws {
+  package func run() throws {
     let thresholds = try thresholds()
     try verdict.exitCode.run {
       var pictures: [(side: String, document: Document)] = []

@@ -1,12 +1,12 @@
-import ArgumentParser
+package import ArgumentParser
 import Bytes
 import Ptrauth
-import Replay
+package import Replay
 
 /// What a command found, as far as its exit code tells. Exit codes are part of the interface.
 ///
 /// From the best to the worst: what was found stays true, whatever else could not be read.
-enum Outcome: Comparable {
+package enum Outcome: Comparable {
   case clean
   /// Input unusable, events missing, no correctness rule that could be judged, or a required one that could
   /// not.
@@ -16,7 +16,7 @@ enum Outcome: Comparable {
   /// Findings at or above `--fail-on`.
   case findings
 
-  init(_ analysis: Analysis) {
+  package init(_ analysis: Analysis) {
     guard analysis.failing.isEmpty else {
       self = .findings
       return
@@ -38,7 +38,7 @@ enum Outcome: Comparable {
 ///     kselftest         0         1             4     64              70
 ///
 /// Findings that may be older than the base of a comparison are findings, and to a bisection no answer: 125.
-enum ExitDialect: String, CaseIterable {
+package enum ExitDialect: String, CaseIterable {
   case standard
   /// `git bisect run`: 125 is "cannot test this revision", 128 and above stop the bisection (git-bisect(1)),
   /// everything else is "bad".
@@ -48,7 +48,7 @@ enum ExitDialect: String, CaseIterable {
 
   /// What `--exit-code` in these arguments names, whether or not they can be parsed. A dialect that does not
   /// exist is `bisect`: its codes for a usage error mislead nobody.
-  init(askedForIn arguments: [String]) {
+  package init(askedForIn arguments: [String]) {
     self = .standard
     var arguments = arguments.prefix { $0 != "--" }[...]
     while let word = arguments.popFirst() {
@@ -64,7 +64,7 @@ enum ExitDialect: String, CaseIterable {
   var usage: ExitCode { self == .bisect ? ExitCode(129) : .validationFailure }
 
   /// A fault of this program.
-  var internalError: ExitCode { ExitCode(self == .bisect ? 125 : 70) }
+  package var internalError: ExitCode { ExitCode(self == .bisect ? 125 : 70) }
 
   func code(_ outcome: Outcome) -> ExitCode {
     switch (outcome, self) {

@@ -3,7 +3,7 @@ import Bytes
 import Ptrauth
 import Report
 
-struct Explain: ParsableCommand {
+package struct Explain: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "explain",
     abstract: "Say what a rule means, with the sequence that breaks it.",
@@ -60,10 +60,10 @@ struct Explain: ParsableCommand {
 }
 
 /// The name that was probably meant.
-struct Nearest {
-  var name: String?
+package struct Nearest {
+  package var name: String?
 
-  init(to word: String, among names: [String]) {
+  package init(to word: String, among names: [String]) {
     let ranked = names.map { ($0, Self.distance(Array(word.utf8), Array($0.utf8))) }
     let best = ranked.min { $0.1 < $1.1 }
     if let best, best.1 <= max(2, word.utf8.count / 3) {

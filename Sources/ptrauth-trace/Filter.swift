@@ -2,7 +2,7 @@ import Ptrauth
 import Replay
 
 /// What was asked for, in the user's words: which VM or vCPU that is tells the recording.
-struct Filter {
+package struct Filter {
   struct VCPU {
     /// Process id or name; nil: of any.
     var vm: String?

@@ -2,7 +2,7 @@ import ArgumentParser
 import Bytes
 import Report
 
-struct Info: ParsableCommand {
+package struct Info: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "info",
     abstract: "Say what is in a recording, and whether it suffices.",
@@ -35,7 +35,7 @@ struct Info: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-  func run() throws {
+  package func run() throws {
     try ExitDialect.standard.run {
       let groups = RecordingGroups(given.paths)
       let paths = groups.recordings

@@ -1,11 +1,11 @@
 import Bytes
 import KernelImage
-import Replay
-import Trace
+package import Replay
+package import Trace
 
 /// The vmlinux that belongs to a recording, and how that is known.
-struct KernelChoice {
-  private(set) var binding: KernelBinding?
+package struct KernelChoice {
+  package private(set) var binding: KernelBinding?
   private(set) var evidence: GenerationEvidence?
   /// Sentences for the user.
   private(set) var warnings: [String] = []
@@ -34,7 +34,7 @@ struct KernelChoice {
   ///   - explicit: `--vmlinux`; nil looks where perf and the distributions put it.
   ///   - types: `--btf` and `--all-units`.
   ///   - isOffline: no server is asked.
-  init(
+  package init(
     explicit: String?, recording: Recording, types: TypeOptions? = nil, isOffline: Bool = false
   ) throws(Problem) {
     basis = .none

@@ -1,15 +1,15 @@
 import ArgumentParser
 import Bytes
-import Report
+package import Report
 
 /// A report for CI systems: each recording a suite, each rule a test case.
-struct MachineReport {
+package struct MachineReport {
   private let format: ReportFormat
   private let kcidb: KCIDBOptions
   private let suite: String
 
   /// nil for the formats that people and scripts read.
-  init?(
+  package init?(
     _ format: ReportFormat, _ kcidb: KCIDBOptions, suite: String = SuiteNames.standard
   ) {
     switch format {
@@ -20,7 +20,7 @@ struct MachineReport {
     self.suite = suite
   }
 
-  func render(_ unnamed: [TestSuite]) -> [UInt8] {
+  package func render(_ unnamed: [TestSuite]) -> [UInt8] {
     let suites = SuiteNames.give(suite, to: unnamed)
     return switch format {
     case .ktap: Array(KTAPReport.render(suites).utf8)

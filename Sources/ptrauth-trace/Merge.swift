@@ -3,7 +3,7 @@ import Bytes
 import Fleet
 import Report
 
-struct Merge: ParsableCommand {
+package struct Merge: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "merge",
     abstract: "Merge summaries of any number of recordings into one report.",
@@ -58,7 +58,7 @@ struct Merge: ParsableCommand {
       """)
   var chosenFormat: Format?
 
-  enum Format: String, ExpressibleByArgument, CaseIterable {
+  package enum Format: String, ExpressibleByArgument, CaseIterable {
     case text, json, html, markdown, summary, junit, kcidb
   }
 

@@ -3,14 +3,14 @@ import Glibc
 
 /// How far a long replay is, on standard error: only on a terminal, only from the second second on, and gone when
 /// it is done.
-struct Progress {
+package struct Progress {
   private let isShown: Bool
   private let start: Int64
   private var count: UInt64 = 0
   private var shownAt: Int64
 
   /// - Parameter isWanted: not `--quiet`.
-  init(isWanted: Bool) {
+  package init(isWanted: Bool) {
     isShown =
       isWanted && ProcessState.standardErrorIsTerminal && ProcessState.environment["TERM"] != "dumb"
     start = isShown ? ProcessState.monotonicMilliseconds : 0
@@ -18,7 +18,7 @@ struct Progress {
   }
 
   /// Another event was replayed.
-  mutating func step() {
+  package mutating func step() {
     count &+= 1
     guard isShown, count & 0xfff == 0 else { return }
     let now = ProcessState.monotonicMilliseconds
@@ -28,7 +28,7 @@ struct Progress {
   }
 
   /// Takes the line away.
-  func end() {
+  package func end() {
     if isShown, shownAt > start + 800 { ProcessState.status("") }
   }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Report
 
-struct PtrauthTrace: ParsableCommand {
+package struct PtrauthTrace: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "ptrauth-trace",
     abstract: "Checks the pointer authentication key switch of KVM/arm64 from recordings.",

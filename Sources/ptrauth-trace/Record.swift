@@ -1,11 +1,13 @@
-import ArgumentParser
+package import ArgumentParser
 import Bytes
 import KernelImage
 import Probing
-import Recorder
+package import Recorder
 
-struct Record: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Record: ParsableCommand {
+  package init() {}
+
+  package static let configuration = CommandConfiguration(
     commandName: "record",
     abstract: "Record what the analysis needs, on the arm64 KVM host itself.",
     discussion: """
@@ -59,7 +61,7 @@ struct Record: ParsableCommand {
   @Argument(parsing: .postTerminator, help: "A program to run while recording.")
   var command: [String] = []
 
-  func validate() throws {
+  package func validate() throws {
     if let duration, !(duration > 0 && duration < 1e9) {
       throw ValidationError("--duration \(duration): more than 0 seconds")
     }
@@ -69,7 +71,7 @@ struct Record: ParsableCommand {
     if output == "-" { throw ValidationError("-o -: a trace.dat cannot go to a pipe") }
   }
 
-  func run() throws {
+  package func run() throws {
     var end: Capture.End?
     try ExitDialect.standard.run {
       let result = try record()
@@ -81,7 +83,7 @@ struct Record: ParsableCommand {
   }
 
   /// What COMMAND ended with, where it was it that ended the recording; nil is 0.
-  static func code(of end: Capture.End) -> ExitCode? {
+  package static func code(of end: Capture.End) -> ExitCode? {
     guard case .command(let code) = end, code != 0 else { return nil }
     return ExitCode(code)
   }

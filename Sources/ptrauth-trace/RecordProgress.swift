@@ -1,8 +1,8 @@
 import Bytes
-import Recorder
+package import Recorder
 
 /// How a recording goes, on a line of standard error if that is a terminal.
-final class RecordProgress {
+package final class RecordProgress {
   private let isWanted: Bool
   private let isShown: Bool
   private var before = Capture.Status()
@@ -29,7 +29,7 @@ final class RecordProgress {
   }
 
   /// Nil when no time has passed.
-  static func line(_ status: Capture.Status, since before: Capture.Status) -> String? {
+  package static func line(_ status: Capture.Status, since before: Capture.Status) -> String? {
     let time = status.milliseconds - before.milliseconds
     guard time > 0 else { return nil }
     let count = status.counters.read - min(before.counters.read, status.counters.read)

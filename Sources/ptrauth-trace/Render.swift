@@ -6,7 +6,7 @@ import Regression
 import Replay
 import Report
 
-struct Render: ParsableCommand {
+package struct Render: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "render",
     abstract: "Make a page, or another report, from saved ones.",

@@ -1,11 +1,11 @@
 import Bytes
-import Regression
+package import Regression
 import Report
 
 /// A report of `analyze --format json`, read back from a file.
-enum ReportFile {
+package enum ReportFile {
   /// What its documents say; nil if `path` is no report. An array of documents is several recordings.
-  static func read(_ path: String) throws(Problem) -> [Sample]? {
+  package static func read(_ path: String) throws(Problem) -> [Sample]? {
     guard let text = whole(path) else { return nil }
     let head = Array(text.prefix(4096))
     guard schemas.contains(where: { head.firstRange(of: $0) != nil }) else { return nil }

@@ -1,10 +1,10 @@
 import Replay
-import Report
+package import Report
 import Trace
 
 extension Session {
   /// What is in the recording. Reads all of it.
-  func contents() throws(Problem) -> Contents {
+  package func contents() throws(Problem) -> Contents {
     let analysis = try survey()
     var contents = Contents(try document(analysis))
     let recording = file.recording

@@ -1,8 +1,8 @@
-import Trace
+package import Trace
 
 extension Session {
   /// Why no vCPU could be followed, and what to do next.
-  func whyUnusable(_ recording: Recording) -> String {
+  package func whyUnusable(_ recording: Recording) -> String {
     if let foreignness = foreignness ?? recording.foreignness { return foreignness }
     if recording.hostTraceID != nil {
       return

@@ -1,17 +1,17 @@
 import Bytes
 import KernelImage
-import Ptrauth
-import Replay
-import Report
-import Trace
+package import Ptrauth
+package import Replay
+package import Report
+package import Trace
 
 /// One recording with the kernel that was recorded, ready to be replayed.
-final class Session {
-  let file: RecordingFile
+package final class Session {
+  package let file: RecordingFile
   /// Of a stream.
   let watch: StreamWatch?
   let kernel: KernelChoice
-  let generation: Generation?
+  package let generation: Generation?
   private let generationBasis: String
   private let schemeBasis: SchemeBasis
   /// Why there is nothing to judge in a recording of another architecture.
@@ -30,9 +30,9 @@ final class Session {
   /// Long replays say on a terminal how far they are.
   var showsProgress = false
   /// The kernel's code is judged too.
-  var auditsCode = true
+  package var auditsCode = true
   /// What of it is shown; nil: all.
-  var filter: Filter?
+  package var filter: Filter?
   /// What the recording makes of it, once all of it was read.
   private var scope: Scope?
   /// How many load intervals the policy with hysteresis remembers.
@@ -54,7 +54,7 @@ final class Session {
   ///   - formats: `--formats`.
   ///   - types: `--btf` and `--all-units`.
   ///   - isOffline: `--offline`.
-  init(
+  package init(
     recording path: String, vmlinux: String? = nil, generation named: String? = nil,
     formats: String? = nil, types: TypeOptions? = nil, isOffline: Bool = false
   ) throws(Problem) {
@@ -112,7 +112,7 @@ final class Session {
   }
 
   /// The kernel laid under the recording.
-  var binding: KernelBinding? { kernel.binding }
+  package var binding: KernelBinding? { kernel.binding }
 
   /// The recording can be replayed more than once: false for a pipe.
   var canReread: Bool { file.canReread }
@@ -121,7 +121,7 @@ final class Session {
   ///
   /// Which of its events were recorded, and where, is known only when all were read: where that changes what may be
   /// concluded, it is run again. A timeline is then of the last run alone: the first is silent.
-  func replay(
+  package func replay(
     shadowIsNotLive: Bool = false, timeline: ((TimelineEntry) -> Void)?
   ) throws(Problem) -> Analysis {
     try requireArm64()
@@ -182,13 +182,13 @@ final class Session {
   }
 
   /// Runs other events than the recording's own through the model.
-  func replay(_ events: [Event], timeline: ((TimelineEntry) -> Void)?) -> Analysis {
+  package func replay(_ events: [Event], timeline: ((TimelineEntry) -> Void)?) -> Analysis {
     var replayer = Replayer(configuration(false), timeline: timeline)
     for event in events { replayer.consume(event) }
     return replayer.finish()
   }
 
-  func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
+  package func configuration(_ shadowIsNotLive: Bool) -> Replayer.Configuration {
     var configuration = Replayer.Configuration()
     configuration.generation = generation
     configuration.schemeBasis = schemeBasis
@@ -209,7 +209,7 @@ final class Session {
   }
 
   /// What the reports show of an analysis of this session.
-  func document(_ replayed: Analysis) throws(Problem) -> Document {
+  package func document(_ replayed: Analysis) throws(Problem) -> Document {
     let recording = file.recording
     var analysis = replayed
     var facts = RecordingFacts(

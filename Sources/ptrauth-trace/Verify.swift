@@ -1,11 +1,13 @@
-import ArgumentParser
+package import ArgumentParser
 import Bytes
 import Explorer
 import Ptrauth
 import Report
 
-struct Verify: ParsableCommand {
-  static let configuration = CommandConfiguration(
+package struct Verify: ParsableCommand {
+  package init() {}
+
+  package static let configuration = CommandConfiguration(
     commandName: "verify",
     abstract: "Explore the model of the key switch exhaustively.",
     discussion: """
@@ -29,7 +31,7 @@ struct Verify: ParsableCommand {
       unless it was missed), or with --strict a known defect; 2 not all states were explored; 64 usage.
       """)
 
-  @OptionGroup(title: "What runs") var setting: SettingOptions
+  @OptionGroup(title: "What runs") package var setting: SettingOptions
 
   @Option(
     name: .customLong("format"),
@@ -62,14 +64,14 @@ struct Verify: ParsableCommand {
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }
 
-  func validate() throws {
+  package func validate() throws {
     if setting.isEverything, dot || format == .json {
       throw ValidationError("--dot and --format json are of one generation: add --generation")
     }
     if limit < 1 { throw ValidationError("--limit \(limit): at least 1 state") }
   }
 
-  func run() throws {
+  package func run() throws {
     try exitCode.run {
       let sink = try output.sink(isText: format == .text && !dot)
       let outcome = try setting.isEverything ? everything(to: sink) : one(to: sink)

@@ -3,7 +3,7 @@ import Bytes
 import Ptrauth
 import Report
 
-struct Whatif: ParsableCommand {
+package struct Whatif: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "whatif",
     abstract: "Count what the recorded schedule would cost under other policies.",

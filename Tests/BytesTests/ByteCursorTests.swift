@@ -1,6 +1,5 @@
+import Bytes
 import Testing
-
-@testable import Bytes
 
 struct ByteCursorTests {
   private static let bytes: [UInt8] = [1, 2, 0, 3, 0, 0, 0, 0x68, 0x69, 0, 9]

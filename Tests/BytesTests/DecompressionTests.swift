@@ -1,7 +1,6 @@
+import Bytes
 import Glibc
 import Testing
-
-@testable import Bytes
 
 /// Small files that unpack to large ones.
 struct DecompressionTests {

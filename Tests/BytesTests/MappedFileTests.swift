@@ -1,6 +1,5 @@
+import Bytes
 import Testing
-
-@testable import Bytes
 
 struct MappedFileTests {
   @Test

@@ -1,8 +1,7 @@
+import Bytes
 import Glibc
 import Synchronization
 import Testing
-
-@testable import Bytes
 
 /// The table that a signal handler reads, written by several threads.
 struct MappedRangesTests {

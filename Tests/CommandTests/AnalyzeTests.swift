@@ -4,8 +4,7 @@ import FoundationEssentials
 import Glibc
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The command as a user runs it: arguments in, output and exit code out.
 struct AnalyzeTests {

@@ -3,8 +3,7 @@ import Explorer
 import Ptrauth
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `verify --dot`, as the kernel's own tools for models of that language (tools/verification/dot2, later rvgen)
 /// read it.

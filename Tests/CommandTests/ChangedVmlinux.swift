@@ -1,8 +1,7 @@
 import Glibc
 import KernelImage
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A copy of a kernel in which some instructions are others; its build-id stays.
 final class ChangedVmlinux {

@@ -2,11 +2,10 @@ import ArgumentParser
 import FoundationEssentials
 import KernelImage
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The code of the recorded kernel is judged with its recording.
 struct CodeJudgementTests {

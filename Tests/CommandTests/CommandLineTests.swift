@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What people type.
 struct CommandLineTests {

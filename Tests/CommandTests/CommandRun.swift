@@ -1,7 +1,6 @@
 import ArgumentParser
 import Glibc
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// One run of `analyze`, as from the command line: its exit code and what it wrote.
 struct CommandRun {

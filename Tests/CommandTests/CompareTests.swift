@@ -2,13 +2,12 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import Ptrauth
+import Regression
+import Replay
 import Report
 import Testing
 import Trace
-
-@testable import Regression
-@testable import Replay
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `compare` as a user runs it.
 struct CompareTests {

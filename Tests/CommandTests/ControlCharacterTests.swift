@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What comes from outside (file names, a recording's release and command line) cannot steer a terminal, nor
 /// make a line of its own.

@@ -4,8 +4,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// One byte of a recording is another one. What that takes away is never passed over in silence; once it is seen
 /// that bytes were changed nothing is proved any more.

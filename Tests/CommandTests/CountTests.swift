@@ -1,10 +1,9 @@
 import ArgumentParser
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The numbers of a rule mean the same in every format, and the verdict says what the exit code says.
 struct CountTests {

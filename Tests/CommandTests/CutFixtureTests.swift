@@ -1,8 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Every file that others made, cut at $PTRAUTH_TRACE_CUTS places: what is left is read, or refused with one sentence.
 @Suite(.enabled(if: Corpus.hasShared, "needs ../shared"))

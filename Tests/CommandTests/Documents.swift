@@ -1,9 +1,8 @@
 import Ptrauth
+import Replay
 import Report
 import Testing
-
-@testable import Replay
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What the formats are shown with: the documents of the recordings in traces/, and variants that no
 /// recording at hand has.

@@ -1,9 +1,8 @@
 import Replay
+import Report
 import Testing
 import Trace
-
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The first events of a recording of traces/: so few that the whole of its timeline can be read.
 struct Excerpt: CustomTestStringConvertible, Sendable {

@@ -1,8 +1,7 @@
 import ArgumentParser
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Exit codes of the process itself, in every dialect.
 struct ExitCodeTests {

@@ -2,8 +2,7 @@ import Explorer
 import Ptrauth
 import Replay
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Every planted fault gives a counterexample, and the analyzer, which knows nothing of the explorer,
 /// reports the counterexample's events under the fault's rule and under no other that does not follow

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Filters choose from what was found; everything is replayed, and what is left out is said.
 struct FilterTests {

@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A recording without its vmlinux, as on everybody's first run.
 struct FirstRunTests {

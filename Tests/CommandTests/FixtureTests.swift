@@ -1,8 +1,7 @@
 import FoundationEssentials
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Every file that others made, through the command: read with the counts of the reference decode beside
 /// it, or refused with one sentence that says why. None of them is of arm64, so none may succeed.

@@ -3,8 +3,7 @@ import FoundationEssentials
 import Glibc
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The page of a merged report, in a real browser.
 struct FleetPageTests {

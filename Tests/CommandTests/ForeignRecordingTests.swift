@@ -1,8 +1,7 @@
 import ArgumentParser
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A recording of another architecture, and texts that are no recording, in a sentence or two.
 struct ForeignRecordingTests {

@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Records of the function tracer, against what probes sampled in the same recording.
 struct FunctionTracerTests {

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Glibc
 import Ptrauth
+import Report
 import Testing
-
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Every format of every recording in traces/ is byte for byte the file that somebody read.
 /// `UPDATE_GOLDEN=1 swift test --filter GoldenTests` writes them anew: read them again.

@@ -2,8 +2,7 @@ import FoundationEssentials
 import Glibc
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A host's recording and that of its guest, as `trace-cmd record -A` makes them: real ones, with the options
 /// added that bind them.

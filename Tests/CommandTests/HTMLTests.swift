@@ -1,12 +1,11 @@
 import FoundationEssentials
 import Glibc
 import Ptrauth
+import Replay
+import Report
 import Testing
 import Trace
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The page, used in a real browser as a reader uses it.
 struct HTMLTests {

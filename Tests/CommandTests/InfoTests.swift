@@ -3,8 +3,7 @@ import Bytes
 import FoundationEssentials
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `info` as a user runs it.
 struct InfoTests {

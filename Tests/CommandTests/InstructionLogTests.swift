@@ -5,9 +5,8 @@ import Glibc
 import KernelImage
 import Replay
 import Testing
-
-@testable import Trace
-@testable import ptrauth_trace
+import Trace
+import ptrauth_trace
 
 /// QEMU's log of executed blocks, against counts that grep makes of it.
 struct InstructionLogTests {

@@ -4,12 +4,11 @@ import Glibc
 import KernelImage
 import Ptrauth
 import Regression
+import Replay
 import Report
 import Testing
-
-@testable import Replay
-@testable import Trace
-@testable import ptrauth_trace
+import Trace
+import ptrauth_trace
 
 /// Passes counted from samples of branches, of instructions, and from branch stacks, made of a run whose every
 /// block is known.

@@ -2,8 +2,7 @@ import KernelImage
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// vmlinux laid under run-time addresses.
 struct KernelBindingTests {

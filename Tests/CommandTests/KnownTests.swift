@@ -1,10 +1,9 @@
 import ArgumentParser
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What is known fails no run again; what is new does, and what has gone is said.
 struct KnownTests {

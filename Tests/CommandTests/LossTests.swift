@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What is lost may hide a fault, but must never make one: recordings of working kernels with holes cut
 /// into them, and the ground truth of what is left.

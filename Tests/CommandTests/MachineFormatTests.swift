@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What CI systems understand of a report, asked from their own readers.
 struct MachineFormatTests {

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Two VMs have a vCPU 0 each: every table, lane and line tells them apart. Losses are said once, with the remedy.
 struct MachineNameTests {

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Manual pages and completions: complete, and read by the programs that users have.
 struct ManualTests {

@@ -5,8 +5,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `analyze --format summary` and `merge`, as a lab uses them.
 struct MergeTests {

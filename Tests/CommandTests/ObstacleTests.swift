@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Why nothing could be followed: the reason that holds, and no other.
 struct ObstacleTests {

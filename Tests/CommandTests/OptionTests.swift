@@ -1,7 +1,6 @@
 import ArgumentParser
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The same option for the same thing in every command.
 struct OptionTests {

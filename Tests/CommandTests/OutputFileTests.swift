@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// An output replaces what it is to replace when it is done, and never what is read.
 struct OutputFileTests {

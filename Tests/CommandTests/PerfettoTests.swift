@@ -2,11 +2,10 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The Trace Event Format, checked by a reader of its own.
 struct PerfettoTests {

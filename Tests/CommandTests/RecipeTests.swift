@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The CI recipes of traces/ci: linted with their systems' own schemas, and what they do with a recording is done.
 struct RecipeTests {

@@ -1,8 +1,7 @@
 import Bytes
 import Glibc
+import Recorder
 import Testing
-
-@testable import Recorder
 
 /// What of recording needs no tracefs: a tree of plain files stands for it.
 struct RecordHostTests {

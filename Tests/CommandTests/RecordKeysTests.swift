@@ -1,8 +1,7 @@
 import Glibc
 import Recorder
 import Testing
-
-@testable import Trace
+import Trace
 
 /// This machine's probes on programs.
 enum LiveProbes {

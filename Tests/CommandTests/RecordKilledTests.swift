@@ -1,8 +1,7 @@
 import Glibc
 import Recorder
 import Testing
-
-@testable import Trace
+import Trace
 
 /// What lies in pages of a ring buffer, counted by its description alone (Documentation/trace/ring-buffer-map.rst,
 /// include/linux/ring_buffer.h) for what reads them.

@@ -3,8 +3,7 @@ import Glibc
 import Recorder
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// This machine's tracing files, writable.
 enum LiveTracefs {

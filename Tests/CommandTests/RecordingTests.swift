@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Real recordings of real kernels, against what the CPU did.
 @Suite(.serialized)

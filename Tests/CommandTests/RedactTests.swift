@@ -5,8 +5,7 @@ import Replay
 import Report
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A redacted copy: the analysis finds the same, the tools that wrote it read it, and no key is in it.
 @Suite(.serialized)

@@ -1,7 +1,6 @@
+import Regression
 import Replay
 import Testing
-
-@testable import Regression
 
 /// The arithmetic of a comparison.
 struct RegressionTests {

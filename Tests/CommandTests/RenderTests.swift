@@ -1,11 +1,10 @@
 import ArgumentParser
 import Glibc
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What `render` makes of saved reports is what `analyze` made of the recordings.
 struct RenderTests {

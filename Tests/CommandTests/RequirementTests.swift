@@ -1,11 +1,10 @@
 import ArgumentParser
 import FoundationEssentials
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What was not judged is said wherever the verdict is, and what is required and was not judged is no pass.
 struct RequirementTests {

@@ -3,8 +3,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// One run in every format it was recorded in: the same findings, the same timeline of runs.
 @Suite(.enabled(if: Corpus.hasShared, "needs ../shared"), .serialized)

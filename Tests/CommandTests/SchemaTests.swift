@@ -1,11 +1,10 @@
 import Fleet
 import Glibc
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The schemas of traces/schemas say what is written.
 struct SchemaTests {

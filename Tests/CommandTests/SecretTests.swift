@@ -2,11 +2,10 @@ import ArgumentParser
 import Glibc
 import Ptrauth
 import Replay
+import Report
 import Testing
 import Trace
-
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// No key that a recording of traces/ holds is in anything that is written about it.
 struct SecretTests {

@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// A file that becomes shorter while it is read ends in a sentence and exit code 2.
 struct ShrinkingFileTests {

@@ -6,8 +6,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What code scanning, GitHub Actions, KCIDB, LAVA and spreadsheets understand of a report.
 struct SubmissionFormatTests {

@@ -1,10 +1,9 @@
 import ArgumentParser
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What tests are called does not change when a recording lies elsewhere.
 struct SuiteTests {

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Report
 import Trace
-
-@testable import Replay
 
 /// A long recording written by hand: every load interval of every vCPU holds four runs, the first of which
 /// traps and enables; so long that no real one is at hand.

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// What is different on a terminal: colour, a pager, progress.
 struct TerminalTests {

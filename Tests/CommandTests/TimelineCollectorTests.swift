@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
+import Report
 import Testing
-
-@testable import Replay
-@testable import Report
 
 /// The picture says what the timeline said, however it was cut.
 struct TimelineCollectorTests {

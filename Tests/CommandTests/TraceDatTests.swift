@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// The same run recorded by perf and by trace-cmd at the same time: one replay must tell what the other
 /// does. perf starts a little later and ends earlier, outside of the guests' work.

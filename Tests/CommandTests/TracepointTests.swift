@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Every recording once more as if no probe had been set: what kvm tracepoints alone say must never
 /// contradict the CPU, on working and on faulty kernels.

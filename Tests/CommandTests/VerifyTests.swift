@@ -2,8 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import Glibc
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `verify` as a user runs it.
 struct VerifyTests {

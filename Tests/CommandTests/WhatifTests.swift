@@ -6,8 +6,7 @@ import Ptrauth
 import Replay
 import Report
 import Testing
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// `whatif` and `explain`, as a user runs them.
 struct WhatifTests {

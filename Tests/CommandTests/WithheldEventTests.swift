@@ -2,8 +2,7 @@ import Ptrauth
 import Replay
 import Testing
 import Trace
-
-@testable import ptrauth_trace
+import ptrauth_trace
 
 /// Recorded events taken away, with and without their formats: on a working kernel that makes no finding, and on a
 /// faulty one no clean verdict that counts the fault's rule as judged.

@@ -1,7 +1,6 @@
+import Explorer
 import Ptrauth
 import Testing
-
-@testable import Explorer
 
 extension Setting {
   /// `vcpus` vCPUs with ptrauth on two pCPUs.

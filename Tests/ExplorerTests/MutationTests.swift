@@ -1,7 +1,6 @@
+import Explorer
 import Ptrauth
 import Testing
-
-@testable import Explorer
 
 /// Every wrong fact and every wrong line of code changes what the explorer finds, or is argued to be
 /// no error here.

@@ -1,6 +1,5 @@
+import Regression
 import Testing
-
-@testable import Regression
 
 /// The probabilities that R's fisher.test gives.
 struct FisherExactTests {

@@ -1,6 +1,5 @@
+import Fleet
 import Testing
-
-@testable import Fleet
 
 /// Rows come as people order releases, and what --by leaves out is left out.
 struct GroupTests {

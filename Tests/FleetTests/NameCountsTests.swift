@@ -1,6 +1,5 @@
+import Fleet
 import Testing
-
-@testable import Fleet
 
 /// What is kept of many names is the same in whatever order and grouping they come.
 struct NameCountsTests {

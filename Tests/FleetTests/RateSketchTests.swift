@@ -1,6 +1,5 @@
+import Fleet
 import Testing
-
-@testable import Fleet
 
 /// A sketch is near every quantile, and adds up exactly.
 struct RateSketchTests {

@@ -1,7 +1,6 @@
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// The audit's table of encodings against the toolchain's disassembler and assembler.
 @Suite("AArch64 encodings")

@@ -1,7 +1,6 @@
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// Where EL2's code goes: a branch out of what it maps, and a panic that keeps the guest's keys.
 @Suite("Audit of EL2's paths")

@@ -1,7 +1,6 @@
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// The ID registers of a vCPU without ptrauth.
 @Suite("Audit of the ID registers")

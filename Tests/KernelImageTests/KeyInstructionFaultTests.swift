@@ -1,8 +1,7 @@
 import Glibc
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// Every single access to a key register in the key switch matters.
 @Suite("Audit of one key instruction")

@@ -1,7 +1,6 @@
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// What an L2 guest gets: its API and APK, and where its traps go.
 @Suite("Audit of nested guests")

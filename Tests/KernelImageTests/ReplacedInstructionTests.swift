@@ -1,6 +1,5 @@
+import KernelImage
 import Testing
-
-@testable import KernelImage
 
 @Suite("Instructions in place of a file's")
 struct ReplacedInstructionTests {

@@ -1,7 +1,6 @@
+import KernelImage
 import Ptrauth
 import Testing
-
-@testable import KernelImage
 
 /// Sets and dictionaries have another order in each process: nothing that is said may rest on it.
 @Suite("The same answer in every process")

@@ -1,6 +1,5 @@
+import KernelImage
 import Testing
-
-@testable import KernelImage
 
 @Suite("Symbols")
 struct SymbolTests {

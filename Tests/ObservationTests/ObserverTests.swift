@@ -1,8 +1,7 @@
+import Explorer
+import Observation
 import Ptrauth
 import Testing
-
-@testable import Explorer
-@testable import Observation
 
 struct ObserverTests {
   /// The observer after these events of one vCPU with the feature, and what the last of them did.

@@ -1,7 +1,6 @@
 import KernelImage
+import Probing
 import Testing
-
-@testable import Probing
 
 struct ProbePlanTests {
   private func failure(_ kernel: StubKernel, also: [String] = []) -> String? {

@@ -1,9 +1,8 @@
 import Bytes
 import Glibc
 import KernelImage
+import Probing
 import Testing
-
-@testable import Probing
 
 /// The plan for the kernels of the recordings, against the probes that made them.
 struct RecordedKernelTests {

@@ -1,9 +1,8 @@
 import Bytes
 import Glibc
 import KernelImage
+import Probing
 import Testing
-
-@testable import Probing
 
 /// The scripts, run by the shell against a directory that stands for tracefs.
 struct ScriptTests {

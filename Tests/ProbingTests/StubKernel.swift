@@ -1,6 +1,5 @@
 import KernelImage
-
-@testable import Probing
+import Probing
 
 /// A kernel made of tables.
 struct StubKernel: ProbedKernel {

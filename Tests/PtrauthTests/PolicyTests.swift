@@ -1,6 +1,5 @@
+import Ptrauth
 import Testing
-
-@testable import Ptrauth
 
 /// Policies as tables of prices, against policies played out pass by pass.
 struct PolicyTests {

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// What rests on a scheme that is only assumed.
 struct AssumedSchemeTests {

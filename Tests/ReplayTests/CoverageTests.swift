@@ -1,7 +1,6 @@
 import Ptrauth
+import Replay
 import Testing
-
-@testable import Replay
 
 private let on = Script.enabled
 

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// HCR_EL2.VM, which every guest has.
 private let off: UInt64 = 1

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// The recorder's list of the guest's vCPUs names threads that no probe names.
 struct GuestListTests {

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// kvm tracepoints alone: what traps prove, and what stays unknown.
 struct InferenceTests {

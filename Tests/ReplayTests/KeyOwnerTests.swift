@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// Whose keys, where it is not who it seems: threads whose number another has, keys that are a guest's, and slots that
 /// are another pCPU's.

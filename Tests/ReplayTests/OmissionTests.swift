@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// What the recorder left out proves nothing by its absence.
 struct OmissionTests {

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// Whose keys the host slots hold, told by their values: recordings without process ids.
 struct OwnKeyTests {

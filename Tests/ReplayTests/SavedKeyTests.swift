@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// What the host's slots say of a save that a trap answered: equality with nobody's known keys says nothing.
 struct SavedKeyTests {

@@ -1,7 +1,6 @@
 import Ptrauth
+import Replay
 import Trace
-
-@testable import Replay
 
 /// A recording written by hand: vCPU threads that load, run and trap as the tests say, with every
 /// probe the analysis understands.

@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 private let on = Script.enabled
 

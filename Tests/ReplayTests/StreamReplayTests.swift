@@ -1,8 +1,7 @@
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 /// Findings of a recording that is still being made.
 struct StreamReplayTests {

@@ -1,9 +1,8 @@
 import Observation
 import Ptrauth
+import Replay
 import Testing
 import Trace
-
-@testable import Replay
 
 private let on = Script.enabled
 

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// The same recording as a machine of the other byte order writes it.
 struct BigEndianTraceDatTests {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Events are decoded one after another into the same place: each shows its own fields alone.
 struct DecodedInPlaceTests {

@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// The same recording in another encoding gives the same events.
 struct EncodingTests {

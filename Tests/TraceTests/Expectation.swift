@@ -1,4 +1,4 @@
-@testable import Trace
+import Trace
 
 /// Compares a payload with the text that perf prints for the same event.
 enum Expectation {

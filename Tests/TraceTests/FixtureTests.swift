@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Files that others made: each is read as its authors' own decode says, or refused with a sentence.
 @Suite(.enabled(if: Corpus.isPresent, "needs ../shared"))

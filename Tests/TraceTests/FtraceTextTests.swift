@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Texts of a recording, against the recording itself as ``PerfDataFile`` reads it.
 struct FtraceTextTests {

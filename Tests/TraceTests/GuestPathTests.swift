@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// A guest's name comes out of a recording: it leads to files beside that one, and nowhere else.
 struct GuestPathTests {

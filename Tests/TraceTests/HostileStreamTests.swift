@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// The other encodings, damaged: no crash, no hang, and a sentence.
 struct HostileStreamTests {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Every byte can be wrong: no crash, no hang, and a sentence.
 struct HostileTextTests {

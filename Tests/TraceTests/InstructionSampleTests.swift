@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Samples that say which instructions ran, against what `perf script` prints of them.
 struct InstructionSampleTests {

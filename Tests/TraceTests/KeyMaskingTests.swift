@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 struct KeyMaskingTests {
   /// The reference implementation's vectors: key 00 01 ... 0f, message 00 01 ... 07.

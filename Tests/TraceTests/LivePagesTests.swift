@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Pages as the kernel gives them, made by hand: what is written of them, byte by byte.
 struct LivePagesTests {

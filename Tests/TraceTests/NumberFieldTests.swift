@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 struct NumberFieldTests {
   private static let bytes: [UInt8] = [0, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]

@@ -1,7 +1,6 @@
 import Bytes
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Text that was taken out of a page, and what systrace adds to it.
 struct PageTextTests {

@@ -1,6 +1,5 @@
 import Glibc
-
-@testable import Trace
+import Trace
 
 /// Builds a perf.data in memory, right or wrong.
 struct PerfDataBuilder {

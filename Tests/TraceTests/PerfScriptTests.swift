@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// What `perf script` prints for one event.
 private struct Line {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Raw ring buffers, as a shell in tracefs copies them.
 struct RawBufferTests {

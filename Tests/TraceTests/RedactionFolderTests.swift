@@ -1,7 +1,6 @@
 import Bytes
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Copies of recordings that are directories.
 @Suite("Redaction of directories")

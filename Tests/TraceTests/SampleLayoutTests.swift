@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Every layout a sample can have before its raw bytes.
 struct SampleLayoutTests {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Recordings whose recorder was killed, read with the formats of another place.
 struct SuppliedFormatTests {

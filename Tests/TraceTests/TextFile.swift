@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// A text in a file of its own.
 final class TextFile {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Texts that others printed: each is read as a regular expression counts it, or refused with a
 /// sentence.

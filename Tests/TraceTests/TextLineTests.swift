@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Single lines, as kernels and tools of several ages print them.
 struct TextLineTests {

@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Text that comes in pieces.
 struct TextStreamTests {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// A guest's times, led to its host's clock: `trace-cmd report` is the oracle.
 struct TimeShiftTests {

@@ -1,7 +1,6 @@
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// `trace-cmd report` is the oracle: the same events, losses and values.
 struct TraceCmdReportTests {

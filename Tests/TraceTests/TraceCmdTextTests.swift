@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// ftrace's own text and trace-cmd's, against the perf.data of the same run: every KVM event and
 /// probe hit is in all three, stamped apart by microseconds; scheduling differs (the recorders did not

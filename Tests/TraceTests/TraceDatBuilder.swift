@@ -1,4 +1,4 @@
-@testable import Trace
+import Trace
 
 /// Builds trace.dat files of both versions, right or wrong in exactly one place.
 struct TraceDatBuilder {

@@ -1,6 +1,5 @@
 import Testing
-
-@testable import Trace
+import Trace
 
 /// Pages and parts that no recording at hand has.
 struct TraceDatTests {

@@ -1,7 +1,6 @@
 import Bytes
 import Testing
-
-@testable import Trace
+import Trace
 
 /// What perf itself learnt to check in 2026 (its perf-data-validation series), item by item. Of the series here are
 /// those that no other test has: an impossible CPU and ids that overlap are HostileFileTests', truncation at

@@ -1,11 +1,11 @@
-import Ptrauth
+package import Ptrauth
 
 /// What the audit understands of an AArch64 instruction (Arm ARM, C4 "A64 instruction set encoding"): enough to follow
 /// addresses and key values through the key switch and the C code around it. Everything else is
 /// `.other`, which forgets the registers that it may write.
 ///
 /// Registers are numbers 0 to 30; `A64.stackOrZero` (31) is SP or XZR, as the instruction has it.
-enum A64Instruction: Equatable {
+package enum A64Instruction: Equatable {
   case nop
   case isb
   /// PACIASP, AUTIASP, PACIA ... : uses a key.
@@ -52,26 +52,26 @@ enum A64Instruction: Equatable {
   case other(UInt32)
 }
 
-enum PointerAuthUse: Equatable { case signs, authenticates, returns }
+package enum PointerAuthUse: Equatable { case signs, authenticates, returns }
 
-enum A64 {
+package enum A64 {
   static let stackOrZero: UInt8 = 31
 
-  enum Logic: Equatable { case and, or, exclusiveOr, andSettingFlags }
-  enum Condition: UInt8, Equatable {
+  package enum Logic: Equatable { case and, or, exclusiveOr, andSettingFlags }
+  package enum Condition: UInt8, Equatable {
     case equal, notEqual, carrySet, carryClear, minus, plus, overflow, noOverflow, higher,
       lowerOrSame, greaterOrEqual, less, greater, lessOrEqual, always, never
   }
   /// How the last operand is changed first: shifted left, or extended and shifted left.
-  enum Operand: Equatable {
+  package enum Operand: Equatable {
     case shiftedLeft(UInt8)
     /// SXTW or UXTW.
     case word(isSigned: Bool, shift: UInt8)
     case other
   }
   /// A load or store of one or two registers.
-  struct Access: Equatable {
-    var first: UInt8
+  package struct Access: Equatable {
+    package var first: UInt8
     /// LDP, STP.
     var second: UInt8?
     var base: UInt8
@@ -84,6 +84,19 @@ enum A64 {
     /// What is loaded or stored is not followed: vectors, literals, sign extension.
     var isOpaque = false
 
+    package init(
+      first: UInt8, second: UInt8? = nil, base: UInt8, offset: Int64?, size: UInt8,
+      writeBack: Int64 = 0, isOpaque: Bool = false
+    ) {
+      self.first = first
+      self.second = second
+      self.base = base
+      self.offset = offset
+      self.size = size
+      self.writeBack = writeBack
+      self.isOpaque = isOpaque
+    }
+
     /// No general register is loaded or stored.
     mutating func becomesVector(bytes: UInt8) {
       first = A64.stackOrZero
@@ -94,10 +107,10 @@ enum A64 {
   }
 
   /// System registers as `op0 op1 CRn CRm op2`, 2 + 3 + 4 + 4 + 3 bits (MRS and MSR, bits 20 to 5).
-  enum SystemRegister {
-    static let hcrEL2 = encoding(3, 4, 1, 1, 0)
-    static let tpidrEL1 = encoding(3, 0, 13, 0, 4)
-    static let tpidrEL2 = encoding(3, 4, 13, 0, 2)
+  package enum SystemRegister {
+    package static let hcrEL2 = encoding(3, 4, 1, 1, 0)
+    package static let tpidrEL1 = encoding(3, 0, 13, 0, 4)
+    package static let tpidrEL2 = encoding(3, 4, 13, 0, 2)
 
     static func encoding(
       _ op0: UInt16, _ op1: UInt16, _ crn: UInt16, _ crm: UInt16, _ op2: UInt16
@@ -107,7 +120,7 @@ enum A64 {
 
 extension A64Instruction {
   /// Decodes the word at an address; branch targets and ADR(P) become absolute.
-  init(_ word: UInt32, at address: UInt64) {
+  package init(_ word: UInt32, at address: UInt64) {
     self =
       Self.system(word) ?? Self.branches(word, address) ?? Self.immediates(word, address)
       ?? Self.registers(word) ?? Self.memory(word, address) ?? .other(word)

@@ -10,8 +10,8 @@ import Bytes
 ///     u8  bytes of the replacement   0: a function makes it
 ///
 /// Replacements lie in .altinstr_replacement, or behind the function in a subsection of its own section.
-struct Alternatives {
-  struct Entry: Hashable {
+package struct Alternatives {
+  package struct Entry: Hashable {
     var original: Range<UInt64>
     var replacement: Range<UInt64>
     /// Nil: the entry does not say (callbacks before 6.1).
@@ -19,7 +19,7 @@ struct Alternatives {
     var isCallback: Bool
   }
 
-  private(set) var entries: [UInt64: [Entry]] = [:]
+  package private(set) var entries: [UInt64: [Entry]] = [:]
   /// By the start of the replacement.
   private var replacements: [Entry] = []
 

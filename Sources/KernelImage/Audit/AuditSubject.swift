@@ -1,7 +1,7 @@
-import Ptrauth
+package import Ptrauth
 
 /// A kernel as the checks see it: its tables, its offsets, its copies of the guest switch.
-struct AuditSubject {
+package struct AuditSubject {
   /// One build of the guest switch: VHE's or nVHE's.
   struct Copy {
     /// "", "VHE" or "nVHE".
@@ -19,12 +19,12 @@ struct AuditSubject {
 
   let image: KernelImage
   let generation: Generation?
-  let walk: PathWalk
+  package let walk: PathWalk
   let inventory: KeyInventory
   let offsets: Offsets?
   let copies: [Copy]
 
-  init(_ image: KernelImage, _ generation: Generation?) {
+  package init(_ image: KernelImage, _ generation: Generation?) {
     self.image = image
     self.generation = generation
     let alternatives = image.alternatives

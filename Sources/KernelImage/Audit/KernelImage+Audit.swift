@@ -11,7 +11,7 @@ extension KernelImage {
   }
 
   /// - Parameter questions: the others may be left out: walking C code takes its time.
-  func audit(
+  package func audit(
     as generation: Generation? = nil, asking questions: Set<CodeCheck.Question>
   ) throws(KernelImageError) -> CodeAudit {
     try requireSymbols()

@@ -2,7 +2,7 @@
 /// make of the words that they are given.
 ///
 ///     ((a & maskA) op (b & maskB) | set) >> shift        set and masks have no bit in common
-struct Mixture: Hashable {
+package struct Mixture: Hashable {
   struct Part: Hashable {
     var symbol: Symbol
     var mask: UInt64

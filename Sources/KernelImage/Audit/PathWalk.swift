@@ -10,7 +10,7 @@ import Ptrauth
 ///                                                         that differ in nothing worth keeping do at once
 ///
 /// Nothing of one compiler's output is assumed: what counts is what a path did to keys when it ends.
-struct PathWalk {
+package struct PathWalk {
   let image: KernelImage
   let alternatives: Alternatives
   let statics: StaticBranches
@@ -38,9 +38,9 @@ struct PathWalk {
   /// a path has no end.
   private static let eventLimit = 160
 
-  struct Result {
+  package struct Result {
     /// Each once, in the order in which they were walked.
-    var ends: [WalkEnd] = []
+    package var ends: [WalkEnd] = []
     /// False: a bound was reached, and paths are missing.
     var isComplete = true
     /// Instructions that were walked over.
@@ -56,7 +56,7 @@ struct PathWalk {
   /// - Parameters:
   ///   - start: where to begin.
   ///   - function: what is not left.
-  func walk(from start: UInt64, in function: KernelFunctionSymbol) -> Result {
+  package func walk(from start: UInt64, in function: KernelFunctionSymbol) -> Result {
     var result = Result()
     let cache = CodeCache(image, function)
     var seen: [Place: Known] = [:]

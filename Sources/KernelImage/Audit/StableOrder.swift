@@ -10,7 +10,7 @@ extension Sequence where Element: Hashable {
 
 extension [WalkEnd] {
   /// By what happened, and what is equal in that as it was walked: the same in every run.
-  var inOrder: [WalkEnd] {
+  package var inOrder: [WalkEnd] {
     let keyed = map { (key: $0.state.events.map(\.pc) + [$0.state.pc], end: $0) }
       .sorted { $0.key.lexicographicallyPrecedes($1.key) }
     var ordered: [WalkEnd] = []

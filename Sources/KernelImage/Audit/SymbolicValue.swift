@@ -1,7 +1,7 @@
-import Ptrauth
+package import Ptrauth
 
 /// Where an address that the code does not know comes from.
-indirect enum Symbol: Hashable {
+package indirect enum Symbol: Hashable {
   /// X0 ... X30 as the function was entered.
   case argument(UInt8)
   case stack
@@ -32,15 +32,20 @@ extension Symbol {
 }
 
 /// Bytes behind a symbol.
-struct Address: Hashable {
-  var symbol: Symbol
-  var offset: Int64
+package struct Address: Hashable {
+  package var symbol: Symbol
+  package var offset: Int64
+
+  package init(symbol: Symbol, offset: Int64) {
+    self.symbol = symbol
+    self.offset = offset
+  }
 
   func adding(_ bytes: Int64) -> Address { Address(symbol: symbol, offset: offset &+ bytes) }
 }
 
 /// What a register or a word in memory holds, as far as it matters to the key switch.
-enum SymbolicValue: Hashable {
+package enum SymbolicValue: Hashable {
   case constant(UInt64)
   /// A symbol and a number of bytes behind it.
   case address(Address)

@@ -1,14 +1,14 @@
-import Ptrauth
+package import Ptrauth
 
 /// One way to have come to an instruction: what registers and memory hold then, and what happened to keys.
-struct WalkState: Hashable {
-  var pc: UInt64
+package struct WalkState: Hashable {
+  package var pc: UInt64
   /// X0 ... X30.
   var registers: [SymbolicValue]
   var stack = SymbolicValue.symbol(.stack)
   var flags: Flags?
   /// 64-bit words that were stored.
-  var memory: [Address: SymbolicValue] = [:]
+  package var memory: [Address: SymbolicValue] = [:]
   /// The key registers, by `KeyRegister.rawValue`.
   var keys: [SymbolicValue]
   /// In order; an instruction that is met again is not listed again.
@@ -47,7 +47,7 @@ struct WalkState: Hashable {
     var resume: UInt64
   }
 
-  init(at pc: UInt64) {
+  package init(at pc: UInt64) {
     self.pc = pc
     registers = (0..<31).map { .symbol(.argument(UInt8($0))) }
     keys = KeyRegister.allCases.map(SymbolicValue.key)
@@ -89,7 +89,7 @@ struct WalkState: Hashable {
 
   /// Words of memory, the stack's left out, that hold what a key register held: by offset, and where two have one
   /// offset, by what it is counted from. A dictionary's own order is another in each process.
-  var keyWords: [(address: Address, key: KeyRegister)] {
+  package var keyWords: [(address: Address, key: KeyRegister)] {
     memory.compactMap { entry -> (address: Address, key: KeyRegister)? in
       guard case .key(let key) = entry.value, entry.key.symbol != .stack else { return nil }
       return (entry.key, key)
@@ -140,7 +140,7 @@ struct WalkEvent: Hashable {
   var pc: UInt64
   var kind: Kind
 
-  enum Kind: Hashable {
+  package enum Kind: Hashable {
     case keyRead(KeyRegister)
     case keyWrite(KeyRegister)
     /// The content of a key register went to memory; nil: at an address that is not followed.
@@ -173,8 +173,8 @@ enum WalkCondition: Hashable {
 }
 
 /// A path's end.
-struct WalkEnd: Hashable {
-  enum Kind: Hashable {
+package struct WalkEnd: Hashable {
+  package enum Kind: Hashable {
     case returns
     case exceptionReturn
     /// Goes on in another function.
@@ -185,6 +185,11 @@ struct WalkEnd: Hashable {
     case traps
   }
 
-  var kind: Kind
-  var state: WalkState
+  package var kind: Kind
+  package var state: WalkState
+
+  package init(kind: Kind, state: WalkState) {
+    self.kind = kind
+    self.state = state
+  }
 }

@@ -2,12 +2,17 @@ import Ptrauth
 import Replay
 
 /// What every script says first, and what its lines have in common.
-struct ScriptHead {
+package struct ScriptHead {
   let plan: ProbePlan
   let kernel: ScriptKernel
 
+  package init(plan: ProbePlan, kernel: ScriptKernel) {
+    self.plan = plan
+    self.kernel = kernel
+  }
+
   /// Comment lines, without the comment sign.
-  var lines: [String] {
+  package var lines: [String] {
     var lines = [
       "Probes for ptrauth-trace: what to record so that the analysis knows every run.",
       "Kernel: \(kernel.path)" + (kernel.buildID.map { ", build-id \($0)" } ?? ", no build-id")

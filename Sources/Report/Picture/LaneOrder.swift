@@ -1,18 +1,18 @@
-import Replay
+package import Replay
 
 /// The picture's vCPUs in the report's order, with the names they have there.
-struct LaneOrder {
-  struct Lane {
+package struct LaneOrder {
+  package struct Lane {
     /// Its number in the picture.
     var number: Int
-    var name: String
-    var detail: String
+    package var name: String
+    package var detail: String
   }
-  private(set) var lanes: [Lane] = []
+  package private(set) var lanes: [Lane] = []
   private var positions: [Int]
   private let identities: [VCPUIdentity]
 
-  init(_ picture: TimelinePicture, _ analysis: Analysis) {
+  package init(_ picture: TimelinePicture, _ analysis: Analysis) {
     identities = picture.vcpus.map(\.identity)
     positions = Array(repeating: -1, count: picture.vcpus.count)
     let processes = Set(analysis.vcpus.map(\.pid)).count

@@ -9,10 +9,10 @@ import Replay
 ///
 /// What arrives late (a run is said when it was decided) is still taken if it lies in the head or in
 /// a window.
-struct MarkKeeper {
+package struct MarkKeeper {
   static let limit = 120_000
   /// Marks of the head, once there are too many; and on each side of a finding.
-  static let headCount = 40_000
+  package static let headCount = 40_000
   static let sideCount = 1500
 
   private(set) var marks: [PlacedMark] = []

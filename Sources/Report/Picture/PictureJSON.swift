@@ -1,5 +1,5 @@
 import Ptrauth
-import Replay
+package import Replay
 
 /// A ``TimelinePicture`` as the page's script reads it: one JSON object. Times are nanoseconds since
 /// `origin`; the numbers of vCPUs are those of `vcpus`.
@@ -21,8 +21,8 @@ import Replay
 ///     flags     t, k: losses and findings; flagsLeftOut
 ///     gaps      [[cpu, begin, end]]: after a loss nothing is known of the pCPU until its next run
 ///     findings  [{rule, level, vcpus, evidence: [[t, cpu, event, detail]]}], in the report's order
-enum PictureJSON {
-  static func render(_ picture: TimelinePicture, _ analysis: Analysis) -> [UInt8] {
+package enum PictureJSON {
+  package static func render(_ picture: TimelinePicture, _ analysis: Analysis) -> [UInt8] {
     let order = LaneOrder(picture, analysis)
     var json = JSONWriter(pretty: false)
     json.object { json in

@@ -6,9 +6,9 @@
 ///
 /// A run that covers many slices costs two: the whole slices between its ends are noted as a step up and
 /// a step down, and summed when they are asked for.
-struct TimeBins {
+package struct TimeBins {
   /// What a run or the time between a load and a put is, for the eye.
-  enum State: Int, CaseIterable {
+  package enum State: Int, CaseIterable {
     /// In the guest with both bits 0, both 1, different, or not known.
     case clear, set, differ, unknown
     /// Loaded: between kvm_arch_vcpu_load and kvm_arch_vcpu_put.
@@ -16,9 +16,9 @@ struct TimeBins {
   }
   enum Count: Int, CaseIterable { case runs, loads, traps, switches, losses, findings }
 
-  struct Slice: Sendable {
-    var time = InlineArray<5, UInt64>(repeating: 0)
-    var count = InlineArray<6, UInt32>(repeating: 0)
+  package struct Slice: Sendable {
+    package var time = InlineArray<5, UInt64>(repeating: 0)
+    package var count = InlineArray<6, UInt32>(repeating: 0)
     /// The other kind's number: the last pCPU of a vCPU's lane, the last vCPU lane of a pCPU's.
     var partner: Int32 = -1
     fileprivate var steps = InlineArray<5, Int32>(repeating: 0)
@@ -87,7 +87,7 @@ extension TimeBins.Slice {
     for i in 0..<6 { count[i] = count[i].addingSaturated(other.count[i]) }
     if other.partner >= 0 { partner = other.partner }
   }
-  var isEmpty: Bool {
+  package var isEmpty: Bool {
     for i in 0..<5 where time[i] != 0 { return false }
     for i in 0..<6 where count[i] != 0 { return false }
     return true

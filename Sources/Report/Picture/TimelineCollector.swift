@@ -6,8 +6,8 @@ public import Replay
 /// (``MarkKeeper``).
 public struct TimelineCollector {
   /// Slices of all lanes together, and lanes at most.
-  static let sliceBudget = 98_304
-  static let laneLimit = 768
+  package static let sliceBudget = 98_304
+  package static let laneLimit = 768
   static let flagLimit = 4096
 
   private var numbers = LaneNumbers()
@@ -35,7 +35,7 @@ public struct TimelineCollector {
   public init() {}
 
   /// - Parameter sliceCount: of each lane, a power of two.
-  init(sliceCount: Int) { self.sliceCount = sliceCount }
+  package init(sliceCount: Int) { self.sliceCount = sliceCount }
 
   public mutating func add(_ entry: TimelineEntry) {
     switch entry {

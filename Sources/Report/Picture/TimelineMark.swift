@@ -14,9 +14,9 @@ enum TimelineMark: Hashable, Sendable {
 }
 
 /// A mark at its time; `end` is later than `begin` for runs only.
-struct PlacedMark: Sendable {
+package struct PlacedMark: Sendable {
   /// Nanoseconds of the recording's clock.
-  var begin: UInt64
+  package var begin: UInt64
   var end: UInt64
   var mark: Int32
   /// A run whose kvm_exit was never seen.

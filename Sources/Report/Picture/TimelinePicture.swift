@@ -1,34 +1,34 @@
 import Ptrauth
-import Replay
+package import Replay
 
 /// A recording's timeline as a picture needs it: every lane in slices of time, single marks where they
 /// were kept, and what is flagged. Made by ``TimelineCollector``.
 public struct TimelinePicture: Sendable {
   /// One vCPU, or one pCPU.
-  struct Lane: Sendable {
-    var slices: [TimeBins.Slice]
+  package struct Lane: Sendable {
+    package var slices: [TimeBins.Slice]
   }
 
   /// In the order first seen.
-  var vcpus: [(identity: VCPUIdentity, lane: Lane)] = []
+  package var vcpus: [(identity: VCPUIdentity, lane: Lane)] = []
   /// By number.
-  var cpus: [(cpu: Int32, lane: Lane)] = []
+  package var cpus: [(cpu: Int32, lane: Lane)] = []
   /// Nanoseconds of the recording's clock: where slice 0 begins, and how wide slices are.
-  var origin: UInt64 = 0
-  var sliceWidth: UInt64 = 1
+  package var origin: UInt64 = 0
+  package var sliceWidth: UInt64 = 1
   /// First and last time of anything in it.
   var begin: UInt64 = 0
   var end: UInt64 = 0
   var keys: [TimelineMark] = []
   /// By begin.
-  var marks: [PlacedMark] = []
+  package var marks: [PlacedMark] = []
   /// Where `marks` holds every mark there is.
-  var whole: [ClosedRange<UInt64>] = []
+  package var whole: [ClosedRange<UInt64>] = []
   /// Losses and findings, by time; `flagsLeftOut` more are in the slices' counts alone.
-  var flags: [PlacedMark] = []
+  package var flags: [PlacedMark] = []
   var flagsLeftOut: UInt64 = 0
   /// Where nothing is known of a pCPU: from before a loss to the next run there.
-  var gaps: [(cpu: Int32, begin: UInt64, end: UInt64)] = []
+  package var gaps: [(cpu: Int32, begin: UInt64, end: UInt64)] = []
   /// vCPUs and pCPUs beyond those that can be drawn.
-  var lanesLeftOut = 0
+  package var lanesLeftOut = 0
 }

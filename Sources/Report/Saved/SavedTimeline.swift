@@ -1,5 +1,5 @@
 import Ptrauth
-import Replay
+package import Replay
 
 /// One recording's part of what `analyze --format jsonl` wrote, read back as the picture it is of.
 public struct SavedTimeline: Sendable {
@@ -10,7 +10,7 @@ public struct SavedTimeline: Sendable {
   let verdict: SavedObject?
   /// As far as lines tell them: without evidence.
   let findings: [Finding]
-  let vcpus: [Analysis.VCPU]
+  package let vcpus: [Analysis.VCPU]
 
   /// All that `lines` hold, one for each recording.
   public static func read(_ lines: [UInt8]) throws(SavedFault) -> [SavedTimeline] {

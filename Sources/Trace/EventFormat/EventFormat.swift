@@ -1,19 +1,31 @@
 /// One event as the recording's own `format` file describes it
 /// (Documentation/trace/events.rst, "Event formats").
-struct EventFormat {
+package struct EventFormat {
   var system: String
   var name: String
   /// The `ID:` of the event: attr.config of a perf event, common_type of a raw record.
   var id: UInt64
   /// The fields other than the common ones, in record order.
-  var fields: [Field] = []
+  package var fields: [Field] = []
   /// The fields that all events of the recording begin with: `common_type`, `common_pid` ...
   var commonFields: [Field] = []
 
   /// The numbers of its raw records are big-endian.
   var isBigEndian: Bool = false
 
-  struct Field {
+  package init(
+    system: String, name: String, id: UInt64, fields: [Field] = [], commonFields: [Field] = [],
+    isBigEndian: Bool = false
+  ) {
+    self.system = system
+    self.name = name
+    self.id = id
+    self.fields = fields
+    self.commonFields = commonFields
+    self.isBigEndian = isBigEndian
+  }
+
+  package struct Field {
     var name: String
     /// Offset in the raw record, in bytes.
     var offset: Int
@@ -24,6 +36,17 @@ struct EventFormat {
     var isScalar: Bool
     /// A `__data_loc` or `__rel_loc`: what it says lies behind the fields.
     var isDynamic = false
+
+    package init(
+      name: String, offset: Int, size: Int, isSigned: Bool, isScalar: Bool, isDynamic: Bool = false
+    ) {
+      self.name = name
+      self.offset = offset
+      self.size = size
+      self.isSigned = isSigned
+      self.isScalar = isScalar
+      self.isDynamic = isDynamic
+    }
   }
 
   /// A kprobe (`__probe_ip`) or kretprobe (`__probe_func`) event, kernel/trace/trace_probe.h.

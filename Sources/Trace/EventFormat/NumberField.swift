@@ -1,7 +1,7 @@
 import Bytes
 
 /// Where a number lies in a raw record; resolved once per event from its format.
-struct NumberField: BitwiseCopyable {
+package struct NumberField: BitwiseCopyable {
   /// From the start of the raw record, in bytes.
   let offset: UInt16
   /// 1, 2, 4 or 8 bytes; 0: the record does not have the field.
@@ -20,7 +20,7 @@ struct NumberField: BitwiseCopyable {
   }
 
   /// nil when the field is not one number of a size that numbers have.
-  init?(_ field: EventFormat.Field, isSwapped: Bool = false) {
+  package init?(_ field: EventFormat.Field, isSwapped: Bool = false) {
     guard field.isScalar, [1, 2, 4, 8].contains(field.size),
       let offset = UInt16(exactly: field.offset)
     else { return nil }
@@ -34,7 +34,7 @@ struct NumberField: BitwiseCopyable {
 
   /// The number, sign-extended to 64 bits if it is signed; nil when the record ends before it.
   @inline(__always)
-  func read(_ raw: RawSpan) -> UInt64? {
+  package func read(_ raw: RawSpan) -> UInt64? {
     let offset = Int(offset)
     switch size {
     case 8:

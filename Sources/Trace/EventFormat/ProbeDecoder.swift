@@ -2,7 +2,7 @@ import Bytes
 
 /// Turns the raw records of one kprobe or kretprobe event into hits. What the fields mean follows
 /// from their names (``ProbeFields``); what the probe is follows later from its address.
-struct ProbeDecoder: BitwiseCopyable {
+package struct ProbeDecoder: BitwiseCopyable {
   private let address: NumberField
   private let isReturn: Bool
   /// The numbers that it has: where they lie, and their place in ``names``. First the `wide` ones, of 64 bits in this
@@ -31,7 +31,7 @@ struct ProbeDecoder: BitwiseCopyable {
 
   /// nil when the event is no probe. `complaints` gets a sentence for each known name whose field
   /// cannot be what the name says.
-  init?(_ format: EventFormat, complaints: inout [String]) {
+  package init?(_ format: EventFormat, complaints: inout [String]) {
     let label = "\(format.system):\(format.name)"
     if let field = format.field("__probe_func"),
       let number = NumberField(field, isSwapped: format.isBigEndian)
@@ -77,7 +77,7 @@ struct ProbeDecoder: BitwiseCopyable {
 
   /// False when the record is shorter than its format.
   @inline(__always)
-  func read(_ raw: RawSpan, into event: inout Event) -> Bool {
+  package func read(_ raw: RawSpan, into event: inout Event) -> Bool {
     guard let address = address.read(raw) else { return false }
     event.occurrence = .probe
     event.hit.address = address

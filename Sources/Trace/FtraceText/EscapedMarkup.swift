@@ -1,7 +1,7 @@
 import Bytes
 
 /// Text that was taken out of an HTML page as it stood there, with `&lt;` for `<`.
-enum EscapedMarkup {
+package enum EscapedMarkup {
   private static let entities: [(TextPattern, UInt8)] = [
     ("&lt;", UInt8(ascii: "<")), ("&gt;", UInt8(ascii: ">")), ("&amp;", UInt8(ascii: "&")),
     ("&quot;", UInt8(ascii: "\"")), ("&#39;", UInt8(ascii: "'")), ("&apos;", UInt8(ascii: "'")),
@@ -10,7 +10,7 @@ enum EscapedMarkup {
   private static let right: TextPattern = "==&gt;"
 
   /// An arrow of ftrace (`<-`, `==>`) stands in it that way.
-  static func isIn(_ bytes: RawSpan) -> Bool {
+  package static func isIn(_ bytes: RawSpan) -> Bool {
     var position = 0
     while let place = bytes.ampersand(from: position) {
       if bytes.starts(with: left, at: place) || bytes.starts(with: right, at: place - 2) {
@@ -21,7 +21,7 @@ enum EscapedMarkup {
     return false
   }
 
-  static func removed(from bytes: RawSpan) -> [UInt8] {
+  package static func removed(from bytes: RawSpan) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(bytes.byteCount)
     var position = 0

@@ -5,13 +5,13 @@
 /// interrupted: microseconds, or while the writer's own vCPU was preempted, milliseconds. So an event waits
 /// until younger ones by ``span`` have come; or, since a stream can fall silent, until nothing older came for
 /// as long.
-struct ReorderWindow {
+package struct ReorderWindow {
   /// Nanoseconds of the recording's clock.
   static let span: UInt64 = 100_000_000
   /// Milliseconds of the reader's clock.
-  static let delay: UInt64 = 150
+  package static let delay: UInt64 = 150
   /// Events that wait at most: several times what comes in ``span`` on a busy machine.
-  static let limit = 1 << 14
+  package static let limit = 1 << 14
 
   /// A binary heap; of the same time, in the order they came.
   private var heap: [Key] = []
@@ -19,6 +19,8 @@ struct ReorderWindow {
   private var free: [Int] = []
   private var sequence: UInt64 = 0
   private(set) var newest: UInt64 = 0
+
+  package init() {}
 
   private struct Key {
     var time: UInt64
@@ -30,7 +32,7 @@ struct ReorderWindow {
     }
   }
 
-  mutating func add(_ event: Event) {
+  package mutating func add(_ event: Event) {
     newest = max(newest, event.time)
     sequence += 1
     let slot: Int
@@ -50,7 +52,7 @@ struct ReorderWindow {
   }
 
   /// The oldest event if its turn has come: it is not younger than `time`, or too many wait.
-  mutating func next(upTo time: UInt64) -> Event? {
+  package mutating func next(upTo time: UInt64) -> Event? {
     guard let first = heap.first, first.time <= time || heap.count > Self.limit else { return nil }
     let last = heap.removeLast()
     if !heap.isEmpty {

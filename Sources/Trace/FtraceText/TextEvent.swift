@@ -1,7 +1,7 @@
 import Bytes
 
 /// One event of a text recording, known by the name its lines bear.
-struct TextEvent {
+package struct TextEvent {
   /// As the lines have it, perf's system included: "kvm_entry", "kvm:kvm_entry".
   let label: [UInt8]
   let system: String
@@ -45,7 +45,7 @@ struct TextEvent {
 
   var isDelivered: Bool { kind != nil || probe != nil }
 
-  var recorded: RecordedEvent {
+  package var recorded: RecordedEvent {
     var event = RecordedEvent(
       system: system, name: name, isProbe: probe != nil, fields: probe?.fields ?? foreignFields)
     event.count = count
@@ -55,8 +55,8 @@ struct TextEvent {
 }
 
 /// The events of a text recording by their labels: no String is made for a line.
-struct TextEventTable {
-  private(set) var events: [TextEvent] = []
+package struct TextEventTable {
+  package private(set) var events: [TextEvent] = []
   /// Index + 1 by hash; 0: free. Open addressing, a power of two, never more than half full.
   private var slots = [UInt16](repeating: 0, count: 1 << 13)
 

@@ -1,9 +1,9 @@
 import Bytes
 
 /// What a first pass over all lines finds: the events there are, who wrote the text, what is odd.
-struct TextScan {
+package struct TextScan {
   var form = TextForm()
-  var table = TextEventTable()
+  package var table = TextEventTable()
   private(set) var doubts = TextDoubts()
   private(set) var unit: LineHead.TimeUnit?
   /// Some line has the process id beside the thread's.
@@ -15,7 +15,7 @@ struct TextScan {
   /// Lines of the tracer `function`.
   private(set) var functionCount: UInt64 = 0
   /// The last line has no end, and is an event's.
-  private(set) var isCut = false
+  package private(set) var isCut = false
 
   private static let failedMark: TextPattern = "[FAILED TO PARSE]"
 

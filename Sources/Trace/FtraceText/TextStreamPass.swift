@@ -1,11 +1,11 @@
 import Bytes
 
 /// The lines of a text as they come, and the events that wait for older ones.
-struct TextStreamPass {
-  private(set) var scan = TextScan()
+package struct TextStreamPass {
+  package private(set) var scan = TextScan()
   private(set) var span = TimeSpans()
-  private(set) var losses = Losses()
-  private(set) var lateCount: UInt64 = 0
+  package private(set) var losses = Losses()
+  package private(set) var lateCount: UInt64 = 0
   private var decoder: TextDecoder?
   private var window = ReorderWindow()
   private var hindsight = Hindsight(milliseconds: ReorderWindow.delay)
@@ -18,10 +18,12 @@ struct TextStreamPass {
   private var isSkipping = false
   private var number = 0
 
-  typealias Body = (borrowing Event) -> Void
+  package init() {}
+
+  package typealias Body = (borrowing Event) -> Void
 
   /// Takes the next bytes.
-  mutating func take(_ piece: [UInt8]) {
+  package mutating func take(_ piece: [UInt8]) {
     guard let end = piece.lastIndex(of: Character8.newline) else {
       keep(piece[...])
       return
@@ -110,7 +112,7 @@ struct TextStreamPass {
   // MARK: Delivery
 
   /// Delivers what has waited long enough. `now`: milliseconds.
-  mutating func deliver(now: UInt64, _ body: Body) {
+  package mutating func deliver(now: UInt64, _ body: Body) {
     var limit = hindsight.note(window.newest, at: now) ?? 0
     if scan.unit != .ticks, window.newest > ReorderWindow.span {
       limit = max(limit, window.newest - ReorderWindow.span)
@@ -118,7 +120,7 @@ struct TextStreamPass {
     deliver(upTo: limit, body)
   }
 
-  mutating func deliverAll(_ body: Body) { deliver(upTo: .max, body) }
+  package mutating func deliverAll(_ body: Body) { deliver(upTo: .max, body) }
 
   private mutating func deliver(upTo limit: UInt64, _ body: Body) {
     while let event = window.next(upTo: limit) {
@@ -136,7 +138,7 @@ struct TextStreamPass {
   }
 
   /// The end of the stream. `isStopped`: the reader ended it, perhaps in the middle of a line.
-  mutating func finish(isStopped: Bool, _ body: Body) {
+  package mutating func finish(isStopped: Bool, _ body: Body) {
     let rest = self.rest
     if !isStopped, !rest.isEmpty {
       number += 1
@@ -152,7 +154,7 @@ struct TextStreamPass {
   }
 
   /// Sentences for the user about lines and order.
-  var warnings: [String] {
+  package var warnings: [String] {
     var said = scan.doubts.warnings + (decoder?.doubts.warnings ?? [])
     if lateCount > 0 {
       said.append(

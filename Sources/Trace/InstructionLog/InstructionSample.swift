@@ -23,6 +23,19 @@ public struct InstructionSample: Sendable {
   public var address: UInt64?
   public var content: Content
 
+  package init(
+    time: UInt64, cpu: Int32, tid: Int32, source: Int, mode: Mode, address: UInt64? = nil,
+    content: Content
+  ) {
+    self.time = time
+    self.cpu = cpu
+    self.tid = tid
+    self.source = source
+    self.mode = mode
+    self.address = address
+    self.content = content
+  }
+
   /// Whose the sampled address is (PERF_RECORD_MISC_CPUMODE_MASK).
   public enum Mode: Sendable {
     case kernel, user, guest, unknown
@@ -60,4 +73,14 @@ public struct InstructionSource: Sendable, Hashable {
   public var isEvery: Bool
   /// Operations that a CPU begins and may drop again are among them (the Statistical Profiling Extension).
   public var isSpeculative: Bool
+
+  package init(
+    number: Int, name: String, kind: Kind, isEvery: Bool, isSpeculative: Bool
+  ) {
+    self.number = number
+    self.name = name
+    self.kind = kind
+    self.isEvery = isEvery
+    self.isSpeculative = isSpeculative
+  }
 }

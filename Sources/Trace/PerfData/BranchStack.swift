@@ -6,19 +6,19 @@ import Bytes
 ///     u64 hw_idx                   with PERF_SAMPLE_BRANCH_HW_INDEX
 ///     { u64 from, to, flags }[nr]  the newest first
 ///     u64 counters[nr]             with PERF_SAMPLE_BRANCH_COUNTERS
-struct BranchStack: BitwiseCopyable {
+package struct BranchStack: BitwiseCopyable {
   static let entrySize = 24
   /// PERF_SAMPLE_BRANCH_HW_INDEX.
-  static let hardwareIndex: UInt64 = 1 << 17
+  package static let hardwareIndex: UInt64 = 1 << 17
   /// PERF_SAMPLE_BRANCH_KERNEL, and the three levels that can be chosen.
   static let kernel: UInt64 = 1 << 1
   static let levels: UInt64 = 0b111
   /// PERF_SAMPLE_BRANCH_ANY; of the kinds that can be chosen the one that leaves out none.
-  static let any: UInt64 = 1 << 3
+  package static let any: UInt64 = 1 << 3
   /// ANY to CALL: which branches are recorded. None of them: whoever synthesised the stack recorded all.
   static let kinds: UInt64 = 0x3ff8
   /// PERF_SAMPLE_BRANCH_CALL_STACK: returns take their calls away again.
-  static let callStack: UInt64 = 1 << 11
+  package static let callStack: UInt64 = 1 << 11
 
   /// Where `nr` and the first entry lie, from the start of the record.
   let start: Int

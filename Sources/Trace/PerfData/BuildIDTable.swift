@@ -2,9 +2,9 @@ import Bytes
 
 /// HEADER_BUILD_ID: one `struct perf_record_header_build_id` per file of the recorded machine:
 /// header (8 bytes), s32 pid, u8 build_id[24], file name.
-enum BuildIDTable {
+package enum BuildIDTable {
   /// The build-id of the recorded kernel itself, nil when the table does not have it.
-  static func kernel(in table: RawSpan, isSwapped: Bool) -> [UInt8]? {
+  package static func kernel(in table: RawSpan, isSwapped: Bool) -> [UInt8]? {
     var offset = 0
     while let misc = table.u16(at: offset + 4, swapped: isSwapped),
       let size = table.u16(at: offset + 6, swapped: isSwapped),

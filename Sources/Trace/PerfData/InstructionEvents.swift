@@ -4,7 +4,7 @@ extension PerfAttribute {
   /// What `perf inject --itrace` synthesises from CoreSight and SPE has the type of a hardware event, with the
   /// number of taken branches (period 1, and their targets as ADDR) or of instructions
   /// (tools/perf/util/cs-etm.c, arm-spe.c). Only SPE gives a DATA_SRC with it.
-  func instructionSource(_ number: Int, name: String) -> InstructionSource? {
+  package func instructionSource(_ number: Int, name: String) -> InstructionSource? {
     guard type != Self.tracepoint, type != Kind.breakpoint, type < Kind.synthesised, !isDummy,
       !(type == Kind.software && config > 1)
     else { return nil }

@@ -2,7 +2,7 @@ import Bytes
 
 /// The part of a `struct perf_event_attr` that reading samples needs. The struct grows with the
 /// kernel: 64 bytes at first, 152 and more today; what an older or shorter one lacks is zero.
-struct PerfAttribute: Equatable {
+package struct PerfAttribute: Equatable {
   /// PERF_TYPE_*: 1 software, 2 tracepoint (kprobes too).
   var type: UInt32
   /// For a tracepoint the `ID:` of its format.
@@ -24,7 +24,7 @@ struct PerfAttribute: Equatable {
   static let tracepoint: UInt32 = 2
 
   /// `attr` up to the end of its entry; shorter ones are legal.
-  init?(_ attr: RawSpan, isSwapped: Bool) {
+  package init?(_ attr: RawSpan, isSwapped: Bool) {
     guard let type = attr.u32(at: 0, swapped: isSwapped),
       let config = attr.u64(at: 8, swapped: isSwapped),
       let samplePeriod = attr.u64(at: 16, swapped: isSwapped),

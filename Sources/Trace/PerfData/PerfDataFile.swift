@@ -102,7 +102,7 @@ public struct PerfDataFile: ~Copyable {
 
   /// - Parameter instructions: takes what samples say about executed instructions, in time order among the
   ///   events; nil: nobody asks.
-  mutating func readEvents(
+  package mutating func readEvents(
     instructions: ((borrowing InstructionSample) -> Void)?, _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
     let hasRounds = !parts.isBackward && names.count <= 1

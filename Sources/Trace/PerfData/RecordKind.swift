@@ -1,30 +1,30 @@
 /// Record types: include/uapi/linux/perf_event.h below 64, tools/lib/perf/include/perf/event.h above.
-enum RecordKind {
-  static let mmap: UInt32 = 1
-  static let lost: UInt32 = 2
-  static let comm: UInt32 = 3
+package enum RecordKind {
+  package static let mmap: UInt32 = 1
+  package static let lost: UInt32 = 2
+  package static let comm: UInt32 = 3
   static let fork: UInt32 = 7
   static let throttle: UInt32 = 5
-  static let sample: UInt32 = 9
+  package static let sample: UInt32 = 9
   static let mmap2: UInt32 = 10
   static let aux: UInt32 = 11
-  static let lostSamples: UInt32 = 13
+  package static let lostSamples: UInt32 = 13
   static let headerAttribute: UInt32 = 64
   static let headerEventType: UInt32 = 65
-  static let tracingData: UInt32 = 66
+  package static let tracingData: UInt32 = 66
   static let buildID: UInt32 = 67
-  static let finishedRound: UInt32 = 68
-  static let idIndex: UInt32 = 69
-  static let auxTrace: UInt32 = 71
+  package static let finishedRound: UInt32 = 68
+  package static let idIndex: UInt32 = 69
+  package static let auxTrace: UInt32 = 71
   static let auxTraceError: UInt32 = 72
-  static let eventUpdate: UInt32 = 78
+  package static let eventUpdate: UInt32 = 78
   static let headerFeature: UInt32 = 80
-  static let compressed: UInt32 = 81
-  static let compressed2: UInt32 = 83
+  package static let compressed: UInt32 = 81
+  package static let compressed2: UInt32 = 83
 }
 
 /// `struct perf_event_header`: u32 type, u16 misc, u16 size.
-enum RecordHeader {
+package enum RecordHeader {
   static let byteCount = 8
   /// Largest record: its size is a u16.
   static let largestRecord = 65535
@@ -41,5 +41,5 @@ enum RecordHeader {
   /// PERF_RECORD_MISC_BUILD_ID_SIZE.
   static let buildIDSize: UInt16 = 1 << 15
   /// PERF_RECORD_MISC_LOST_SAMPLES_BPF: dropped by a filter on purpose.
-  static let lostSamplesBPF: UInt16 = 1 << 15
+  package static let lostSamplesBPF: UInt16 = 1 << 15
 }

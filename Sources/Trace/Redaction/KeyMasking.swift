@@ -9,11 +9,11 @@
 ///       │                 │
 ///       ├──────⊕◀─ SipHash(round, right)
 ///       └───────╲ ╱───────┘          four times
-struct KeyMasking {
+package struct KeyMasking {
   private let key: (UInt64, UInt64)
 
   /// A secret of the system's random generator, which is forgotten with the value.
-  init() {
+  package init() {
     var generator = SystemRandomNumberGenerator()
     self.init(key: (generator.next(), generator.next()))
   }
@@ -21,9 +21,9 @@ struct KeyMasking {
   /// For tests.
   init(key: (UInt64, UInt64)) { self.key = key }
 
-  static func isKept(_ value: UInt64) -> Bool { value == 0 || value == KeySlots.resetValue }
+  package static func isKept(_ value: UInt64) -> Bool { value == 0 || value == KeySlots.resetValue }
 
-  func masked(_ value: UInt64) -> UInt64 {
+  package func masked(_ value: UInt64) -> UInt64 {
     guard !Self.isKept(value) else { return value }
     var result = permuted(value)
     // Around the two that stay: still a permutation of all others.
@@ -44,8 +44,8 @@ struct KeyMasking {
 }
 
 /// SipHash-2-4 of one 64-bit number.
-enum SipHash {
-  static func hash(_ message: UInt64, key: (UInt64, UInt64)) -> UInt64 {
+package enum SipHash {
+  package static func hash(_ message: UInt64, key: (UInt64, UInt64)) -> UInt64 {
     var v0 = key.0 ^ 0x736f_6d65_7073_6575
     var v1 = key.1 ^ 0x646f_7261_6e64_6f6d
     var v2 = key.0 ^ 0x6c79_6765_6e65_7261

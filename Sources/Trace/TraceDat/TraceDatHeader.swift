@@ -1,7 +1,7 @@
 import Bytes
 
 /// The first bytes of a trace.dat (Documentation/trace-cmd/trace-cmd.dat.v7.5.txt, "INITIAL FORMAT").
-struct TraceDatHeader {
+package struct TraceDatHeader {
   /// 6 or 7.
   var version: Int
   /// Size of a page of the ring buffer in bytes, as the recorded machine's user space has it.
@@ -15,7 +15,7 @@ struct TraceDatHeader {
   /// The numbers of the file are big-endian, those of its events too.
   var isBigEndian: Bool
 
-  static let magic: [UInt8] = [0x17, 0x08, 0x44] + Array("tracing".utf8)
+  package static let magic: [UInt8] = [0x17, 0x08, 0x44] + Array("tracing".utf8)
 
   init(_ bytes: RawSpan) throws(TraceError) {
     guard bytes.byteCount > 0 else { throw TraceError(.isEmpty) }

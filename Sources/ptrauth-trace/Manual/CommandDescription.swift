@@ -2,38 +2,38 @@ import ArgumentParser
 import FoundationEssentials
 
 /// A command as argument-parser describes it to other programs (`--experimental-dump-help`).
-struct CommandDescription: Decodable {
-  var commandName: String
+package struct CommandDescription: Decodable {
+  package var commandName: String
   var abstract: String?
   var discussion: String?
   var superCommands: [String]?
   var subcommands: [CommandDescription]?
-  var arguments: [Argument]?
+  package var arguments: [Argument]?
   var shouldDisplay: Bool?
 
-  struct Argument: Decodable {
-    enum Kind: String, Decodable { case positional, option, flag }
-    struct Name: Decodable {
-      enum Kind: String, Decodable { case long, short, longWithSingleDash }
-      var kind: Kind
-      var name: String
+  package struct Argument: Decodable {
+    package enum Kind: String, Decodable { case positional, option, flag }
+    package struct Name: Decodable {
+      package enum Kind: String, Decodable { case long, short, longWithSingleDash }
+      package var kind: Kind
+      package var name: String
     }
-    var kind: Kind
-    var names: [Name]?
-    var valueName: String?
+    package var kind: Kind
+    package var names: [Name]?
+    package var valueName: String?
     var defaultValue: String?
     var allValues: [String]?
-    var abstract: String?
+    package var abstract: String?
     var discussion: String?
     var sectionTitle: String?
     var isOptional: Bool
     var isRepeating: Bool
     var parsingStrategy: String?
-    var shouldDisplay: Bool
+    package var shouldDisplay: Bool
   }
 
   /// The whole command and everything below it.
-  static func ofProgram() throws(Problem) -> CommandDescription {
+  package static func ofProgram() throws(Problem) -> CommandDescription {
     struct Dump: Decodable { var command: CommandDescription }
     do {
       return try JSONDecoder().decode(Dump.self, from: Data(PtrauthTrace._dumpHelp().utf8)).command
@@ -43,23 +43,23 @@ struct CommandDescription: Decodable {
   }
 
   /// "ptrauth-trace-analyze": the name of the page.
-  var pageName: String { ((superCommands ?? []) + [commandName]).joined(separator: "-") }
+  package var pageName: String { ((superCommands ?? []) + [commandName]).joined(separator: "-") }
 
   /// Commands with a page: argument-parser's own `help` is said by --help.
-  var shownSubcommands: [CommandDescription] {
+  package var shownSubcommands: [CommandDescription] {
     (subcommands ?? []).filter { $0.shouldDisplay ?? true && $0.commandName != "help" }
   }
 
   /// The paragraphs of the discussion; examples and `Exit codes:` have sections of their own.
-  var paragraphs: [Paragraph] { Paragraph.split(discussion ?? "") }
+  package var paragraphs: [Paragraph] { Paragraph.split(discussion ?? "") }
 
-  enum Paragraph: Hashable {
+  package enum Paragraph: Hashable {
     case words(String)
     /// Lines that are typed as they are; what they are for, unless they are just examples.
     case examples(String?, [String])
     case exitCodes(String)
 
-    static func split(_ text: String) -> [Paragraph] {
+    package static func split(_ text: String) -> [Paragraph] {
       var paragraphs: [Paragraph] = []
       var lines: [Substring] = []
       for line in (text + "\n\n").split(separator: "\n", omittingEmptySubsequences: false) {

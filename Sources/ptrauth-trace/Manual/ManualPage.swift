@@ -1,5 +1,5 @@
 /// A command's manual page in mdoc(7), from what the command line says of itself.
-struct ManualPage {
+package struct ManualPage {
   private var source = MdocSource()
   private let command: CommandDescription
   /// All pages, by name.
@@ -9,7 +9,7 @@ struct ManualPage {
   static let date = "November 25, 2026"
 
   /// - Parameter program: whose command it is, or which it is itself.
-  static func render(
+  package static func render(
     _ command: CommandDescription, of program: CommandDescription, version: String
   ) -> String {
     var page = ManualPage(command, of: program)

@@ -1,9 +1,11 @@
 /// Writes mdoc(7): macros, and text in which nothing is taken for one.
-struct MdocSource {
-  private(set) var text = ""
+package struct MdocSource {
+  package private(set) var text = ""
   private static let width = 78
 
-  mutating func macro(_ name: String, _ argument: String? = nil) {
+  package init() {}
+
+  package mutating func macro(_ name: String, _ argument: String? = nil) {
     text += ".\(name)\(argument.map { " " + Self.quoted($0) } ?? "")\n"
   }
 
@@ -14,7 +16,7 @@ struct MdocSource {
   mutating func control(_ raw: String) { text += ".\(raw)\n" }
 
   /// Text, filled; a sentence begins on a line of its own, as mdoc wants it.
-  mutating func words(_ words: String) {
+  package mutating func words(_ words: String) {
     var line = ""
     func end(_ line: inout String, _ text: inout String) {
       if !line.isEmpty { text += Self.escaped(line) + "\n" }

@@ -3,7 +3,7 @@ import Ptrauth
 import Replay
 
 /// What of a recording is shown, and counts for the exit code. Everything is replayed.
-struct FilterOptions: ParsableArguments {
+package struct FilterOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Show the vCPUs of these VMs: the VMM's process id, or its name.", valueName: "pid|comm,..."))
@@ -36,7 +36,7 @@ struct FilterOptions: ParsableArguments {
   func validate() throws { _ = try filter() }
 
   /// nil: nothing is asked for. Valid after `validate`.
-  var chosen: Filter? { (try? filter()).flatMap(\.self) }
+  package var chosen: Filter? { (try? filter()).flatMap(\.self) }
 
   private func filter() throws -> Filter? {
     var filter = Filter(

@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// Who submits to KCIDB, and for which build.
-struct KCIDBOptions: ParsableArguments {
+package struct KCIDBOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "The submitting CI system, for --format kcidb: lower-case letters, digits, _.",

@@ -1,11 +1,13 @@
-import ArgumentParser
+package import ArgumentParser
 
 /// What the user says of the recorded kernel.
-struct KernelOptions: ParsableArguments {
+package struct KernelOptions: ParsableArguments {
+  package init() {}
+
   @Option(
     name: [.customShort("k"), .long],
     help: "The recorded kernel's vmlinux; may be .xz or .zst.", completion: .file())
-  var vmlinux: String?
+  package var vmlinux: String?
 
   @OptionGroup var types: TypeOptions
 

@@ -3,7 +3,7 @@ import Bytes
 import Report
 
 /// Where results go, and how they look there.
-struct OutputOptions: ParsableArguments {
+package struct OutputOptions: ParsableArguments {
   @Option(
     name: .shortAndLong,
     help: "Write to this file; - is standard output. Its name may say the format.")
@@ -19,7 +19,7 @@ struct OutputOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "No warnings and no progress on standard error.")
   var quiet = false
 
-  enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case auto, always, never }
+  package enum ColorChoice: String, ExpressibleByArgument, CaseIterable { case auto, always, never }
 
   /// Standard output is what the result goes to.
   var isStandardOutput: Bool { output == "-" }
@@ -60,7 +60,7 @@ struct OutputOptions: ParsableArguments {
 extension OutputOptions.ColorChoice {
   /// What was asked for; else NO_COLOR (no-color.org), then CLICOLOR_FORCE and CLICOLOR (bixense.com/clicolors),
   /// then whether there is a terminal that can.
-  func isColoured(isTerminal: Bool, environment: [String: String]) -> Bool {
+  package func isColoured(isTerminal: Bool, environment: [String: String]) -> Bool {
     switch self {
     case .always: return true
     case .never: return false

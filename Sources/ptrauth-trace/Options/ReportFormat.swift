@@ -1,7 +1,7 @@
 import ArgumentParser
 
 /// How `analyze` shows its result.
-enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
+package enum ReportFormat: String, ExpressibleByArgument, CaseIterable {
   case text, json, jsonl, html, perfetto
   /// For `merge`.
   case summary

@@ -1,9 +1,11 @@
 import ArgumentParser
 import Ptrauth
-import Replay
+package import Replay
 
 /// Which rules a verdict has to stand on.
-struct RequirementOptions: ParsableArguments {
+package struct RequirementOptions: ParsableArguments {
+  package init() {}
+
   @Option(
     name: .customLong("require"),
     help: ArgumentHelp(
@@ -24,14 +26,14 @@ struct RequirementOptions: ParsableArguments {
   }
 
   /// What was asked for; valid after `validate`.
-  var requirement: Requirement {
+  package var requirement: Requirement {
     let words = words
     return Requirement(
       named: words.compactMap { Rule(id: $0) },
       least: words.contains("all") ? .info : words.contains("critical") ? .critical : nil)
   }
 
-  func validate() throws {
+  package func validate() throws {
     for word in words where !Self.scopes.contains(word) && !Self.rules.contains(word) {
       if Rule(id: word) != nil {
         throw ValidationError(

@@ -1,9 +1,11 @@
 import ArgumentParser
-import Explorer
+package import Explorer
 import Ptrauth
 
 /// What `verify` explores.
-struct SettingOptions: ParsableArguments {
+package struct SettingOptions: ParsableArguments {
+  package init() {}
+
   @Option(
     help: ArgumentHelp("v7, 5.2, 5.8, 5.9 ... or a kernel release.", valueName: "name"),
     completion: .list(Generation.all.map(\.name)))
@@ -53,7 +55,7 @@ struct SettingOptions: ParsableArguments {
 
   var chosenFault: Fault? { fault.flatMap { Fault(name: $0) } }
 
-  func validate() throws {
+  package func validate() throws {
     if let generation, Generation(named: generation) == nil {
       let names = Generation.all.map(\.name).joined(separator: ", ")
       throw ValidationError(
@@ -85,7 +87,7 @@ struct SettingOptions: ParsableArguments {
   }
 
   /// What is asked for, without the fault.
-  func setting() throws -> Setting {
+  package func setting() throws -> Setting {
     let fault = chosenFault
     guard let chosen = generation.flatMap({ Generation(named: $0) }) ?? fault?.generation else {
       throw ValidationError("give --generation")

@@ -2,7 +2,7 @@ import ArgumentParser
 import Report
 
 /// What tests are called in formats for CI.
-struct SuiteOptions: ParsableArguments {
+package struct SuiteOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
@@ -10,7 +10,7 @@ struct SuiteOptions: ParsableArguments {
       each has its file's name behind it.
       """,
       valueName: "name"))
-  var suite = SuiteNames.standard
+  package var suite = SuiteNames.standard
 
   func validate() throws {
     guard !suite.isEmpty, suite.utf8.allSatisfy({ $0 > 32 && $0 < 127 && $0 != 35 }) else {

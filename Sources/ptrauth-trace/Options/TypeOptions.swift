@@ -2,7 +2,7 @@ import ArgumentParser
 import KernelImage
 
 /// Where struct offsets come from, and how far they are trusted.
-struct TypeOptions: ParsableArguments {
+package struct TypeOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Struct offsets from a file of BTF, for a vmlinux without: a copy of /sys/kernel/btf/vmlinux.",

@@ -1,17 +1,17 @@
 /// A manual page about a subject that several commands share.
-struct ManualTopic: Sendable {
-  struct Section: Sendable {
-    var title: String
+package struct ManualTopic: Sendable {
+  package struct Section: Sendable {
+    package var title: String
     /// Paragraphs, as in a command's discussion (``CommandDescription/Paragraph``).
-    var text: String
+    package var text: String
   }
 
   /// As `manual NAME` takes it.
-  var name: String
+  package var name: String
   var abstract: String
-  var sections: [Section]
+  package var sections: [Section]
 
-  var pageName: String { "ptrauth-trace-\(name)" }
+  package var pageName: String { "ptrauth-trace-\(name)" }
 
-  static let all = [verdicts, recording, fleet]
+  package static let all = [verdicts, recording, fleet]
 }
