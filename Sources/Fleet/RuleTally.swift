@@ -42,7 +42,7 @@ public struct RuleTally: Sendable, Hashable {
   /// Recordings that have a finding of it, whether it counts or not.
   public var found: UInt64 { recordings(.broken, .known, .doubtful) }
   /// Recordings that say whether it was broken.
-  public var judged: UInt64 { recordings(.broken, .known, .doubtful, .kept) }
+  public var judged: UInt64 { recordings(.broken, .known, .kept) }
 
   public var count: UInt64 { occurrences.values.reduce(0, Counters.sum) }
 

@@ -8,9 +8,7 @@ extension Sample {
 
   /// All recordings of a tally as one side of a comparison; nil if they are more than ``mostMerged``.
   public init?(_ tally: Tally, name: String, kernel: String) {
-    guard tally.recordings <= Self.mostMerged,
-      tally.rates.values.allSatisfy({ $0.recordings.count <= tally.recordings })
-    else { return nil }
+    guard tally.recordings <= Self.mostMerged else { return nil }
     let order: [Analysis.Verdict] = [.findings, .incomplete, .cannotJudge, .clean]
     let verdict = order.first { tally.count($0) > 0 } ?? .unusable
     self.init(
@@ -26,7 +24,8 @@ extension Sample {
       hidden: Set(
         Analysis.judgedRules.filter { tally.silent(on: $0) == tally.recordings }.map(\.id)),
       impossible: Set(
-        tally.rules.filter { $1.recordings(.impossible) > 0 && $1.judged == 0 }.map(\.key.id)),
+        tally.rules.filter { $1.recordings(.impossible) > 0 && max($1.judged, $1.found) == 0 }.map(
+          \.key.id)),
       counters: tally.counters, guestTime: nil, redundantAccesses: 0)
     counters.keySwitchesAreExact = tally.leastSwitches == 0
     // No event judged a rule in any of them.
@@ -39,7 +38,7 @@ extension Sample {
         .map { "\(tally.count($0)) \($0.word)" }.joined(separator: ", "))
     for (rule, found) in tally.rules {
       merged.having[rule.id] = Int(clamping: found.found)
-      merged.judging[rule.id] = Int(clamping: found.judged)
+      merged.judging[rule.id] = Int(clamping: found.recordings(.broken, .known, .doubtful, .kept))
       if found.recordings(.kept, .impossible) > 0 { merged.absent.insert(rule.id) }
     }
     for (metric, rates) in tally.rates {

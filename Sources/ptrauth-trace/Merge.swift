@@ -77,6 +77,9 @@ package struct Merge: ParsableCommand {
     if files.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
     }
+    if let twice = files.first(where: { path in files.count { $0 == path } > 1 }) {
+      throw ValidationError("\(twice) is given twice: its recordings would count twice")
+    }
     if files.isEmpty, ByteStream.standardInputIsTerminal {
       throw ValidationError("give files of summaries, as analyze --format summary writes them")
     }

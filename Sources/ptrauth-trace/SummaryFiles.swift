@@ -17,22 +17,28 @@ struct SummaryFiles {
     self.isQuiet = isQuiet
   }
 
-  /// A line that is no summary is counted and named, and so is a file that cannot be read on.
+  /// A line that is no summary is counted and named, and so is a file that cannot be read on, or has nothing: what it
+  /// should have said is not known.
   mutating func read(_ path: String) {
     var number: UInt64 = 0
+    var isEmpty = path != "-"
     do throws(ByteStream.Failure) {
       var lines = try StreamLines(path: path, limit: Self.lineLimit)
       while let line = try lines.next() {
         number += 1
         switch line {
-        case .tooLong: damaged(path, number, "has more than \(Self.lineLimit >> 20) MiB")
+        case .tooLong:
+          isEmpty = false
+          damaged(path, number, "has more than \(Self.lineLimit >> 20) MiB")
         case .whole(let bytes):
           if bytes.allSatisfy({ $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\r") }) { continue }
+          isEmpty = false
           do throws(SavedFault) { add(try SavedSummary(bytes)) } catch {
             damaged(path, number, "\(error)")
           }
         }
       }
+      if isEmpty { damaged(path, number + 1, "there is no summary in the file") }
     } catch {
       let hint =
         Folder.isDirectory(path)
@@ -71,7 +77,8 @@ extension SummaryFiles {
   static func samples(_ path: String) throws(Problem) -> [Sample]? {
     guard path != "-", !ByteStream.isStream(path),
       let head = Folder.head(of: path, count: 64),
-      head.starts(with: #"{"schema":"ptrauth-trace/summary/"#.utf8)
+      // Another program may have put blanks into the line.
+      head.filter({ !$0.isBlank }).starts(with: #"{"schema":"ptrauth-trace/summary/"#.utf8)
     else { return nil }
     var files = SummaryFiles(by: .kernels, isQuiet: false)
     files.read(path)
@@ -101,4 +108,8 @@ extension SummaryFiles {
     return [group.kernel?.release?.text, schemes.isEmpty ? nil : "scheme \(schemes)"]
       .compactMap(\.self).joined(separator: ", ")
   }
+}
+
+extension UInt8 {
+  fileprivate var isBlank: Bool { [0x20, 0x09, 0x0a, 0x0d].contains(self) }
 }

@@ -74,7 +74,8 @@ struct MergeTests {
     #expect(written.count == 3 && !run.output.contains("/nonexistent"))
     let merged = try fleet(written).total
     #expect(merged.recordings == 3 && merged.count(.unusable) == 2 && merged.open == 2)
-    #expect(merged.troubles.sorted.contains { $0.name.contains("a.data") })
+    #expect(merged.openNames.sorted.contains { $0.name == "a.data" })
+    #expect(merged.troubles.sorted.allSatisfy { !$0.name.contains("a.data") && $0.name.count > 9 })
   }
 
   @Test(arguments: [

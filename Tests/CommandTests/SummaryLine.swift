@@ -34,7 +34,7 @@ enum SummaryLine {
     ]
   }
 
-  /// A recording that need not be possible: sums do not ask.
+  /// A recording as none need be, which does not contradict itself.
   static func random(_ random: inout some RandomNumberGenerator) -> [UInt8] {
     func number() -> UInt64 {
       [0, 1, UInt64.random(in: 0...1000, using: &random), 1 << 40].randomElement(using: &random)
@@ -49,9 +49,10 @@ enum SummaryLine {
     }
     var tally = Tally()
     tally.recordings = 1
-    tally.verdicts = [Analysis.Verdict.allCases.randomElement(using: &random) ?? .clean: 1]
-    tally.open = UInt64.random(in: 0...1, using: &random)
-    tally.eventsMissing = UInt64.random(in: 0...1, using: &random)
+    let verdict = Analysis.Verdict.allCases.randomElement(using: &random) ?? .clean
+    tally.verdicts = [verdict: 1]
+    tally.open = [.clean, .findings].contains(verdict) ? .random(in: 0...1, using: &random) : 1
+    tally.eventsMissing = verdict == .incomplete ? 1 : .random(in: 0...tally.open, using: &random)
     tally.bytes = number()
     tally.events = number()
     tally.lost = number()
@@ -61,8 +62,11 @@ enum SummaryLine {
     tally.troubles = names()
     for rule in Rule.all where Bool.random(using: &random) {
       var found = RuleTally()
-      found.outcomes = [RuleTally.Outcome.allCases.randomElement(using: &random) ?? .kept: 1]
-      for level in [Finding.Level.proved, .static, .suspected] where Bool.random(using: &random) {
+      var outcome = RuleTally.Outcome.allCases.randomElement(using: &random) ?? .kept
+      if outcome == .broken, rule.isCorrectness, verdict != .findings { outcome = .kept }
+      found.outcomes = [outcome: 1]
+      for level in [Finding.Level.proved, .static, .suspected]
+      where found.found > 0 && Bool.random(using: &random) {
         found.occurrences[level] = 1 + number()
       }
       found.places = names()
@@ -70,6 +74,11 @@ enum SummaryLine {
       found.reads = number()
       tally.rules[rule] = found
     }
+    tally.rules[.staleEnable, default: RuleTally()].outcomes =
+      verdict == .findings ? [.broken: 1] : [.kept: 1]
+    if verdict != .findings { tally.rules[.staleEnable]?.occurrences = [:] }
+    tally.vms = 1
+    tally.vcpus = 8
     tally.counters.runs = number()
     tally.counters.guestTime = number()
     for metric in Metric.all where Bool.random(using: &random) {

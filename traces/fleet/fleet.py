@@ -18,21 +18,18 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from listing import NoInput, recordings
 from pyspark import SparkFiles
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
-
 from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
 
-Recording = tuple[str, dict[str, str]]
-COLUMNS = ["path", "length", "modified", "labels"]
-FILES = "path string, length bigint, modified timestamp"
-INPUTS = FILES + ", labels map<string,string>"
+INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
 
 
 class Bounds:
@@ -45,6 +42,7 @@ class Bounds:
         self.require: str | None = options.require
         self.kernels = kernels
         self.timeline: bool = options.timeline
+        self.version: str = options.version
 
     def limit(self, child: int) -> None:
         """An end to what it may ask for, from its first moments on."""
@@ -76,8 +74,10 @@ class Bounds:
 
     def why(self, code: int, complaint: str) -> str:
         """Why there is no report, in a sentence."""
-        if code in (-signal.SIGXCPU, -signal.SIGKILL):
+        if code == -signal.SIGXCPU:
             return f"was ended after {self.seconds} s, which is what --seconds allows"
+        if code == -signal.SIGKILL:
+            return "the analysis was killed, as a machine does that has no memory left, or its operator"
         if code < 0:
             return f"the analysis was ended by signal {-code}; --memory allows {self.memory >> 20} MiB"
         return complaint or f"the analysis ended with exit code {code} and no report"
@@ -88,9 +88,12 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
     name = os.path.basename(row.path)
     with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
         path = row.path.removeprefix("file:")
+        absent = not row.path.startswith("file:") and row.content is None
         if not row.path.startswith("file:"):
-            path = os.path.join(folder, name)
-            Path(path).write_bytes(row.content or b"")
+            # In a folder of its own: whatever it is called, it is not taken for one of ours.
+            os.mkdir(os.path.join(folder, "recording"))
+            path = os.path.join("recording", name)
+            Path(folder, path).write_bytes(row.content or b"")
         report = Path(folder, "report.json")
         words = ["analyze", "-q", "--offline", "--format", "json", "-o", str(report), path]
         if bounds.require:
@@ -101,8 +104,9 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
         labels = [word for key, value in row.labels.items() for word in ("--label", f"{key}={value}")]
         summary = Path(folder, "summary.jsonl")
         words = ["render", "-q", "--format", "summary", "-o", str(summary), *labels, str(report)]
-        if code < 0 or not report.exists() or bounds.run(words, folder)[0] != 0:
-            report.write_text(refused(name, bounds.why(code, complaint)))
+        if absent or code < 0 or not report.exists() or bounds.run(words, folder)[0] != 0:
+            why = missing(row) if absent else bounds.why(code, complaint)
+            report.write_text(refused(name, why.removeprefix(f"{path}: "), bounds.version))
             rendered, complaint = bounds.run(words, folder)
             if rendered != 0:  # The program itself is wrong: no row could be believed.
                 raise RuntimeError(f"{row.path}: render --format summary: {complaint}")
@@ -116,9 +120,16 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
                 "timeline": timeline}
 
 
-def refused(name: str, why: str) -> str:
+def missing(row: Row) -> str:
+    """Why the bytes of a recording elsewhere did not come."""
+    if row.modified is None:
+        return "is named in the list, and is not there"
+    return "could not be fetched: it is gone, or Spark takes its name, with _ or . in front, for its own"
+
+
+def refused(name: str, why: str, version: str) -> str:
     """The report of a recording of which there is none, as analyze writes it among those of others."""
-    return json.dumps({"schema": "ptrauth-trace/analysis/2", "toolVersion": "", "recording": {"path": name},
+    return json.dumps({"schema": "ptrauth-trace/analysis/2", "toolVersion": version, "recording": {"path": name},
                        "verdict": "unusable", "error": why}) + "\n"
 
 
@@ -136,45 +147,6 @@ def merge(lines: Iterator[str], bounds: Bounds) -> Iterator[str]:
         if not merged.exists():
             raise RuntimeError(f"merge ended with {code}: {complaint}")
         yield from merged.read_text().splitlines(keepends=True)
-
-
-def inputs(spark: SparkSession, source: str) -> DataFrame:
-    """Recordings with their labels: all of a folder, or those of a list (PATH, then KEY=VALUE, between tabs)."""
-    java: Any = spark._jvm
-    context: Any = spark._jsc
-    system = str(java.org.apache.hadoop.fs.FileSystem.getDefaultUri(context.hadoopConfiguration()).toString())
-    root = "file:" if system.startswith("file:") else system.rstrip("/")
-    given: list[Recording] = []
-    if source.endswith((".list", ".tsv", ".txt")):
-        for (line,) in spark.read.text(source).collect():
-            path, *facts = line.strip().split("\t")
-            if path and not path.startswith("#"):
-                # As Spark spells it: file:/a for /a and for file:///a.
-                whole = path if ":" in path.split("/")[0] else root + path
-                given.append((re.sub("^file:/+", "file:/", whole), dict(fact.split("=", 1) for fact in facts)))
-    files = spark.read.format("binaryFile").option("recursiveFileLookup", True).option("ignoreMissingFiles", True)
-    found = files.load([path for path, _ in given] or [source]).withColumnRenamed("modificationTime", "modified")
-    found = found.select(*COLUMNS[:3])
-    found = found.union(spark.createDataFrame(empty(spark, found), FILES))
-    labels = spark.createDataFrame(given, "path string, labels map<string,string>")
-    none = f.create_map().cast("map<string,string>")
-    return found.join(labels, "path", "left").withColumn("labels", f.coalesce("labels", none)).select(*COLUMNS)
-
-
-def empty(spark: SparkSession, found: DataFrame) -> list[tuple[str, int, datetime]]:
-    """Files without a byte: Spark lists them, and reads no row of them."""
-    java: Any = spark._jvm
-    context: Any = spark._jsc
-    # A URL each.
-    paths = [java.org.apache.hadoop.fs.Path(java.java.net.URI(url)) for url in found.inputFiles()]
-    read = {row.path for row in found.select("path").collect()}
-    rows = []
-    for path in paths:
-        if str(path.toString()) not in read:
-            status = path.getFileSystem(context.hadoopConfiguration()).getFileStatus(path)
-            when = datetime.fromtimestamp(status.getModificationTime() / 1000)
-            rows.append((str(path.toString()), int(status.getLen()), when))
-    return rows
 
 
 def batches(spark: SparkSession, table: str) -> set[int]:
@@ -197,8 +169,13 @@ def table(spark: SparkSession, out: str, name: str, numbers: set[int], schema: s
 def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) -> int:
     """Judges what has no report, and returns how many that were."""
     there = batches(spark, f"{options.out}/reports")
-    done = table(spark, options.out, "reports", there, REPORTS).select("path", "length", "modified")
-    todo = inputs(spark, options.input).join(done, COLUMNS[:3], "left_anti").select(*COLUMNS).orderBy("path").collect()
+    given = spark.createDataFrame(recordings(spark, options.input), INPUTS)
+    done = table(spark, options.out, "reports", there, REPORTS)
+    if options.again:
+        again = rows_of(spark, options.out).where(options.again).select("path")
+        done = done.join(again, "path", "left_anti")
+    same = [given[name].eqNullSafe(done[name]) for name in ("path", "length", "modified")]
+    todo = given.join(done, same, "left_anti").orderBy("path").collect()
     is_local = all(row.path.startswith("file:") for row in todo)
     for number, start in enumerate(range(0, len(todo), options.batch), max(there, default=-1) + 1):
         rows = todo[start:start + options.batch]
@@ -206,19 +183,31 @@ def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) ->
         if is_local:
             chosen = chosen.withColumn("content", f.lit(None).cast("binary"))
         else:
-            content = spark.read.format("binaryFile").load([row.path for row in rows]).select("path", "content")
-            chosen = chosen.join(content, "path", "left")
+            # Of these letters Spark makes patterns.
+            paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows if row.modified is not None]
+            reader = spark.read.format("binaryFile").option("ignoreMissingFiles", True)
+            none = spark.createDataFrame([], "path string, content binary")
+            chosen = chosen.join(reader.load(paths).select("path", "content") if paths else none, "path", "left")
         tasks = max(1, -(-len(rows) // options.recordings_per_task))
         judged = chosen.repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
         spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
     return len(todo)
 
 
+def rows_of(spark: SparkSession, out: str) -> DataFrame:
+    """The table of recordings."""
+    return table(spark, out, "recordings", batches(spark, f"{out}/recordings"), RECORDINGS)
+
+
 def derive(spark: SparkSession, out: str) -> None:
-    """The tables of batches that have reports and no table yet; `recordings` comes last."""
+    """The tables of batches that have reports and no table yet, and of those of which a recording was judged again since:
+    it has one row, its last. `recordings` comes last."""
     there = batches(spark, f"{out}/reports")
-    for number in sorted(there - batches(spark, f"{out}/recordings")):
-        reports = table(spark, out, "reports", {number}, REPORTS).rdd
+    last = table(spark, out, "reports", there, REPORTS).groupBy("path").agg(f.max("batch").alias("batch")).cache()
+    kept = rows_of(spark, out).select("path", "batch")
+    older = kept.join(last, ["path", "batch"], "left_anti").select("batch").distinct().collect()
+    for number in sorted(there - batches(spark, f"{out}/recordings") | {row.batch for row in older}):
+        reports = table(spark, out, "reports", {number}, REPORTS).join(last, ["path", "batch"], "left_semi").rdd
         for name, rows, schema in [("findings", reports.flatMap(findings), FINDINGS),
                                    ("vcpus", reports.flatMap(vcpus), VCPUS),
                                    ("timeline", reports.flatMap(timeline), TIMELINE),
@@ -234,9 +223,12 @@ def timeline(row: Row) -> Iterator[dict[str, Any]]:
 
 def main() -> int:
     options = arguments()
+    options.program = os.path.abspath(shutil.which(options.program) or options.program)
+    asked = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True)
+    options.version = asked.stdout.split()[1].rstrip(",")
     codec = ("spark.sql.parquet.compression.codec", "zstd")
     spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
-    spark.sparkContext.addFile(os.path.abspath(options.program))
+    spark.sparkContext.addFile(options.program)
     spark.sparkContext.addPyFile(str(Path(__file__).with_name("tables.py")))
     kernels = options.kernels
     if kernels and "://" in kernels:
@@ -245,21 +237,26 @@ def main() -> int:
     bounds = Bounds(options, kernels and (kernels if "://" in options.kernels else os.path.abspath(kernels)))
     new = analyze(spark, options, bounds)
     derive(spark, options.out)
-    summaries = table(spark, options.out, "recordings", batches(spark, f"{options.out}/recordings"), RECORDINGS)
+    summaries = rows_of(spark, options.out)
     lines = summaries.select("summary").rdd.map(lambda row: row.summary)
     merged = lines.mapPartitions(lambda part: merge(iter(part), bounds)).collect()
     print(f"{new} new recordings, {summaries.count()} in all", file=sys.stderr)
+    others = summaries.where(~f.col("version").eqNullSafe(options.version)).count()
+    if others:
+        print(f"{others} of them were judged by other versions of ptrauth-trace than {options.version}; judge them again with "
+              f"--again \"version <> '{options.version}'\"", file=sys.stderr)
     spark.stop()
     return report(merged, options)
 
 
 def report(merged: list[str], options: argparse.Namespace) -> int:
-    """What all recordings say, on this machine; the exit code is merge's."""
-    program = shutil.which(options.program) or os.path.abspath(options.program)
-    words = [program, "merge", "--by", options.by, "-"]
+    """What all recordings say, on this machine; the exit code is merge's, or that of a report that could not be written."""
+    words = [options.program, "merge", "--by", options.by, "-"]
+    codes = []
     for path in options.report:
-        subprocess.run([*words, "-q", "-o", path], input="".join(merged), text=True, check=False)
-    return subprocess.run(words, input="".join(merged), text=True, check=False).returncode
+        codes.append(subprocess.run([*words, "-q", "-o", path], input="".join(merged), text=True, check=False).returncode)
+    code = subprocess.run(words, input="".join(merged), text=True, check=False).returncode
+    return next((other for other in codes if other != code), code)
 
 
 def arguments() -> argparse.Namespace:
@@ -273,11 +270,25 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, default=5000, help="recordings between two commits (default 5000)")
     parser.add_argument("--recordings-per-task", type=int, default=8, help="of one Spark task (default 8)")
     parser.add_argument("--require", help="rules without which a recording is no pass, as analyze --require")
+    parser.add_argument("--again", help="judge those again of which this holds, as \"verdict = 'unusable'\": SQL over the "
+                        "columns of recordings")
     parser.add_argument("--timeline", action="store_true", help="keep the timeline of every run (large)")
     parser.add_argument("--by", default="kernel", help="how the report tells recordings apart, as merge --by")
     parser.add_argument("--report", action="append", default=[], help="a merged report (.html, .json, .xml, .md); again")
     return parser.parse_args()
 
 
+def run() -> int:
+    """Exit code 1 says that there are findings, and nothing else."""
+    try:
+        return main()
+    except NoInput as error:
+        print(f"fleet.py: {error}", file=sys.stderr)
+        return 64
+    except Exception:  # noqa: BLE001
+        traceback.print_exc()
+        return 70
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run())

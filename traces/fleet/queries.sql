@@ -17,10 +17,10 @@ broken AS (
 ranked AS (
   SELECT b.rule, b.release, b.build_id, b.recordings, k.since,
          row_number() OVER (PARTITION BY b.rule ORDER BY k.since, b.build_id) AS place
-  FROM broken b JOIN kernels k ON k.build_id = b.build_id AND k.release = b.release)
+  FROM broken b JOIN kernels k ON k.build_id IS NOT DISTINCT FROM b.build_id AND k.release IS NOT DISTINCT FROM b.release)
 SELECT rule, release, build_id, since, recordings FROM ranked WHERE place = 1 ORDER BY since, rule;
 
--- new_findings_by_board: rules that a board has since its last kernel, and had not before.
+-- new_findings_by_board: rules that a board has with its last kernel, and had with none before; of boards that had one.
 WITH kernels AS (
   SELECT board, build_id, min(modified) AS since FROM recordings WHERE build_id IS NOT NULL GROUP BY board, build_id),
 last AS (
@@ -31,14 +31,16 @@ SELECT l.board, f.rule, count(DISTINCT f.path) AS recordings
 FROM last l
 JOIN recordings r ON r.build_id = l.build_id AND coalesce(r.board, '') = coalesce(l.board, '')
 JOIN findings f ON f.path = r.path
-WHERE f.correctness AND NOT EXISTS (
+WHERE f.correctness AND r.verdict = 'findings' AND EXISTS (
+  SELECT 1 FROM kernels k WHERE coalesce(k.board, '') = coalesce(l.board, '') AND k.build_id <> l.build_id) AND NOT EXISTS (
   SELECT 1 FROM findings e JOIN recordings o ON o.path = e.path
-  WHERE e.rule = f.rule AND coalesce(o.board, '') = coalesce(l.board, '') AND o.build_id <> l.build_id)
+  WHERE e.rule = f.rule AND coalesce(o.board, '') = coalesce(l.board, '') AND o.build_id IS DISTINCT FROM l.build_id)
 GROUP BY l.board, f.rule ORDER BY l.board NULLS FIRST, f.rule;
 
 -- places: where in the kernel the broken rules are, worst first.
 SELECT f.rule, f.severity, f.place, count(DISTINCT f.path) AS recordings, sum(f.count) AS times
-FROM findings f WHERE f.correctness GROUP BY f.rule, f.severity, f.place ORDER BY recordings DESC, f.rule, f.place NULLS FIRST;
+FROM findings f JOIN recordings r ON r.path = f.path WHERE f.correctness AND r.verdict = 'findings'
+GROUP BY f.rule, f.severity, f.place ORDER BY recordings DESC, f.rule, f.place NULLS FIRST;
 
 -- shares: of the recordings of a kernel, how many have findings?
 SELECT release, build_id, count(*) AS recordings, sum(CASE WHEN verdict = 'findings' THEN 1 ELSE 0 END) AS bad,

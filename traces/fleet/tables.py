@@ -11,7 +11,7 @@ REPORTS = ("path string, length bigint, modified timestamp, labels map<string,st
 RECORDINGS = ("path string, board string, labels map<string,string>, modified timestamp, bytes bigint, exit_code int, "
               "seconds double, verdict string, reason string, release string, build_id string, scheme string, "
               "events bigint, events_missing boolean, duration bigint, judged int, breakable int, redundant bigint, "
-              "accesses bigint, summary string")
+              "accesses bigint, version string, summary string")
 FINDINGS = ("path string, rule string, level string, severity string, correctness boolean, count bigint, place string, "
             "reads bigint, writes bigint, trips bigint, statement string")
 COUNTERS = ["loads", "puts", "runs", "knownRuns", "enabledRuns", "undefs", "resets", "hostSaves", "keySwitches",
@@ -55,7 +55,7 @@ def recording(row: Row) -> dict[str, Any]:
         "redundant": sum(cost["cost"]["reads"] + cost["cost"]["writes"] for cost in costs
                          if cost["rule"] != "lazy-thrash"),
         "accesses": sum(PASS * c["keySwitches"] + SAVE * c["hostSaves"] for c in counters),
-        "summary": row.summary,
+        "version": report["toolVersion"], "summary": row.summary,
     })
 
 

@@ -11,7 +11,7 @@ public enum FleetHTML {
       "\(report.word.lowercased()): \(counted(report.total.recordings, "recording")) - ptrauth-trace merge",
       &page)
     page.raw("<body>\n<main>\n")
-    HTMLReport.banner("ptrauth-trace merge", report.word, report.sentence, report.tone, &page)
+    HTMLReport.banner("ptrauth-trace merge", report.headline, report.sentence, report.tone, &page)
     first(report, &page)
     broken(report, &page)
     groups(report, &page)
@@ -30,11 +30,7 @@ public enum FleetHTML {
       page.element("a", [("href", "#g\(bad)")]) { page in
         page.element("strong", report.rows[bad].group.words)
       }
-      let good = report.rows[..<bad].lastIndex { report.word($0.tally) == "clean" }
-      page.text(
-        good.map { "; the last clean one before it: \(report.rows[$0].group.words)" }
-          ?? "; none before it is clean")
-      page.text(". In the order of releases and labels.")
+      page.text(report.beforeFirstBad + ". In the order of releases and labels.")
     }
     page.raw("\n")
   }
@@ -111,7 +107,7 @@ public enum FleetHTML {
                   page.text(row.group.words)
                 }
               }
-              page.element("td", report.word(row.tally))
+              page.element("td", report.words(row.tally))
               HTMLSections.numbers(
                 [row.tally.recordings] + Analysis.Verdict.allCases.map(row.tally.count), &page)
               page.element(

@@ -7,6 +7,7 @@ import Replay
 ///
 ///     schema      "ptrauth-trace/fleet/1", and toolVersion
 ///     verdict     findings | cannot judge | clean; reason: a sentence; failOn, fails (the exit code is 1)
+///     criticalNotJudged   critical rules that no recording of some group judges; of a group, that none of its does
 ///     by          facets that recordings are told apart by; null: all
 ///     recordings, open   how many; and how many of them are no pass, whatever was found in others
 ///     damaged     lines that are no summary {total, named}; absent: none
@@ -22,6 +23,8 @@ public enum FleetJSON {
       json.begin(.fleet)
       json.field("verdict", report.word.lowercased())
       json.field("reason", report.sentence)
+      json.key("criticalNotJudged")
+      json.array { json in for item in report.unseen { json.value(item.rule.id) } }
       json.field("failOn", report.failOn?.name ?? "none")
       json.field("fails", !report.failing.isEmpty)
       json.key("by")
@@ -42,6 +45,10 @@ public enum FleetJSON {
           json.object { json in
             json.field("name", row.group.words)
             json.field("verdict", report.word(row.tally))
+            json.key("criticalNotJudged")
+            json.array { json in
+              for rule in FleetReport.unseen(row.tally) { json.value(rule.id) }
+            }
             SummaryReport.group(row.group, &json)
             SummaryReport.members(row.tally, &json)
             quantiles(row.tally, &json)

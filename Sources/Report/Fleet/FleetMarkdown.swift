@@ -6,14 +6,14 @@ import Replay
 /// `merge --format markdown`: for a mail, a pull request, a dashboard.
 public enum FleetMarkdown {
   public static func render(_ report: FleetReport) -> String {
-    var text = "### ptrauth-trace: \(report.word)\n\n\(cell(report.sentence))\n\n"
+    var text = "### ptrauth-trace: \(report.headline)\n\n\(cell(report.sentence))\n\n"
     text +=
       "| \(cell(report.groupingWords)) | verdict | recordings | with findings | no pass | broken rules |\n"
     text += "| --- | --- | --: | --: | --: | --- |\n"
     for (number, row) in report.rows.enumerated() {
       let mark = number == report.firstBad ? " **(the first bad one)**" : ""
       text +=
-        "| \(cell(row.group.words))\(mark) | \(report.word(row.tally)) | \(row.tally.recordings) | "
+        "| \(cell(row.group.words))\(mark) | \(report.words(row.tally)) | \(row.tally.recordings) | "
         + "\(row.tally.count(.findings)) | \(row.tally.open) | "
         + report.breaks(row.tally).map { "`\($0.id)`" }.joined(separator: ", ") + " |\n"
     }

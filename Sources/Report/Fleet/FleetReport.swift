@@ -11,6 +11,8 @@ public struct FleetReport: Sendable {
   let total: Tally
   /// Rules that some recording broke, correctness first, the worst first.
   let found: [FoundRule]
+  /// Critical rules that some row leaves unjudged, and how many rows.
+  let unseen: [(rule: Rule, rows: Int)]
 
   /// A rule that was found, and where first.
   struct FoundRule {
@@ -31,6 +33,11 @@ public struct FleetReport: Sendable {
     let total = rows.reduce(into: Tally()) { $0.merge($1.tally) }
     self.rows = rows
     self.total = total
+    let blind = rows.map { Self.unseen($0.tally) }
+    unseen = Analysis.judgedRules.compactMap { rule in
+      let count = blind.count { $0.contains(rule) }
+      return count > 0 ? (rule, count) : nil
+    }
     let all = Rule.all.compactMap { rule -> FoundRule? in
       func has(_ tally: Tally) -> Bool { (tally.rules[rule]?.recordings(.broken) ?? 0) > 0 }
       guard let tally = total.rules[rule], let first = rows.firstIndex(where: { has($0.tally) })
@@ -52,55 +59,8 @@ public struct FleetReport: Sendable {
   /// Something cannot be said: without a failing rule the exit code is 2.
   public var isOpen: Bool { total.open > 0 || !fleet.damaged.isEmpty || total.recordings == 0 }
 
-  /// Rows that are no pass and break no rule are doubtful.
-  func tone(_ tally: Tally) -> VerdictSentence.Tone {
-    if !tally.failing(failOn).isEmpty { return .bad }
-    return tally.open > 0 || !breaks(tally).isEmpty ? .doubtful : .good
-  }
-
-  /// Correctness rules that a row breaks.
-  func breaks(_ tally: Tally) -> [Rule] {
-    broken.map(\.rule).filter { (tally.rules[$0]?.recordings(.broken) ?? 0) > 0 }
-  }
-
   /// The first row that breaks a rule that makes it fail: in the order of kernels, the first bad one.
   var firstBad: Int? { rows.firstIndex { !$0.tally.failing(failOn).isEmpty } }
-
-  var word: String {
-    !broken.isEmpty ? "FINDINGS" : isOpen ? "CANNOT JUDGE" : "CLEAN"
-  }
-
-  /// A row's answer.
-  func word(_ tally: Tally) -> String {
-    !breaks(tally).isEmpty ? "findings" : tally.open > 0 ? "cannot judge" : "clean"
-  }
-
-  var tone: VerdictSentence.Tone { failing.isEmpty ? (word == "CLEAN" ? .good : .doubtful) : .bad }
-
-  /// Follows the word.
-  var sentence: String {
-    var parts = broken.prefix(3).map { found in
-      "\(found.rule.id) in \(of(found.tally.recordings(.broken), total.recordings)), first in "
-        + rows[found.first].group.words
-    }
-    if broken.count > 3 { parts.append("\(broken.count - 3) more rules") }
-    if broken.isEmpty {
-      parts.append(
-        total.recordings == 0
-          ? "there is no recording"
-          : "no correctness rule is broken in \(counted(total.recordings, "recording"))")
-    }
-    if !broken.isEmpty, failing.isEmpty { parts.append("none of them fails") }
-    if total.open > 0 {
-      parts.append("\(counted(total.open, "recording")) \(total.open == 1 ? "is" : "are") no pass")
-    }
-    if !fleet.damaged.isEmpty {
-      let count = fleet.damaged.total
-      parts.append(
-        "\(counted(count, "line")) of the input \(count == 1 ? "is" : "are") no summary")
-    }
-    return parts.joined(separator: "; ")
-  }
 
   /// "by kernel, label:board".
   var groupingWords: String {

@@ -6,6 +6,8 @@ import Replay
 ///
 ///     broken, severity >= --fail-on                  failed
 ///     judged in some recording, and not broken       passed
+///     only suspected, or judged, where events are missing   error
+///     found, and known                               skipped
 ///     not judged in any                              skipped, and why
 ///     the case "recordings": some are no pass        error; so are lines that are no summary, in a suite of their own
 ///
@@ -95,8 +97,18 @@ struct FleetSuites {
             "found, and its severity \(rule.severity.name) is below --fail-on \(failOn?.name ?? "none")"
           )
           : .passed
+    } else if found.recordings(.doubtful) > 0, rule.decidesVerdict {
+      result = .error(
+        "may only seem broken in \(counted(found.recordings(.doubtful), "recording")), as events are missing"
+      )
+    } else if found.recordings(.known) > 0,
+      rule.decidesVerdict || failOn.map({ rule.severity >= $0 }) ?? false
+    {
+      result = .skipped("known, and does not count")
     } else if found.judged > 0 {
       result = .passed
+    } else if found.recordings(.keptOutsideGaps) > 0 {
+      result = .error("not broken outside the gaps, and events are missing")
     } else {
       let cannot = found.recordings(.impossible)
       result = .skipped(

@@ -26,7 +26,7 @@ enum FleetTables {
 
   private static func cell(_ tally: Tally, _ rule: Rule) -> String {
     let found = tally.rules[rule] ?? RuleTally()
-    if found.judged > 0 { return "\(found.recordings(.broken)) of \(found.judged)" }
+    if found.judged > 0 { return "\(found.recordings(.broken, .known)) of \(found.judged)" }
     let cannot = found.recordings(.impossible)
     return cannot > 0 && cannot == tally.recordings ? "\u{2013}" : "?"
   }

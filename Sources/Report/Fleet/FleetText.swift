@@ -9,9 +9,9 @@ public enum FleetText {
     var page = Page(style)
     let word =
       switch report.tone {
-      case .good: style.green(report.word)
-      case .doubtful: style.yellow(report.word)
-      case .bad: style.red(report.word)
+      case .good: style.green(report.headline)
+      case .doubtful: style.yellow(report.headline)
+      case .bad: style.red(report.headline)
       }
     page.sentence("\(word): \(report.sentence)")
     page.line()
@@ -36,10 +36,17 @@ public enum FleetText {
       let rules = report.breaks(tally).map {
         "\($0.id) in \(tally.rules[$0]?.recordings(.broken) ?? 0)"
       }
+      let known = FleetReport.knows(tally).map {
+        "\($0.id) known in \(tally.rules[$0]?.recordings(.known) ?? 0)"
+      }
       page.paragraph(
         "      ",
-        "\(counted(tally.recordings, "recording")): \(verdicts.joined(separator: ", "))"
-          + (rules.isEmpty ? "" : "; \(rules.joined(separator: ", "))"))
+        (["\(counted(tally.recordings, "recording")): \(verdicts.joined(separator: ", "))"] + rules
+          + known).joined(separator: "; "))
+      let unseen = FleetReport.unseen(tally).map(\.id)
+      if !unseen.isEmpty {
+        page.paragraph("      ", "not judged: " + unseen.joined(separator: ", "))
+      }
     }
   }
 

@@ -49,11 +49,13 @@ extension Tally {
 
   private mutating func isOpen(_ name: String, because reason: String) {
     open = 1
-    troubles = NameCounts(reason)
+    // Without the recording's name, which is in openNames: a reason is counted.
+    troubles = NameCounts(
+      reason.hasPrefix("\(name): ") ? String(reason.dropFirst(name.count + 2)) : reason)
     openNames = NameCounts(name)
   }
 
-  /// Without the recording's own numbers: a reason is counted.
+  /// Without the recording's own numbers.
   private static func trouble(_ analysis: Analysis) -> String {
     if analysis.verdict == .unusable { return "no vCPU could be followed" }
     if analysis.isIncomplete { return "events are missing" }

@@ -13,7 +13,11 @@ extension ManualTopic {
 
           A merged summary is the same kind of line about more recordings: `merge` takes both, in any order and grouping, and \
           what it says is the same. Everything in it is a sum, a sketch whose buckets add up exactly, or the first \
-          eight of a list of names by their bytes, with the number of the others.
+          eight of a list of names by their bytes, with the number of the others. So merge cannot tell that a recording is \
+          in its input twice: it counts twice.
+
+          A line that contradicts itself, as one does of which a verdict was changed by hand, is no summary, and a file \
+          without a line is damaged: what it should have said is not known.
           """),
       Section(
         title: "WHAT BECOMES OF A RULE",
@@ -21,7 +25,8 @@ extension ManualTopic {
           In each recording one of: broken (it counts for the verdict), known (all of it is in the list of --known), \
           doubtful (suspected only, where events are missing), kept, keptOutsideGaps (not found, and events are missing), \
           notJudged, impossible (its kernel or its guests cannot break it). Shares are of the recordings that judge \
-          the rule, not of all.
+          the rule, not of all. A row, and the whole, is never clean without a word of the critical rules that none of its \
+          recordings judged, and findings that are all known are findings.
 
           A recording is "no pass" (open) if analyze would end with exit code 2, had it found nothing.
           """),

@@ -1,0 +1,156 @@
+import Fleet
+import Glibc
+import Ptrauth
+import Report
+import Testing
+
+@testable import Replay
+@testable import ptrauth_trace
+
+/// A merged report says no more than its recordings do one by one.
+struct MergeHonestyTests {
+  private func merge(_ lines: [[UInt8]], _ options: [String] = []) throws -> Program {
+    try Program.run(
+      Program.command, ["merge", "-q"] + options,
+      input: lines.map { String(decoding: $0, as: UTF8.self) }.joined())
+  }
+
+  private func words(_ program: Program) -> String {
+    program.output.split { $0 == " " || $0 == "\n" }.joined(separator: " ")
+  }
+
+  /// One recording merged is what analyze says of it: no critical rule that was not judged goes unsaid.
+  @Test(arguments: Corpus.traces)
+  func aCleanMergeSaysWhatItDoesNotStandOn(corpus: Corpus) throws {
+    let document = try Documents.document(corpus)
+    let hidden = document.analysis.criticalNotJudged.map(\.rule.id)
+    let line = SummaryLine.of(document)
+    let text = try words(merge([line, line]))
+    let names = hidden.joined(separator: ", ")
+    #expect(text.contains("not judged: " + names) == !hidden.isEmpty)
+    guard document.analysis.verdict == .clean else { return }
+    #expect(text.hasPrefix("CLEAN, but ") == !hidden.isEmpty, "\(text.prefix(200))")
+    #expect(text.hasPrefix("CLEAN: ") == hidden.isEmpty)
+    for format in ["html", "markdown"] {
+      let shown = try merge([line], ["--format", format]).output
+      for rule in hidden {
+        #expect(shown.contains("clean, but ") && shown.contains(rule), "\(format)")
+      }
+    }
+  }
+
+  /// Judged for one kernel is not judged for the other.
+  @Test func ofWhichRowsARuleWasNotJudged() throws {
+    var blind = Documents.clean
+    blind.recording.osRelease = "7.0.0"
+    blind.analysis.notObservable.append(
+      .init(rule: .missedHostSave, reason: "no keys", remedy: "record keys"))
+    let lines = [SummaryLine.of(Documents.clean), SummaryLine.of(blind)]
+    let text = try words(merge(lines))
+    #expect(text.hasPrefix("CLEAN, but missed-host-save (in 1 of 2 rows)"), "\(text.prefix(200))")
+    let json = try merge(lines, ["--format", "json"]).output
+    #expect(
+      json.ranges(of: "\"missed-host-save\"\n").count
+        + json.ranges(of: "\"missed-host-save\",\n").count == 2)
+    // A kernel that judges nothing of it is no last good one.
+    var faulty = Documents.faulty
+    faulty.recording.osRelease = "8.0.0"
+    let page = try merge(lines + [SummaryLine.of(faulty)], ["--format", "html"]).output
+    #expect(page.contains("; the last clean one before it: 6."))
+    #expect(page.contains("; 1 between them cannot say"))
+    let alone = try merge([SummaryLine.of(blind), SummaryLine.of(faulty)], ["--format", "html"])
+      .output
+    #expect(alone.contains("; none of the 1 before it is clean and judges what it breaks"))
+  }
+
+  /// Findings that are known are findings.
+  @Test func knownIsNotClean() throws {
+    var document = Documents.faulty
+    var known = Known()
+    known.findings = document.analysis.findings.map { ($0.rule, $0.level) }
+    document.analysis.known = known
+    let line = SummaryLine.of(document)
+    let text = try merge([line])
+    #expect(text.code == 0 && Outcome(document.analysis, failOn: .medium) == .clean)
+    #expect(
+      text.output.hasPrefix("FINDINGS, all known: missed-host-save is known in 1 of 1 recording"))
+    #expect(!text.output.contains("no correctness rule is broken"))
+    let xml = try merge([line], ["--format", "junit"]).output
+    #expect(xml.contains("message=\"known, and does not count\""))
+    #expect(try merge([line], ["--format", "html"]).output.contains("findings, all known"))
+    let json = try merge([line], ["--format", "json"]).output
+    #expect(json.contains("\"verdict\": \"findings\""))
+  }
+
+  /// What is only suspected where events are missing is no pass of its rule.
+  @Test func doubtfulIsNoPass() throws {
+    var document = Documents.incomplete(Documents.faulty)
+    document.analysis.verdict = .incomplete
+    let xml = try merge([SummaryLine.of(document)], ["--format", "junit"]).output
+    #expect(xml.contains("may only seem broken in 1 recording, as events are missing"))
+    let kcidb = try merge([SummaryLine.of(document)], ["--format", "kcidb"]).output
+    #expect(
+      !kcidb.contains("\"status\": \"PASS\"")
+        || !kcidb.contains("missed-host-save\",\n      \"status\": \"PASS\""))
+    let clean = SummaryLine.of(Documents.incomplete(Documents.clean))
+    let gaps = try merge([clean], ["--format", "junit"]).output
+    #expect(gaps.contains("not broken outside the gaps, and events are missing"))
+  }
+
+  /// Lines that contradict themselves: each was a clean recording before someone edited it.
+  @Test(arguments: [
+    ("\"verdicts\":{\"clean\":1}", "\"verdicts\":{\"unusable\":1}"),
+    ("\"verdicts\":{\"clean\":1}", "\"verdicts\":{\"incomplete\":1}"),
+    ("\"verdicts\":{\"clean\":1}", "\"verdicts\":{\"cannot judge\":1}"),
+    ("\"verdicts\":{\"clean\":1}", "\"verdicts\":{\"findings\":1}"),
+    ("\"eventsMissing\":0", "\"eventsMissing\":1"), ("\"open\":0", "\"open\":2"),
+    ("\"stale-enable\":{\"kept\":1}", "\"stale-enable\":{\"broken\":1,\"proved\":3}"),
+    ("\"stale-enable\":{\"kept\":1}", "\"stale-enable\":{\"kept\":1,\"proved\":3}"),
+    ("\"kept\":1", "\"notJudged\":1"),
+    ("\"recordings\":1,\"verdicts\":{\"clean\":1}", "\"recordings\":0,\"verdicts\":{}"),
+    ("\"vms\":1,", "\"vms\":0,"), ("\"loads\":0}", "\"loads\":5}"),
+  ])
+  func aContradictionIsNoSummary(member: String, other: String) throws {
+    let line = String(decoding: SummaryLine.of(Documents.clean), as: UTF8.self)
+    #expect(line.contains(member))
+    let run = try Program.run(
+      Program.command, ["merge"], input: line.replacing(member, with: other))
+    #expect(
+      run.code == 2 && run.output.contains("1 line of the input is no summary"), "\(run.errors)")
+  }
+
+  /// Whatever merge writes it reads, sums beyond 2^63 too.
+  @Test func hugeSumsAreReadAgain() throws {
+    let line = String(decoding: SummaryLine.of(Documents.clean), as: UTF8.self)
+    let huge = String(UInt64.max - 1)
+    let text = line.replacing(
+      #""events":\#(Documents.clean.analysis.eventCount),"#, with: "\"events\":\(huge),")
+    #expect(text != line)
+    let twice = try Program.run(
+      Program.command, ["merge", "--format", "summary"], input: text + text)
+    #expect(twice.code == 0 && twice.output.contains("\"events\":\(UInt64.max),"))
+    let again = try Program.run(
+      Program.command, ["merge", "--format", "summary"], input: twice.output)
+    #expect(again.code == 0 && again.output == twice.output)
+  }
+
+  @Test func aFileOfNothingAndOneGivenTwiceAreSaid() throws {
+    let base = "/tmp/ptrauth-trace-merge-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let (good, empty) = (base + ".jsonl", base + "-empty.jsonl")
+    defer { for path in [good, empty] { unsafe unlink(path) } }
+    Corpus.write(SummaryLine.of(Documents.clean), to: good)
+    Corpus.write(Array("\n".utf8), to: empty)
+    let run = try Program.run(Program.command, ["merge", good, empty])
+    #expect(run.code == 2 && run.errors.contains("there is no summary in the file"))
+    #expect(run.output.contains("CANNOT JUDGE: no correctness rule is broken in 1 recording"))
+    let twice = try Program.run(Program.command, ["merge", good, good])
+    #expect(twice.code == 64 && twice.errors.contains("is given twice"))
+    // A line that another program has written with blanks is a side too.
+    let spaced = String(decoding: SummaryLine.of(Documents.clean), as: UTF8.self)
+      .replacing("{\"schema\":", with: "{ \"schema\": ")
+    Corpus.write(Array(spaced.utf8), to: empty)
+    let compared = try Program.run(Program.command, ["compare", good, "--", empty])
+    #expect(
+      compared.code == 0 && compared.output.contains("new   1 recording"), "\(compared.errors)")
+  }
+}
