@@ -5,7 +5,7 @@ extension GenerationEvidence {
   private static let clearMargin = 3
 
   /// Looks for every mark of `GenerationRow.all` and chooses the generation they agree on.
-  init(of image: KernelImage) {
+  package init(of image: KernelImage) {
     let rows = GenerationRow.all
     let outcomes = rows.map { image.outcome(of: $0.probe) }
     let chosen = image.hasKVM ? GenerationEvidence.choose(rows, outcomes) : nil

@@ -31,14 +31,14 @@ enum KeyInstruction {
 }
 
 /// CONFIG_ARM64_PTR_AUTH_KERNEL, from the code: the configuration is not in the file.
-enum KernelPointerAuth {
+package enum KernelPointerAuth {
   /// C functions that every KVM/arm64 has; they call others, so a signing kernel signs in them.
   private static let witnesses = [
     "kvm_arch_vcpu_load", "kvm_arch_vcpu_put", "handle_exit", "kvm_arch_vcpu_ioctl_run",
     "kvm_reset_vcpu",
   ]
 
-  static func isUsed(by image: KernelImage) -> Bool? {
+  package static func isUsed(by image: KernelImage) -> Bool? {
     var examined = false
     for name in witnesses {
       for function in image.symbols?.functions(called: name) ?? [] {

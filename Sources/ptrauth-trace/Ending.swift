@@ -2,14 +2,14 @@ import ArgumentParser
 
 /// How the process ends for what was thrown. Codes are the dialect's that the arguments ask for, though they may
 /// be wrong otherwise: `git bisect run` is never to read 64 as "this commit is bad".
-struct Ending {
-  var code: Int32
+package struct Ending {
+  package var code: Int32
   /// For standard output: what --help, --version and the like were asked for.
-  var answer: String?
+  package var answer: String?
   /// For standard error, in lines.
-  var complaint = ""
+  package var complaint = ""
 
-  init(_ error: any Error, _ arguments: [String]) {
+  package init(_ error: any Error, _ arguments: [String]) {
     if let code = error as? ExitCode {
       self.code = code.rawValue
       return

@@ -1,5 +1,5 @@
-import ArgumentParser
-import Bytes
+package import ArgumentParser
+package import Bytes
 import Glibc
 
 /// The whole of it, from the process's arguments to its exit code.
@@ -19,7 +19,7 @@ package enum Program {
   }
 
   /// What `arguments` ask for, ready to run.
-  static func command(_ arguments: [String]) throws -> any ParsableCommand {
+  package static func command(_ arguments: [String]) throws -> any ParsableCommand {
     if let words = Suggestion.words(for: arguments, of: PtrauthTrace.configuration) {
       throw ValidationError(words)
     }

@@ -4,8 +4,8 @@ import Ptrauth
 import Report
 import Testing
 
-@testable import Replay
-@testable import ptrauth_trace
+import Replay
+import ptrauth_trace
 
 /// A merged report says no more than its recordings do one by one.
 struct MergeHonestyTests {

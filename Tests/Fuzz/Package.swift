@@ -15,12 +15,12 @@ let package = Package(
           .product(name: $0, package: "ptrauth-trace")
         },
       path: "Sources", exclude: ["CFuzzer", "CorpusTests"],
-      swiftSettings: [.swiftLanguageMode(.v6)]),
+      swiftSettings: [.swiftLanguageMode(.v6), .define("FUZZING")]),
     // libFuzzer goes through the counters of the whole program after every execution: of parsers alone it runs
     // several times as many.
     .executableTarget(
       name: "fuzz-parsers",
       dependencies: ["CFuzzer", .product(name: "Trace", package: "ptrauth-trace")],
-      path: "Parsers", swiftSettings: [.swiftLanguageMode(.v6)]),
+      path: "Parsers", swiftSettings: [.swiftLanguageMode(.v6), .define("FUZZING")]),
   ]
 )

@@ -1,7 +1,7 @@
 import Bytes
 
 /// Turns the raw records of one event into what happened. Field places are resolved once, by name.
-struct EventDecoder: BitwiseCopyable {
+package struct EventDecoder: BitwiseCopyable {
   private enum Kind {
     case entry
     case exit
@@ -66,7 +66,7 @@ struct EventDecoder: BitwiseCopyable {
 
   /// False when the record is shorter than its format.
   @inline(__always)
-  func read(_ raw: RawSpan, into event: inout Event) -> Bool {
+  package func read(_ raw: RawSpan, into event: inout Event) -> Bool {
     if kind == .function {
       guard let address = fields[0].read(raw) else { return false }
       event.hit = ProbeHit(traced: address)

@@ -11,7 +11,7 @@ package struct EventFormat {
   var commonFields: [Field] = []
 
   /// The numbers of its raw records are big-endian.
-  var isBigEndian: Bool = false
+  package var isBigEndian: Bool = false
 
   package init(
     system: String, name: String, id: UInt64, fields: [Field] = [], commonFields: [Field] = [],

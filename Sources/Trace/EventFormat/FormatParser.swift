@@ -5,11 +5,11 @@ internal import CTraceEvent
 ///
 /// The parser sees the fields of a format and not its `print fmt`: nothing here prints events, and
 /// some formats have one that libtraceevent cannot parse (kvm_sys_access: "bad op token").
-@safe struct FormatParser: ~Copyable {
+@safe package struct FormatParser: ~Copyable {
   private let handle: OpaquePointer
 
   /// nil when there is no memory. `longSize`: size of the recorded machine's `long`, in bytes.
-  init?(longSize: Int) {
+  package init?(longSize: Int) {
     tep_set_loglevel(TEP_LOG_NONE)
     guard let made = unsafe tep_alloc() else { return nil }
     unsafe tep_set_long_size(made, Int32(truncatingIfNeeded: longSize))
@@ -20,7 +20,7 @@ internal import CTraceEvent
   deinit { unsafe tep_free(handle) }
 
   /// The format in `text`, nil when it is not one.
-  borrowing func parse(_ text: RawSpan, system: String) -> EventFormat? {
+  package borrowing func parse(_ text: RawSpan, system: String) -> EventFormat? {
     guard var lines = Self.fieldLines(text) else { return nil }
     let handle = unsafe self.handle
     var event: UnsafeMutablePointer<tep_event>?

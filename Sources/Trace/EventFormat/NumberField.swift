@@ -58,7 +58,7 @@ package struct NumberField: BitwiseCopyable {
   }
 
   @inline(__always)
-  func int32(_ raw: RawSpan) -> Int32? {
+  package func int32(_ raw: RawSpan) -> Int32? {
     guard let value = read(raw) else { return nil }
     return Int32(truncatingIfNeeded: value)
   }

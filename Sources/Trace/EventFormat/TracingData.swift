@@ -6,19 +6,19 @@ import Bytes
 /// (Documentation/trace-cmd/trace-cmd.dat.v6.5.txt; perf: tools/perf/util/trace-event-info.c):
 /// header_page, header_event, ftrace formats, formats by system, kallsyms, printk formats, and from
 /// 0.6 on the saved command lines. What follows the formats is not needed here and not read.
-struct TracingData {
+package struct TracingData {
   var formats: [EventFormat] = []
   /// Formats that libtraceevent could not read, as "system".
   var unreadable: Int = 0
 
   /// Why tracing data cannot be read.
-  struct Failure: Error {
+  package struct Failure: Error {
     /// From the start of the tracing data, in bytes.
     var offset: Int
     var reason: String
   }
 
-  init(_ bytes: RawSpan) throws(Failure) {
+  package init(_ bytes: RawSpan) throws(Failure) {
     var cursor = ByteCursor(bytes)
     do throws(ByteCursor.Truncation) {
       let magic = try cursor.slice(10)

@@ -12,7 +12,7 @@ import Bytes
 ///
 /// (kernel/trace/trace_output.c, trace_print_context and trace_print_lat_context; libtraceevent's
 /// tep_print_event; tools/perf/builtin-script.c, perf_sample__fprintf_start.)
-struct LineHead: BitwiseCopyable {
+package struct LineHead: BitwiseCopyable {
   /// Nanoseconds, or ticks where ``unit`` says so.
   var time: UInt64 = 0
   var cpu: Int32 = 0
@@ -24,7 +24,7 @@ struct LineHead: BitwiseCopyable {
   var nameStart = 0
   var nameEnd = 0
   /// Where the values start.
-  var values = 0
+  package var values = 0
   var unit: TimeUnit = .microseconds
   var style: Style = .task
   /// irqs-off and the like were there.

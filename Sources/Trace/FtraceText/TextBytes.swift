@@ -80,7 +80,7 @@ extension RawSpan {
 
   /// A decimal number; nil, and no step, where there is none or it has more than 64 bits.
   @inline(__always)
-  func decimal(_ position: inout Int) -> UInt64? {
+  package func decimal(_ position: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var place = position
     while let byte = u8(at: place), Character8.isDigit(byte) {
@@ -98,7 +98,7 @@ extension RawSpan {
   /// A hexadecimal number without 0x; nil, and no step, where there is none or it has more than 64
   /// bits.
   @inline(__always)
-  func hexadecimal(_ position: inout Int) -> UInt64? {
+  package func hexadecimal(_ position: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var place = position
     while let byte = u8(at: place) {
@@ -115,7 +115,7 @@ extension RawSpan {
 
   /// 0x and hexadecimal digits, or a decimal number with or without a sign, as 64 bits.
   @inline(__always)
-  func number(_ position: inout Int) -> UInt64? {
+  package func number(_ position: inout Int) -> UInt64? {
     if u8(at: position) == Character8.zero, u8(at: position &+ 1) == 120 {
       var digits = position &+ 2
       guard let value = hexadecimal(&digits) else { return nil }

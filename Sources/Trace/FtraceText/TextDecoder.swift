@@ -1,7 +1,7 @@
 import Bytes
 
 /// Turns the values of lines into payloads.
-struct TextDecoder {
+package struct TextDecoder {
   private let isKernelText: Bool
   /// kvm_arm_setup_debug's hashed pointers are not those of the probes.
   private let usesHashedPointers: Bool
@@ -45,7 +45,7 @@ struct TextDecoder {
 
   /// "kvm_arch_vcpu_load <-kvm_sched_in": the tracer `function`; nil for other tracers' lines. With the
   /// trace option sym-offset the name is "kvm_arch_vcpu_load+0x8/0x2a0".
-  static func function(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
+  package static func function(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
     var end = head.nameStart
     while let byte = line.u8(at: end), Character8.isWord(byte) || byte == Character8.dot {
       end &+= 1
@@ -62,7 +62,7 @@ struct TextDecoder {
 
   /// "PERF_RECORD_LOST lost 59" (perf script --show-lost-events), "PERF_RECORD_FORK(93:93):(89:89)"
   /// (--show-task-events); nil for other records.
-  static func record(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
+  package static func record(_ line: RawSpan, _ head: LineHead) -> Event.Payload? {
     if line.starts(with: lost, at: head.nameStart) {
       var position = head.nameStart &+ lost.bytes.count
       return line.decimal(&position).map { .lost(count: $0) }

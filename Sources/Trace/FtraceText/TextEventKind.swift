@@ -4,7 +4,7 @@ import Bytes
 /// prints them (arch/arm64/kvm/trace_arm.h, trace_handle_exit.h, trace/events/kvm.h and sched.h), as
 /// libtraceevent's plugins do, or field by field (trace-cmd report -R, the trace option `fields`,
 /// and what libtraceevent cannot format).
-enum TextEventKind: String {
+package enum TextEventKind: String {
   case entry = "kvm_entry"
   case exit = "kvm_exit"
   case handleSysReg = "kvm_handle_sys_reg"
@@ -36,7 +36,7 @@ enum TextEventKind: String {
 
   /// The event in `line`, whose values start at `values`; nil when they are not what the event
   /// prints.
-  func payload(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  package func payload(_ line: RawSpan, _ values: Int) -> Event.Payload? {
     switch self {
     case .entry: Self.entry(line, values)
     case .exit: Self.exit(line, values)

@@ -1,7 +1,7 @@
-import Bytes
+package import Bytes
 
 /// What a line of a text recording is.
-enum TextLine {
+package enum TextLine {
   case event(LineHead)
   /// A line of perf's own: PERF_RECORD_LOST and the like; the name starts where the head says.
   case record(LineHead)
@@ -28,7 +28,7 @@ enum TextLine {
   private static let frame: TextPattern = "=> "
   private static let clockSync: TextPattern = "trace_event_clock_sync: "
 
-  init(_ line: RawSpan) {
+  package init(_ line: RawSpan) {
     guard let first = line.u8(at: 0) else {
       self = .idle
       return

@@ -1,4 +1,4 @@
-import Bytes
+package import Bytes
 
 /// Walks the events of one page of the ring buffer (include/linux/ring_buffer.h, `struct
 /// ring_buffer_event`; kernel/trace/ring_buffer.c, `struct buffer_data_page`).
@@ -11,7 +11,7 @@ import Bytes
 ///       29      padding: a discarded event, or with delta 0 the rest of the page
 ///       30      time_extend: u32, the upper bits of delta
 ///       31      time_stamp: u32, the upper bits of a time of 59 bits that delta begins
-struct PageCursor: BitwiseCopyable {
+package struct PageCursor: BitwiseCopyable {
   /// Time of the event that ``next(_:)`` gave last, in ticks of the clock.
   private(set) var time: UInt64 = 0
   /// Events lost before this page: 0 none, nil some.
@@ -24,9 +24,9 @@ struct PageCursor: BitwiseCopyable {
   private var isBigEndian = false
 
   /// The data of an event, from the start of the page, in bytes.
-  struct Record: BitwiseCopyable {
-    var offset: Int
-    var size: Int
+  package struct Record: BitwiseCopyable {
+    package var offset: Int
+    package var size: Int
   }
 
   private enum TypeLength {
@@ -43,7 +43,7 @@ struct PageCursor: BitwiseCopyable {
   init(at time: UInt64 = 0) { self.time = time }
 
   /// - Parameter isCut: the file ends inside of the page; what is there is read.
-  init(_ page: RawSpan, _ layout: PageLayout, isCut: Bool) {
+  package init(_ page: RawSpan, _ layout: PageLayout, isCut: Bool) {
     isBigEndian = layout.isBigEndian
     guard let time = page.u64(at: layout.time, swapped: isBigEndian),
       let commit = Self.long(page, layout.commit, layout)
@@ -77,7 +77,7 @@ struct PageCursor: BitwiseCopyable {
 
   /// The next event with data, nil at the end of the page.
   @inline(__always)
-  mutating func next(_ page: RawSpan) -> Record? {
+  package mutating func next(_ page: RawSpan) -> Record? {
     while position < end {
       guard let head = word(page, position) else { break }
       let delta = UInt64(isBigEndian ? head & 0x7ff_ffff : head >> 5)

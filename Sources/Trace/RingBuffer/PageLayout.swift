@@ -1,7 +1,7 @@
 import Bytes
 
 /// Where the parts of a ring-buffer page lie, as tracefs' `events/header_page` says.
-struct PageLayout: BitwiseCopyable, Equatable {
+package struct PageLayout: BitwiseCopyable, Equatable {
   /// Offsets in the page, in bytes.
   private(set) var time = 0
   private(set) var commit = 8
@@ -15,11 +15,11 @@ struct PageLayout: BitwiseCopyable, Equatable {
   private(set) var isBigEndian = false
 
   /// A 64-bit kernel's.
-  init(isBigEndian: Bool = false) { self.isBigEndian = isBigEndian }
+  package init(isBigEndian: Bool = false) { self.isBigEndian = isBigEndian }
 
   /// Lines such as "field: local_t commit;\toffset:8;\tsize:8;\tsigned:1;". A kernel too old to have
   /// them says nothing; then it is 64-bit. Nil when a page cannot be so.
-  init?(_ text: RawSpan, isBigEndian: Bool = false) {
+  package init?(_ text: RawSpan, isBigEndian: Bool = false) {
     self.isBigEndian = isBigEndian
     for line in text.text().split(separator: "\n") {
       let parts = line.split(separator: ";").map { $0.drop { $0 == " " || $0 == "\t" } }

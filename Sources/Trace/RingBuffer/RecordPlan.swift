@@ -1,8 +1,8 @@
 /// How the raw records of a ring buffer are told apart and decoded: by their `common_type`.
-struct RecordPlan {
-  struct Source {
+package struct RecordPlan {
+  package struct Source {
     /// `common_pid`: the thread that was current.
-    var thread: NumberField = .absent
+    package var thread: NumberField = .absent
     /// Index into the event or probe decoders, -1: none.
     var eventDecoder = -1
     var probeDecoder = -1
@@ -13,20 +13,20 @@ struct RecordPlan {
   static let none = -1
 
   /// One per format.
-  private(set) var sources: [Source] = []
+  package private(set) var sources: [Source] = []
   /// The events of the recording, one per source.
   private(set) var recorded: [RecordedEvent] = []
   /// ftrace's own events are in every recording: they are told only if they were hit.
   private(set) var isTold: [Bool] = []
-  private(set) var events: [EventDecoder] = []
-  private(set) var probes: [ProbeDecoder] = []
+  package private(set) var events: [EventDecoder] = []
+  package private(set) var probes: [ProbeDecoder] = []
   private(set) var complaints: [FormatComplaint] = []
   /// Source by `common_type`, ``none`` without a format.
   private var byType: [Int] = []
   /// Where `common_type` lies in a record; the same in all.
-  private(set) var type: NumberField = .absent
+  package private(set) var type: NumberField = .absent
 
-  init(_ formats: [EventFormat]) {
+  package init(_ formats: [EventFormat]) {
     for format in formats {
       guard let number = UInt16(exactly: format.id) else { continue }
       let place = Int(number)

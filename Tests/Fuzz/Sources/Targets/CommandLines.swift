@@ -1,4 +1,10 @@
-@testable import ptrauth_trace
+// The fuzzers are a package of their own, which sees what is `package` here only like this.
+#if FUZZING
+  @testable import ptrauth_trace
+#else
+  import ptrauth_trace
+#endif
+
 
 extension Target {
   /// Arguments, with a NUL between them: understood or refused, and never run.

@@ -1,6 +1,12 @@
 import Ptrauth
 
-@testable import KernelImage
+// The fuzzers are a package of their own, which sees what is `package` here only like this.
+#if FUZZING
+  @testable import KernelImage
+#else
+  import KernelImage
+#endif
+
 
 extension Target {
   /// A vmlinux: ELF, DWARF and BTF, by the C libraries that read them.

@@ -1,4 +1,10 @@
-@testable import Trace
+// The fuzzers are a package of their own, which sees what is `package` here only like this.
+#if FUZZING
+  @testable import Trace
+#else
+  import Trace
+#endif
+
 
 /// Parsers alone, without a file around them: thousands of times as many inputs in the same time.
 extension Target {

@@ -1,7 +1,13 @@
 import Ptrauth
 import Trace
 
-@testable import Replay
+// The fuzzers are a package of their own, which sees what is `package` here only like this.
+#if FUZZING
+  @testable import Replay
+#else
+  import Replay
+#endif
+
 
 /// Reads all of a recording and replays it, as `analyze` does without a vmlinux.
 func replay(_ path: String, formats: String? = nil) {
