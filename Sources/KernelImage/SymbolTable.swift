@@ -26,14 +26,22 @@ import Glibc
   private var knownAddresses: [String: [UInt64]] = [:]
   private var knownFunctions: [String: [KernelFunctionSymbol]] = [:]
 
-  /// Nil if the file has no symbol table (it is stripped) or none that can be read.
-  init?(_ elf: ElfImage) {
+  /// Functions may take so many times the bytes of all code: aliases are rare.
+  private static let overlapLimit: UInt64 = 16
+
+  /// Throws `.noSymbols` if the file has no symbol table (it is stripped) or none that can be read, `.damaged` if all
+  /// functions lie on top of one another: each would be read for itself.
+  init(_ elf: ElfImage) throws(KernelImageError) {
     guard
-      let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 })
-    else { return nil }
-    guard let scn = unsafe elf_getscn(elf.handle, section.index),
+      let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 }),
+      let scn = unsafe elf_getscn(elf.handle, section.index),
       let data = unsafe elf_getdata(scn, nil), let names = NameTable(elf, section: section.link)
-    else { return nil }
+    else {
+      throw KernelImageError(
+        .noSymbols, elf.path,
+        "has no symbol table: it is stripped; give the vmlinux of the kernel's -dbg package or build"
+      )
+    }
     self.names = names
     let codeSections = Set(elf.sections.filter(\.isExecutable).map(\.index))
     let count = unsafe min(data.pointee.d_size / 24, Int(Int32.max))
@@ -60,6 +68,14 @@ import Glibc
         labels.append(entry)
       }
     }
+    let code = elf.sections.filter(\.isExecutable).reduce(UInt64(0)) { Self.sum($0, $1.size) }
+    let covered = functions.reduce(UInt64(0)) { Self.sum($0, $1.size) }
+    guard covered / Self.overlapLimit <= code else {
+      throw KernelImageError(
+        .damaged, elf.path,
+        "has functions that overlap, \(covered) bytes of them in \(code) bytes of code: no compiler does that; "
+          + "fetch or build the vmlinux again")
+    }
     functions.sort(by: before)
     labels.sort(by: before)
     stems = functions.map { names.hash(at: $0.nameOffset, upTo: UInt8(ascii: ".")) }
@@ -78,9 +94,11 @@ import Glibc
     return name(of: a) > name(of: b)
   }
 
-  private func end(of entry: Entry) -> UInt64 {
-    let (end, overflow) = entry.address.addingReportingOverflow(entry.size)
-    return overflow ? .max : end
+  private func end(of entry: Entry) -> UInt64 { Self.sum(entry.address, entry.size) }
+
+  private static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
   }
 
   private func name(of entry: Entry) -> String { names.name(at: entry.nameOffset) }

@@ -64,17 +64,24 @@ internal import CTraceEvent
       isDynamic: flags & UInt(TEP_FIELD_IS_DYNAMIC.rawValue) != 0)
   }
 
-  /// `text` up to its print format, with an empty one in its place; nil when it holds bytes that
+  /// Bytes of a line of a format; the kernel's have some hundred. libtraceevent copies what it has of a line for each
+  /// word of it.
+  private static let lineLimit = 4096
+
+  /// `text` up to its print format, with an empty one in its place; nil when it holds bytes, or a line, that
   /// no format does.
   private static func fieldLines(_ text: RawSpan) -> [UInt8]? {
     let marker = Array("\nprint fmt:".utf8)
     var lines: [UInt8] = []
     lines.reserveCapacity(text.byteCount)
     var position = 0
+    var start = 0
     while let byte = text.u8(at: position) {
       guard byte == 9 || byte == 10 || (byte >= 32 && byte < 127) else { return nil }
       lines.append(byte)
       position += 1
+      if byte == 10 { start = position }
+      guard position - start <= lineLimit else { return nil }
       if byte == marker[marker.count - 1], lines.suffix(marker.count).elementsEqual(marker) {
         lines.removeLast(marker.count)
         break
