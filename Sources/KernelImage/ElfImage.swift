@@ -107,7 +107,18 @@ import Glibc
       throw KernelImageError(
         .damaged, path, "has no sections: it is cut short, or its section table was removed")
     }
+    guard sections.allSatisfy({ !$0.isLoaded || isAddressable($0.address, $0.size) }) else {
+      throw KernelImageError(
+        .damaged, path,
+        "has sections that reach beyond the last address; fetch or build the vmlinux again")
+    }
     return sections
+  }
+
+  /// Linux has nothing in the last pages but errors: numbers near an address that this is true of do not overflow.
+  static func isAddressable(_ address: UInt64, _ size: UInt64) -> Bool {
+    let (end, overflow) = address.addingReportingOverflow(size)
+    return !overflow && end <= UInt64.max - 0xffff
   }
 
   /// Longer names of sections are cut, in bytes: all sections of a file that lies can share one of megabytes.
@@ -147,6 +158,13 @@ import Glibc
       let data = unsafe elf_getdata(scn, nil), let start = unsafe data.pointee.d_buf
     else { return nil }
     return unsafe body(UnsafeRawBufferPointer(start: start, count: data.pointee.d_size))
+  }
+
+  /// Bytes of code: as many as there are, or as the file says where it has none of them.
+  var codeSize: UInt64 {
+    sections.filter(\.isExecutable).reduce(0) {
+      $0 + ($1.hasBytes ? withBytes(of: $1) { UInt64($0.count) } ?? 0 : min($1.size, 1 << 28))
+    }
   }
 
   func unpackedSize(of section: Section) -> Int { withUnpacked(of: section) { $0.count } ?? 0 }

@@ -204,7 +204,7 @@ extension KernelImage {
       $0.isLoaded && $0.hasBytes && $0.address <= address && address - $0.address < $0.size
     }
     guard let section else { return nil }
-    let start = Int(address - section.address)
+    guard let start = Int(exactly: address - section.address) else { return nil }
     return elf.withBytes(of: section) { bytes -> [UInt8]? in
       guard start <= bytes.count, count <= bytes.count - start else { return nil }
       return unsafe [UInt8](UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))

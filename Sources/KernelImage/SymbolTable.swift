@@ -50,7 +50,8 @@ import Glibc
     for index in 0..<Int32(count) {
       var symbol = GElf_Sym()
       guard unsafe gelf_getsym(data, index, &symbol) != nil, symbol.st_shndx != UInt16(SHN_UNDEF),
-        symbol.st_name != 0, let first = names.first(at: Int(symbol.st_name))
+        symbol.st_name != 0, let first = names.first(at: Int(symbol.st_name)),
+        ElfImage.isAddressable(symbol.st_value, 0)
       else { continue }
       let type = Int32(symbol.st_info & 0xf)
       let binding = Int32(symbol.st_info >> 4)
@@ -68,7 +69,7 @@ import Glibc
         labels.append(entry)
       }
     }
-    let code = elf.sections.filter(\.isExecutable).reduce(UInt64(0)) { Self.sum($0, $1.size) }
+    let code = elf.codeSize
     let covered = functions.reduce(UInt64(0)) { Self.sum($0, $1.size) }
     guard covered / Self.overlapLimit <= code else {
       throw KernelImageError(

@@ -9,6 +9,8 @@ struct ELFWriter {
     /// Number of the section whose bytes these are too.
     var sharesBytesOf: Int?
     var link: UInt32 = 0
+    /// How many bytes it says it has.
+    var claimedSize: UInt64?
   }
 
   /// The first is number 1.
@@ -61,7 +63,8 @@ struct ELFWriter {
       places.append(extent)
       contents += section.bytes + [UInt8](repeating: 0, count: (8 - section.bytes.count % 8) % 8)
       headers += number(place(section.name)) + number(section.type) + number(section.flags)
-      headers += number(section.address) + number(extent.0) + number(extent.1)
+      headers +=
+        number(section.address) + number(extent.0) + number(section.claimedSize ?? extent.1)
       headers += number(section.link) + number(UInt32(0)) + number(UInt64(8))
       headers += number(UInt64(section.type == 2 ? 24 : 0))
     }

@@ -66,6 +66,43 @@ struct HostileSectionTests {
     #expect(!many.hasSymbols && refusal(many.requireSymbols) == .damaged)
   }
 
+  /// Functions may overlap 16 times; the sum of their sizes, and each end, is a number all the same.
+  @Test func nothingReachesBeyondTheLastAddress() throws {
+    var writer = ELFWriter()
+    writer.addSymbols([
+      ("__guest_enter", UInt64.max - 3, 8), ("__guest_exit", UInt64.max - 2, 8),
+      ("handle_exit", 0x10000, 16), ("__start___jump_table", 1 << 63, 0),
+      ("__stop___jump_table", 1 << 63 + 16, 0),
+    ])
+    // Bytes that are not there, up to where the table would be.
+    writer.sections.append(.init(name: ".data", flags: 2, claimedSize: 1 << 63 + 4096))
+    let image = try open(writer)
+    #expect(image.addresses(of: "__guest_enter").isEmpty)
+    #expect(image.addresses(of: "handle_exit") == [0x10000])
+    #expect(GuestSwitchCode(of: image) == nil)
+    #expect(StaticBranches(image).targets.isEmpty)
+    var huge = ELFWriter()
+    huge.addSymbols([("handle_exit", 0x10000, .max)])
+    #expect(try refusal(open(huge).requireSymbols) == .damaged)
+    writer.sections.append(
+      .init(name: ".text", flags: 6, address: UInt64.max - 0xffff - 15, bytes: number(UInt64(0), 2))
+    )
+    #expect(try refusal(writer) == .damaged)
+  }
+
+  @Test func offsetsAreThoseOfAStruct() throws {
+    let member = number(UInt32(10)) + number(UInt32(1)) + number(UInt32(0xffff_fff8))
+    let type = number(UInt32(1)) + number(UInt32(4 << 24 | 1)) + number(UInt32(8)) + member
+    var writer = ELFWriter()
+    writer.add(".BTF", Self.btf(type, [0] + Array("kvm_vcpu".utf8) + [0] + Array("m".utf8) + [0]))
+    let image = try open(writer)
+    #expect(try image.offset(of: "kvm_vcpu.m.m.m") == 3 * 0x1fff_ffff)
+    #expect(
+      refusal { () throws(KernelImageError) in
+        _ = try image.offset(of: "kvm_vcpu.m.m.m.m.m")
+      } == .damagedTypes)
+  }
+
   /// Each holds the next one twice: 2^28 ways down.
   @Test func aStructIsSearchedThroughOnce() throws {
     let names = (1...28).map { "s\($0)" } + ["kvm_vcpu"]

@@ -63,7 +63,7 @@ struct StructLayout<Source: TypeSource>: StructOffsets {
 
   private func sum(_ a: UInt64, _ b: UInt64, _ walked: String) throws(KernelImageError) -> UInt64 {
     let (sum, overflow) = a.addingReportingOverflow(b)
-    guard !overflow else {
+    guard !overflow, sum <= Int32.max else {
       throw failure(.damagedTypes, "has absurd \(format.rawValue) for \(walked)")
     }
     return sum
