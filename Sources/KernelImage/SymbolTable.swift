@@ -19,8 +19,8 @@ import Glibc
   private var functions: [Entry] = []
   /// Of the names of ``functions`` up to their first dot.
   private var stems: [UInt32] = []
-  /// The highest end of `functions[...i]`: how far back a search has to look.
-  private var reach: [UInt64] = []
+  /// For each function the last one in front of it that ends behind it, where a search looks next; -1: none.
+  private var outer: [Int32] = []
   private var labels: [Entry] = []
   /// What was asked for by name: each answer costs a pass over all hashes.
   private var knownAddresses: [String: [UInt64]] = [:]
@@ -80,11 +80,13 @@ import Glibc
     functions.sort(by: before)
     labels.sort(by: before)
     stems = functions.map { names.hash(at: $0.nameOffset, upTo: UInt8(ascii: ".")) }
-    var highest: UInt64 = 0
-    reach.reserveCapacity(functions.count)
-    for function in functions {
-      highest = max(highest, end(of: function))
-      reach.append(highest)
+    outer.reserveCapacity(functions.count)
+    for (index, function) in functions.enumerated() {
+      var other = Int32(index) - 1
+      while other >= 0, end(of: functions[Int(other)]) <= end(of: function) {
+        other = outer[Int(other)]
+      }
+      outer.append(other)
     }
   }
 
@@ -131,15 +133,14 @@ import Glibc
   /// The innermost FUNC whose [address, address + size) holds `address`.
   func function(at address: UInt64) -> KernelFunctionSymbol? {
     guard var index = last(in: functions, atOrBelow: address) else { return nil }
-    while reach[index] > address {
+    while index >= 0 {
       let entry = functions[index]
       if address < end(of: entry) {
         return KernelFunctionSymbol(
           name: name(of: entry), address: entry.address, size: entry.size,
           offset: address - entry.address)
       }
-      if index == 0 { return nil }
-      index -= 1
+      index = Int(outer[index])
     }
     return nil
   }

@@ -66,6 +66,29 @@ struct HostileSectionTests {
     #expect(!many.hasSymbols && refusal(many.requireSymbols) == .damaged)
   }
 
+  /// 60,000 of no size lie between the place and the function that has it.
+  @Test func aFunctionIsFoundBehindAnyNumberOfOthers() throws {
+    var writer = ELFWriter(nops: 4096)
+    let empty = Array(repeating: ("empty", UInt64(0x10004), UInt64(0)), count: 60_000)
+    writer.addSymbols(
+      [("outer", 0x10000, 16384), ("inner", 0x10040, 128), ("innermost", 0x10080, 16)] + empty)
+    let image = try open(writer)
+    let time = ContinuousClock().measure {
+      for _ in 0..<50_000 { _ = image.function(at: 0x10010) }
+    }
+    #expect(time < .seconds(5))
+    let found = [
+      0x10000, 0x1003f, 0x10040, 0x1007f, 0x10080, 0x1008f, 0x10090, 0x100bf, 0x100c0, 0x13fff,
+    ]
+    .map { image.function(at: $0)?.name }
+    #expect(
+      found == [
+        "outer", "outer", "inner", "inner", "innermost", "innermost", "inner", "inner", "outer",
+        "outer",
+      ])
+    #expect(image.function(at: 0x14000) == nil && image.function(at: 0xffff) == nil)
+  }
+
   /// Functions may overlap 16 times; the sum of their sizes, and each end, is a number all the same.
   @Test func nothingReachesBeyondTheLastAddress() throws {
     var writer = ELFWriter()
