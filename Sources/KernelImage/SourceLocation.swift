@@ -1,5 +1,6 @@
 import CElfutils
 import Glibc
+private import Printing
 
 /// A line of the kernel's source.
 public struct SourceLocation: Sendable, Equatable, CustomStringConvertible {
@@ -95,6 +96,7 @@ enum SourcePath {
   }
 
   private static func joined(_ components: [Substring]) -> String {
-    components.joined(separator: "/")
+    // A stranger's file has any name.
+    ControlCharacters.escaped(components.joined(separator: "/"))
   }
 }

@@ -31,6 +31,17 @@ struct HostileSectionTests {
     #expect(names.contains(".short") && names.contains(".text"))
   }
 
+  /// Reports show them, some a line each.
+  @Test func namesAreOneLine() throws {
+    var writer = ELFWriter()
+    writer.addSymbols([("handle_exit.\u{1b}[2J\n::error::\u{202e}", 0x10000, 256)])
+    let name = "handle_exit.\\x1b[2J\\n::error::\\u{202e}"
+    let image = try open(writer)
+    #expect(image.function(at: 0x10000)?.name == name)
+    #expect(image.symbols?.functions(called: "handle_exit").map(\.name) == [name])
+    #expect(SourcePath.relative("/build/arch/x\r\n::y.c", to: "/build") == "arch/x\\r\\n::y.c")
+  }
+
   @Test func sectionsDoNotShareTheirBytes() throws {
     var writer = ELFWriter(nops: 4096)
     #expect(try refusal(writer) == nil)
