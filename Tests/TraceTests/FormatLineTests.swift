@@ -1,4 +1,5 @@
 import Bytes
+import Glibc
 import Testing
 
 @testable import Trace
@@ -26,5 +27,27 @@ struct FormatLineTests {
       #expect(fields("\tfield:int \(many) f;\toffset:8;\tsize:4;\tsigned:0;") == nil)
     }
     #expect(time < .seconds(5))
+  }
+
+  /// Of 23,000 the last ones take no longer than the first: in time of this thread, whatever else runs.
+  @Test func manyFormatsTakeTheirTimeEach() {
+    guard let parser = FormatParser(longSize: 8) else {
+      Issue.record("no memory")
+      return
+    }
+    func time(_ numbers: Range<Int>) -> Double {
+      var times = (timespec(), timespec())
+      unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &times.0)
+      for number in numbers {
+        let text = Array("name: e\nID: \(number)\nformat:\n\nprint fmt: \"\"\n".utf8)
+        #expect(parser.parse(text.rawBytes, system: "kvm")?.id == UInt64(number))
+      }
+      unsafe clock_gettime(CLOCK_THREAD_CPUTIME_ID, &times.1)
+      return Double(times.1.tv_sec - times.0.tv_sec) + Double(times.1.tv_nsec - times.0.tv_nsec)
+        / 1e9
+    }
+    let first = time(0..<3000)
+    _ = time(3000..<20_000)
+    #expect(time(20_000..<23_000) < 2.5 * first)
   }
 }
