@@ -53,7 +53,7 @@ let package = Package(
     .target(name: "Observation", dependencies: ["Explorer", "Ptrauth"], swiftSettings: settings),
     .target(name: "Trace", dependencies: ["Bytes", "CTraceEvent"], swiftSettings: settings),
     .target(
-      name: "KernelImage", dependencies: ["Ptrauth", "Bytes", "CElfutils", "CBpf"],
+      name: "KernelImage", dependencies: ["Ptrauth", "Bytes", "Printing", "CElfutils", "CBpf"],
       swiftSettings: settings),
     .target(
       name: "Replay", dependencies: ["Trace", "KernelImage", "Observation", "Ptrauth"],

@@ -36,6 +36,7 @@ import Glibc
     do throws(KernelImageError) {
       try unsafe ElfImage.requireLinkedArm64(handle, path)
       sections = try unsafe ElfImage.readSections(handle, path)
+      try unsafe SectionSpace(handle).require(within: file.size, path)
     } catch {
       unsafe elf_end(handle)
       throw error
@@ -96,7 +97,7 @@ import Glibc
         let name = unsafe elf_strptr(handle, namesIndex, Int(header.sh_name))
         unsafe sections.append(
           Section(
-            name: name.map { unsafe String(cString: $0) } ?? "", index: elf_ndxscn(section),
+            name: name.map { unsafe text($0, limit: nameLimit) } ?? "", index: elf_ndxscn(section),
             type: header.sh_type, flags: header.sh_flags, address: header.sh_addr,
             size: header.sh_size, link: Int(header.sh_link)))
       }
@@ -106,7 +107,26 @@ import Glibc
       throw KernelImageError(
         .damaged, path, "has no sections: it is cut short, or its section table was removed")
     }
+    guard sections.allSatisfy({ !$0.isLoaded || isAddressable($0.address, $0.size) }) else {
+      throw KernelImageError(
+        .damaged, path,
+        "has sections that reach beyond the last address; fetch or build the vmlinux again")
+    }
     return sections
+  }
+
+  /// Linux has nothing in the last pages but errors: numbers near an address that this is true of do not overflow.
+  static func isAddressable(_ address: UInt64, _ size: UInt64) -> Bool {
+    let (end, overflow) = address.addingReportingOverflow(size)
+    return !overflow && end <= UInt64.max - 0xffff
+  }
+
+  /// Longer names of sections are cut, in bytes: all sections of a file that lies can share one of megabytes.
+  private static let nameLimit = 256
+
+  private static func text(_ start: UnsafePointer<CChar>, limit: Int) -> String {
+    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: strnlen(start, limit))
+    return unsafe String(decoding: bytes, as: UTF8.self)
   }
 
   private static func readBuildID(_ handle: OpaquePointer) -> [UInt8]? {
@@ -129,6 +149,25 @@ import Glibc
     else { return nil }
     return unsafe body(UnsafeRawBufferPointer(start: start, count: data.pointee.d_size))
   }
+
+  /// Calls `body` with the bytes of a section, unpacked if libdw has unpacked them.
+  @safe func withUnpacked<Result>(
+    of section: Section, _ body: (UnsafeRawBufferPointer) -> Result
+  ) -> Result? {
+    guard section.hasBytes, let scn = unsafe elf_getscn(handle, section.index),
+      let data = unsafe elf_getdata(scn, nil), let start = unsafe data.pointee.d_buf
+    else { return nil }
+    return unsafe body(UnsafeRawBufferPointer(start: start, count: data.pointee.d_size))
+  }
+
+  /// Bytes of code: as many as there are, or as the file says where it has none of them.
+  var codeSize: UInt64 {
+    sections.filter(\.isExecutable).reduce(0) {
+      $0 + ($1.hasBytes ? withBytes(of: $1) { UInt64($0.count) } ?? 0 : min($1.size, 1 << 28))
+    }
+  }
+
+  func unpackedSize(of section: Section) -> Int { withUnpacked(of: section) { $0.count } ?? 0 }
 
   /// `count` instruction words from a link-time address; nil unless all of them are code in the file.
   func code(at address: UInt64, count: Int) -> [UInt32]? {

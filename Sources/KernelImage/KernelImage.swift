@@ -8,9 +8,13 @@ public final class KernelImage {
   public var buildID: [UInt8]? { elf.buildID }
 
   let elf: ElfImage
-  package lazy var symbols: SymbolTable? = SymbolTable(elf)
+  private lazy var symbolTable = Result { () throws(KernelImageError) in try SymbolTable(elf) }
+  private lazy var debugInformation = Result { () throws(KernelImageError) in
+    try DebugInformation(elf)
+  }
+  package lazy var symbols: SymbolTable? = try? symbolTable.get()
   lazy var information: DebugInformation? = {
-    let information = DebugInformation(elf)
+    let information = try? debugInformation.get()
     if let load = addresses(of: "kvm_arch_vcpu_load").first {
       information?.home = information?.unit(covering: load)
     }
@@ -61,13 +65,8 @@ public final class KernelImage {
   public var hasDWARF: Bool { information != nil }
   public var hasBTF: Bool { btf != nil }
 
-  /// Throws `.noSymbols` if the image is stripped.
-  public func requireSymbols() throws(KernelImageError) {
-    guard symbols == nil else { return }
-    throw KernelImageError(
-      .noSymbols, path,
-      "has no symbol table: it is stripped; give the vmlinux of the kernel's -dbg package or build")
-  }
+  /// Throws `.noSymbols` if the image is stripped, `.damaged` if its symbols are none.
+  public func requireSymbols() throws(KernelImageError) { _ = try symbolTable.get() }
 
   /// Throws `.noTypes` if struct layouts are unknown.
   public func requireTypes() throws(KernelImageError) {
@@ -188,8 +187,9 @@ public final class KernelImage {
     throw failure ?? noTypes
   }
 
-  private var noTypes: KernelImageError {
-    KernelImageError(
+  var noTypes: KernelImageError {
+    if case .failure(let error) = debugInformation, error.code != .noTypes { return error }
+    return KernelImageError(
       .noTypes, path,
       "has neither BTF nor DWARF: struct offsets are unknown; give the vmlinux of the kernel's -dbg "
         + "package or a build with CONFIG_DEBUG_INFO")
@@ -204,7 +204,7 @@ extension KernelImage {
       $0.isLoaded && $0.hasBytes && $0.address <= address && address - $0.address < $0.size
     }
     guard let section else { return nil }
-    let start = Int(address - section.address)
+    guard let start = Int(exactly: address - section.address) else { return nil }
     return elf.withBytes(of: section) { bytes -> [UInt8]? in
       guard start <= bytes.count, count <= bytes.count - start else { return nil }
       return unsafe [UInt8](UnsafeRawBufferPointer(rebasing: bytes[start..<start + count]))

@@ -1,4 +1,5 @@
 import CElfutils
+private import Printing
 
 /// The names of a symbol table: a section of texts that end with NUL. They stay in the file.
 @safe struct NameTable {
@@ -29,11 +30,11 @@ import CElfutils
     return unsafe bytes[offset]
   }
 
-  /// Empty outside of the section.
+  /// Empty outside of the section. What could steer a terminal, or be a line of a report, is written out.
   func name(at offset: Int) -> String {
     guard first(at: offset) != nil else { return "" }
     let name = unsafe bytes[offset...].prefix(Self.limit).prefix { $0 != 0 }
-    return unsafe String(decoding: name, as: UTF8.self)
+    return unsafe ControlCharacters.escaped(String(decoding: name, as: UTF8.self))
   }
 
   /// - Parameter end: a character that ends the name too.

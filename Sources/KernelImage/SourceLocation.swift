@@ -1,5 +1,6 @@
 import CElfutils
 import Glibc
+private import Printing
 
 /// A line of the kernel's source.
 public struct SourceLocation: Sendable, Equatable, CustomStringConvertible {
@@ -31,11 +32,28 @@ extension DebugInformation {
     var die = unsafe Dwarf_Die()
     if unsafe dwarf_addrdie(handle, address, &die) != nil { return unsafe DebugEntry(die) }
     var index = 0
-    while let unit = unit(index) {
-      if unit.withDie({ unsafe dwarf_haspc($0, address) }) > 0 { return unit }
+    var left = rangeLimit
+    while left > 0, let unit = unit(index) {
+      if covers(unit, address, &left) { return unit }
       index += 1
     }
     return nil
+  }
+
+  /// As dwarf_haspc, which does not count.
+  /// - Parameter left: ranges that may still be looked at: all units of a file that lies can share one list.
+  private func covers(_ unit: DebugEntry, _ address: UInt64, _ left: inout Int) -> Bool {
+    unit.withDie { die in
+      var (base, start, end): (Dwarf_Addr, Dwarf_Addr, Dwarf_Addr) = (0, 0, 0)
+      var place = 0
+      while left > 0 {
+        left -= 1
+        place = unsafe dwarf_ranges(die, place, &base, &start, &end)
+        if place <= 0 { return false }
+        if start <= address, address < end { return true }
+      }
+      return false
+    }
   }
 }
 
@@ -78,6 +96,7 @@ enum SourcePath {
   }
 
   private static func joined(_ components: [Substring]) -> String {
-    components.joined(separator: "/")
+    // A stranger's file has any name.
+    ControlCharacters.escaped(components.joined(separator: "/"))
   }
 }

@@ -19,21 +19,29 @@ import Glibc
   private var functions: [Entry] = []
   /// Of the names of ``functions`` up to their first dot.
   private var stems: [UInt32] = []
-  /// The highest end of `functions[...i]`: how far back a search has to look.
-  private var reach: [UInt64] = []
+  /// For each function the last one in front of it that ends behind it, where a search looks next; -1: none.
+  private var outer: [Int32] = []
   private var labels: [Entry] = []
   /// What was asked for by name: each answer costs a pass over all hashes.
   private var knownAddresses: [String: [UInt64]] = [:]
   private var knownFunctions: [String: [KernelFunctionSymbol]] = [:]
 
-  /// Nil if the file has no symbol table (it is stripped) or none that can be read.
-  init?(_ elf: ElfImage) {
+  /// Functions may take so many times the bytes of all code: aliases are rare.
+  private static let overlapLimit: UInt64 = 16
+
+  /// Throws `.noSymbols` if the file has no symbol table (it is stripped) or none that can be read, `.damaged` if all
+  /// functions lie on top of one another: each would be read for itself.
+  init(_ elf: ElfImage) throws(KernelImageError) {
     guard
-      let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 })
-    else { return nil }
-    guard let scn = unsafe elf_getscn(elf.handle, section.index),
+      let section = elf.sections.first(where: { $0.type == UInt32(SHT_SYMTAB) && $0.size > 0 }),
+      let scn = unsafe elf_getscn(elf.handle, section.index),
       let data = unsafe elf_getdata(scn, nil), let names = NameTable(elf, section: section.link)
-    else { return nil }
+    else {
+      throw KernelImageError(
+        .noSymbols, elf.path,
+        "has no symbol table: it is stripped; give the vmlinux of the kernel's -dbg package or build"
+      )
+    }
     self.names = names
     let codeSections = Set(elf.sections.filter(\.isExecutable).map(\.index))
     let count = unsafe min(data.pointee.d_size / 24, Int(Int32.max))
@@ -42,7 +50,8 @@ import Glibc
     for index in 0..<Int32(count) {
       var symbol = GElf_Sym()
       guard unsafe gelf_getsym(data, index, &symbol) != nil, symbol.st_shndx != UInt16(SHN_UNDEF),
-        symbol.st_name != 0, let first = names.first(at: Int(symbol.st_name))
+        symbol.st_name != 0, let first = names.first(at: Int(symbol.st_name)),
+        ElfImage.isAddressable(symbol.st_value, 0)
       else { continue }
       let type = Int32(symbol.st_info & 0xf)
       let binding = Int32(symbol.st_info >> 4)
@@ -60,14 +69,24 @@ import Glibc
         labels.append(entry)
       }
     }
+    let code = elf.codeSize
+    let covered = functions.reduce(UInt64(0)) { Self.sum($0, $1.size) }
+    guard covered / Self.overlapLimit <= code else {
+      throw KernelImageError(
+        .damaged, elf.path,
+        "has functions that overlap, \(covered) bytes of them in \(code) bytes of code: no compiler does that; "
+          + "fetch or build the vmlinux again")
+    }
     functions.sort(by: before)
     labels.sort(by: before)
     stems = functions.map { names.hash(at: $0.nameOffset, upTo: UInt8(ascii: ".")) }
-    var highest: UInt64 = 0
-    reach.reserveCapacity(functions.count)
-    for function in functions {
-      highest = max(highest, end(of: function))
-      reach.append(highest)
+    outer.reserveCapacity(functions.count)
+    for (index, function) in functions.enumerated() {
+      var other = Int32(index) - 1
+      while other >= 0, end(of: functions[Int(other)]) <= end(of: function) {
+        other = outer[Int(other)]
+      }
+      outer.append(other)
     }
   }
 
@@ -78,9 +97,11 @@ import Glibc
     return name(of: a) > name(of: b)
   }
 
-  private func end(of entry: Entry) -> UInt64 {
-    let (end, overflow) = entry.address.addingReportingOverflow(entry.size)
-    return overflow ? .max : end
+  private func end(of entry: Entry) -> UInt64 { Self.sum(entry.address, entry.size) }
+
+  private static func sum(_ a: UInt64, _ b: UInt64) -> UInt64 {
+    let (sum, overflow) = a.addingReportingOverflow(b)
+    return overflow ? .max : sum
   }
 
   private func name(of entry: Entry) -> String { names.name(at: entry.nameOffset) }
@@ -112,15 +133,14 @@ import Glibc
   /// The innermost FUNC whose [address, address + size) holds `address`.
   func function(at address: UInt64) -> KernelFunctionSymbol? {
     guard var index = last(in: functions, atOrBelow: address) else { return nil }
-    while reach[index] > address {
+    while index >= 0 {
       let entry = functions[index]
       if address < end(of: entry) {
         return KernelFunctionSymbol(
           name: name(of: entry), address: entry.address, size: entry.size,
           offset: address - entry.address)
       }
-      if index == 0 { return nil }
-      index -= 1
+      index = Int(outer[index])
     }
     return nil
   }

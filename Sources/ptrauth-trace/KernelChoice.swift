@@ -45,10 +45,11 @@ package struct KernelChoice {
       search(recording, isOffline: isOffline)
     }
     guard let image = binding?.image else { return }
-    guard image.hasSymbols else {
+    do throws(KernelImageError) { try image.requireSymbols() } catch {
       throw Problem(
-        "\(image.path) has no symbol table: it is stripped, and no probe address can be named; "
-          + "pass the vmlinux with symbols (the -dbg package's) with -k")
+        error.code == .noSymbols
+          ? "\(image.path) has no symbol table: it is stripped, and no probe address can be named; "
+            + "pass the vmlinux with symbols (the -dbg package's) with -k" : "\(error)")
     }
     do throws(KernelImageError) { try types?.adopt(into: image) } catch {
       throw Problem("\(error)")

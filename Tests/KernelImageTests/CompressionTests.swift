@@ -38,4 +38,21 @@ struct CompressionTests {
       #expect(image.generationEvidence() == plain.generationEvidence())
     }
   }
+
+  @Test("DWARF in packed sections gives the same answers")
+  func packedSections() throws {
+    let scratch = try Scratch()
+    let plainPath = try SyntheticKernel.build(SyntheticKernel.releases[2].marks, in: scratch.path)
+    let packed = plainPath + ".packed"
+    try run("llvm-objcopy", ["--compress-debug-sections=zlib", plainPath, packed])
+    #expect(try readBytes(packed).count < readBytes(plainPath).count)
+    let images = try [plainPath, packed].map { try KernelImage(path: $0) }
+    let load = try #require(images[0].addresses(of: "kvm_arch_vcpu_load").first)
+    let slot = "kvm_vcpu.arch.ctxt.sys_regs[APIAKEYLO_EL1]"
+    #expect(
+      try images[1].offset(of: slot, from: .dwarf) == images[0].offset(of: slot, from: .dwarf))
+    #expect(images[0].sourceLocation(of: load) != nil)
+    #expect(images[1].sourceLocation(of: load) == images[0].sourceLocation(of: load))
+    #expect(images[1].declaration(ofFunctionAt: load) == images[0].declaration(ofFunctionAt: load))
+  }
 }

@@ -34,6 +34,12 @@ import Glibc
     return unsafe String(cString: text)
   }
 
+  /// Without a copy of the name, which can be megabytes long.
+  fileprivate func isEmpty(_ offset: UInt32) -> Bool {
+    guard offset > 0, let text = unsafe btf__str_by_offset(handle, offset) else { return true }
+    return unsafe text.pointee == 0
+  }
+
   fileprivate func isText(_ offset: UInt32, _ wanted: [CChar]) -> Bool {
     guard offset > 0, let text = unsafe btf__str_by_offset(handle, offset) else { return false }
     return unsafe strcmp(text, wanted) == 0
@@ -118,6 +124,8 @@ extension BTFTypes: TypeSource {
 }
 
 extension BTFEntry: TypeEntry {
+  var identity: UInt64 { UInt64(id) }
+
   var name: String? { unsafe source.text(type.pointee.name_off) }
 
   var isDeclaration: Bool { kind == BTF_KIND_FWD }
@@ -171,7 +179,7 @@ extension BTFEntry: TypeEntry {
     guard kind == BTF_KIND_STRUCT || kind == BTF_KIND_UNION else { return nil }
     for index in 0..<elementCount {
       let member = unsafe btf_shim_member(type, index)
-      let isAnonymous = source.text(member.name_off)?.isEmpty ?? true
+      let isAnonymous = source.isEmpty(member.name_off)
       guard isAnonymous || source.isText(member.name_off, wanted) else { continue }
       let bits = unsafe btf_member_bit_offset(type, index)
       let isBitField = unsafe btf_member_bitfield_size(type, index) > 0 || bits % 8 != 0

@@ -23,6 +23,9 @@ import Glibc
     withDie { unsafe dwarf_diename($0).map { unsafe String(cString: $0) } }
   }
 
+  /// Whether there is a DW_AT_name, which can be megabytes long.
+  var hasName: Bool { withDie { unsafe dwarf_diename($0) != nil } }
+
   /// Whether DW_AT_name is `name`, compared in place: a struct search sees many thousand names.
   func isNamed(_ name: [CChar]) -> Bool {
     withDie { die in

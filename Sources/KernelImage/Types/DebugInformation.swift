@@ -18,13 +18,38 @@ import Glibc
   /// The unit that owns the code of the struct's users, asked first; set before the first search.
   var home: DebugEntry?
 
-  /// Nil if there is no DWARF, or none that can be read.
-  init?(_ elf: ElfImage) {
-    guard
-      elf.sections.contains(where: {
-        ($0.name == ".debug_info" || $0.name == ".zdebug_info") && $0.hasBytes && $0.size > 0
-      }), let handle = unsafe dwarf_begin_elf(elf.handle, DWARF_C_READ, nil)
-    else { return nil }
+  /// Ranges of addresses that the units can have, each for itself: no range takes fewer than two bytes of these.
+  let rangeLimit: Int
+
+  /// Throws `.noTypes` if there is no DWARF, or none that can be read, `.damagedTypes` if it would take more to read
+  /// than there is.
+  init(_ elf: ElfImage) throws(KernelImageError) {
+    func sections(_ names: Set<String>) -> [ElfImage.Section] {
+      elf.sections.filter { names.contains($0.name) && $0.hasBytes && $0.size > 0 }
+    }
+    // libdw would open whatever file these name.
+    if let other = sections([".gnu_debugaltlink", ".debug_sup"]).first {
+      throw KernelImageError(
+        .damagedTypes, elf.path,
+        "has DWARF of which a part is in another file (\(other.name)), which is not read; give a vmlinux that dwz "
+          + "has not changed")
+    }
+    guard !sections([".debug_info", ".zdebug_info"]).isEmpty,
+      let handle = unsafe dwarf_begin_elf(elf.handle, DWARF_C_READ, nil)
+    else {
+      throw KernelImageError(.noTypes, elf.path, "has no DWARF")
+    }
+    do throws(KernelImageError) {
+      // libdw has unpacked them.
+      try AbbreviationCount(elf).require(elf.path)
+    } catch {
+      _ = unsafe dwarf_end(handle)
+      throw error
+    }
+    let ranges = sections([
+      ".debug_ranges", ".zdebug_ranges", ".debug_rnglists", ".debug_info", ".zdebug_info",
+    ])
+    rangeLimit = ranges.reduce(0) { $0 + elf.unpackedSize(of: $1) / 2 }
     self.elf = elf
     unsafe self.handle = handle
     unsafe lastUnit = nil

@@ -6,6 +6,8 @@ extension DebugInformation: TypeSource {
 }
 
 extension DebugEntry: TypeEntry {
+  var identity: UInt64 { offset }
+
   var shape: TypeShape {
     switch Int(tag) {
     case DW_TAG_structure_type, DW_TAG_union_type: .aggregate
@@ -28,7 +30,7 @@ extension DebugEntry: TypeEntry {
     firstChild { child in
       guard Int(child.tag) == DW_TAG_member else { return nil }
       let isNamed = child.isNamed(wanted)
-      guard isNamed || child.name == nil else { return nil }
+      guard isNamed || !child.hasName else { return nil }
       return select(
         TypeMember(isAnonymous: !isNamed, offset: child.memberOffset, type: child.type))
     }

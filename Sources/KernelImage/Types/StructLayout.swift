@@ -37,7 +37,8 @@ struct StructLayout<Source: TypeSource>: StructOffsets {
     var walked = path.type
     for step in path.steps {
       let container = try inside(type, walked)
-      guard let found = member(step.member, of: container, depth: 0) else {
+      var seen: Set<UInt64> = []
+      guard let found = member(step.member, of: container, depth: 0, &seen) else {
         throw failure(.noSuchMember, "has no member \(step.member) in \(walked) (\(text))")
       }
       walked += "." + step.member
@@ -62,7 +63,7 @@ struct StructLayout<Source: TypeSource>: StructOffsets {
 
   private func sum(_ a: UInt64, _ b: UInt64, _ walked: String) throws(KernelImageError) -> UInt64 {
     let (sum, overflow) = a.addingReportingOverflow(b)
-    guard !overflow else {
+    guard !overflow, sum <= Int32.max else {
       throw failure(.damagedTypes, "has absurd \(format.rawValue) for \(walked)")
     }
     return sum
@@ -94,16 +95,17 @@ struct StructLayout<Source: TypeSource>: StructOffsets {
   }
 
   /// A member by name, anonymous structs and unions searched through. Offset nil: a bit field.
+  /// - Parameter seen: those that do not have it. One that holds itself twice would be searched through for ever.
   private func member(
-    _ name: String, of container: Source.Entry, depth: Int
+    _ name: String, of container: Source.Entry, depth: Int, _ seen: inout Set<UInt64>
   ) -> (offset: UInt64?, type: Source.Entry?)? {
-    guard depth < Self.nestingLimit else { return nil }
+    guard depth < Self.nestingLimit, seen.insert(container.identity).inserted else { return nil }
     let wanted = Array(name.utf8CString)
     return container.firstMember(named: wanted) {
       found -> (offset: UInt64?, type: Source.Entry?)? in
       guard found.isAnonymous else { return (found.offset, found.type) }
       guard let type = found.type?.unqualified, type.shape == .aggregate, let start = found.offset,
-        let inner = member(name, of: type, depth: depth + 1)
+        let inner = member(name, of: type, depth: depth + 1, &seen)
       else { return nil }
       guard let offset = inner.offset else { return (nil, inner.type) }
       let (sum, overflow) = start.addingReportingOverflow(offset)

@@ -20,6 +20,8 @@ protocol TypeSource {
 
 /// One type of a `TypeSource`.
 protocol TypeEntry {
+  /// The same for the same type alone, within its table.
+  var identity: UInt64 { get }
   var name: String? { get }
   /// Its name stands for a definition elsewhere.
   var isDeclaration: Bool { get }

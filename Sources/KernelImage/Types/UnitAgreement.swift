@@ -47,6 +47,7 @@ extension KernelImage {
   /// Throws `.noTypes` if there is no DWARF.
   public func unitAgreement() throws(KernelImageError) -> UnitAgreement {
     guard let information else {
+      if case .damagedTypes = noTypes.code { throw noTypes }
       throw KernelImageError(
         .noTypes, path, "has no DWARF, so there are no compile units to compare")
     }

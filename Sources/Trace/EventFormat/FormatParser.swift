@@ -6,23 +6,18 @@ internal import CTraceEvent
 /// The parser sees the fields of a format and not its `print fmt`: nothing here prints events, and
 /// some formats have one that libtraceevent cannot parse (kvm_sys_access: "bad op token").
 @safe package struct FormatParser: ~Copyable {
-  private let handle: OpaquePointer
+  private let table: EventTable
 
   /// nil when there is no memory. `longSize`: size of the recorded machine's `long`, in bytes.
   package init?(longSize: Int) {
-    tep_set_loglevel(TEP_LOG_NONE)
-    guard let made = unsafe tep_alloc() else { return nil }
-    unsafe tep_set_long_size(made, Int32(truncatingIfNeeded: longSize))
-    unsafe tep_set_file_bigendian(made, TEP_LITTLE_ENDIAN)
-    unsafe handle = made
+    guard let table = EventTable(longSize: longSize) else { return nil }
+    self.table = table
   }
-
-  deinit { unsafe tep_free(handle) }
 
   /// The format in `text`, nil when it is not one.
   package borrowing func parse(_ text: RawSpan, system: String) -> EventFormat? {
     guard var lines = Self.fieldLines(text) else { return nil }
-    let handle = unsafe self.handle
+    let handle = unsafe table.withRoom()
     var event: UnsafeMutablePointer<tep_event>?
     let length = UInt(lines.count)
     lines.append(0)
@@ -64,17 +59,24 @@ internal import CTraceEvent
       isDynamic: flags & UInt(TEP_FIELD_IS_DYNAMIC.rawValue) != 0)
   }
 
-  /// `text` up to its print format, with an empty one in its place; nil when it holds bytes that
+  /// Bytes of a line of a format; the kernel's have some hundred. libtraceevent copies what it has of a line for each
+  /// word of it.
+  private static let lineLimit = 4096
+
+  /// `text` up to its print format, with an empty one in its place; nil when it holds bytes, or a line, that
   /// no format does.
   private static func fieldLines(_ text: RawSpan) -> [UInt8]? {
     let marker = Array("\nprint fmt:".utf8)
     var lines: [UInt8] = []
     lines.reserveCapacity(text.byteCount)
     var position = 0
+    var start = 0
     while let byte = text.u8(at: position) {
       guard byte == 9 || byte == 10 || (byte >= 32 && byte < 127) else { return nil }
       lines.append(byte)
       position += 1
+      if byte == 10 { start = position }
+      guard position - start <= lineLimit else { return nil }
       if byte == marker[marker.count - 1], lines.suffix(marker.count).elementsEqual(marker) {
         lines.removeLast(marker.count)
         break
@@ -82,5 +84,42 @@ internal import CTraceEvent
     }
     lines.append(contentsOf: Array("\nprint fmt: \"\"\n".utf8))
     return lines
+  }
+}
+
+/// libtraceevent's events. Each new one is compared with all that are there: they are given up now and then, so that
+/// a recording with 50,000 formats does not take the square of that.
+@safe private final class EventTable {
+  private let longSize: Int
+  private var handle: OpaquePointer
+  private var count = 0
+
+  private static let capacity = 256
+
+  init?(longSize: Int) {
+    tep_set_loglevel(TEP_LOG_NONE)
+    guard let made = unsafe Self.make(longSize) else { return nil }
+    unsafe handle = made
+    self.longSize = longSize
+  }
+
+  deinit { unsafe tep_free(handle) }
+
+  private static func make(_ longSize: Int) -> OpaquePointer? {
+    guard let made = unsafe tep_alloc() else { return nil }
+    unsafe tep_set_long_size(made, Int32(truncatingIfNeeded: longSize))
+    unsafe tep_set_file_bigendian(made, TEP_LITTLE_ENDIAN)
+    return unsafe made
+  }
+
+  /// For one more event; what came of those before may be gone.
+  func withRoom() -> OpaquePointer {
+    if count == Self.capacity, let fresh = unsafe Self.make(longSize) {
+      unsafe tep_free(handle)
+      unsafe handle = fresh
+      count = 0
+    }
+    count += 1
+    return unsafe handle
   }
 }
