@@ -13,5 +13,5 @@ struct ManualTopic: Sendable {
 
   var pageName: String { "ptrauth-trace-\(name)" }
 
-  static let all = [verdicts, recording, fleet]
+  static let all = [verdicts, recording, fleet, kernels, security]
 }
