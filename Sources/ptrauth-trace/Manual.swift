@@ -8,8 +8,8 @@ struct Manual: ParsableCommand {
     abstract: "Write the manual pages.",
     discussion: """
       Prints a command's manual page, in mdoc, made from what the command line itself knows, or one about a subject \
-      (verdicts, recording, fleet); or writes all of them into a directory. --generate-completion-script bash, zsh or fish, on any command, prints the completions of \
-      a shell.
+      (verdicts, recording, fleet, kernels, security); or writes all of them into a directory. \
+      --generate-completion-script bash, zsh or fish, on any command, prints the completions of a shell.
 
       Examples:
         ptrauth-trace manual analyze | man -l -
@@ -20,7 +20,8 @@ struct Manual: ParsableCommand {
       """)
 
   @Argument(
-    help: "The command, verdicts, recording, or fleet; without one, ptrauth-trace as a whole.",
+    help:
+      "The command, verdicts, recording, fleet, kernels or security; without one, the program.",
     completion: .list(
       PtrauthTrace.configuration.subcommands.map { $0.configuration.commandName ?? $0._commandName }
         + ManualTopic.all.map(\.name)))

@@ -1,10 +1,9 @@
 import Fleet
 import Glibc
 import Ptrauth
+import Replay
 import Report
 import Testing
-
-import Replay
 import ptrauth_trace
 
 /// A merged report says no more than its recordings do one by one.

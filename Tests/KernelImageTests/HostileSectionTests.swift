@@ -1,6 +1,5 @@
+import KernelImage
 import Testing
-
-@testable import KernelImage
 
 /// Files that are small and ask for much: what a section table, symbols and types say can be shared by all of them.
 @Suite("Small files that ask for much")

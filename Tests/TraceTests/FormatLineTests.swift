@@ -1,8 +1,7 @@
 import Bytes
 import Glibc
 import Testing
-
-@testable import Trace
+import Trace
 
 /// A line of a format is as long as the kernel's are: libtraceevent takes the square of its length.
 struct FormatLineTests {

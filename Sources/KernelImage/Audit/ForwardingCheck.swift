@@ -11,7 +11,7 @@ struct ForwardingCheck {
   func check() -> CodeCheck {
     let image = subject.image
     guard generation.hostSave == .everyLoad, generation.load != .clears,
-      (try? image.enumerator("HCR_EL2", in: "vcpu_sysreg")) != nil
+      image.enumerator("HCR_EL2", in: "vcpu_sysreg") != nil
     else {
       return answer(.notApplicable, "this kernel gives no L2 guest bits of its L1's")
     }

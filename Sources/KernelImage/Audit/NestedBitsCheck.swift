@@ -44,9 +44,7 @@ struct NestedBitsCheck {
 
   /// HCR_EL2 among a vCPU's registers.
   private var register: UInt64? {
-    (try? subject.image.enumerator("HCR_EL2", in: "vcpu_sysreg")).flatMap {
-      UInt64(exactly: $0)
-    }
+    subject.image.enumerator("HCR_EL2", in: "vcpu_sysreg").flatMap { UInt64(exactly: $0) }
   }
 
   /// Whose bits a symbol's are.

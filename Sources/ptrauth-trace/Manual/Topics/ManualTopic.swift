@@ -13,5 +13,5 @@ package struct ManualTopic: Sendable {
 
   package var pageName: String { "ptrauth-trace-\(name)" }
 
-  package static let all = [verdicts, recording, fleet]
+  package static let all = [verdicts, recording, fleet, kernels, security]
 }

@@ -5,7 +5,6 @@
   import ptrauth_trace
 #endif
 
-
 extension Target {
   /// Arguments, with a NUL between them: understood or refused, and never run.
   static let commandLine = Target(name: "command-line") { bytes, _ in

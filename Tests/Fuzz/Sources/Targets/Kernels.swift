@@ -7,7 +7,6 @@ import Ptrauth
   import KernelImage
 #endif
 
-
 extension Target {
   /// A vmlinux: ELF, DWARF and BTF, by the C libraries that read them.
   static let kernelImage = Target(name: "kernel-image") { bytes, scratch in

@@ -5,7 +5,6 @@
   import Trace
 #endif
 
-
 /// Parsers alone, without a file around them: thousands of times as many inputs in the same time.
 extension Target {
   static let parsers = [numbers, textLine, formatParser, tracingData, pageEvents]

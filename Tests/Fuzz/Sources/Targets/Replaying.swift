@@ -8,7 +8,6 @@ import Trace
   import Replay
 #endif
 
-
 /// Reads all of a recording and replays it, as `analyze` does without a vmlinux.
 func replay(_ path: String, formats: String? = nil) {
   guard let file = try? RecordingFile(path: path, formats: formats) else { return }
