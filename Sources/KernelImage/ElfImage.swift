@@ -2,9 +2,9 @@ import CElfutils
 import Glibc
 
 /// The ELF side of an image: headers, sections and their bytes, through libelf.
-@safe final class ElfImage {
-  struct Section {
-    let name: String
+@safe package final class ElfImage {
+  package struct Section {
+    package let name: String
     let index: Int
     let type: UInt32
     let flags: UInt64
@@ -21,7 +21,7 @@ import Glibc
   }
 
   let path: String
-  let sections: [Section]
+  package let sections: [Section]
   let buildID: [UInt8]?
   let handle: OpaquePointer
   private let file: KernelFile

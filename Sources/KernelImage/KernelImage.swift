@@ -7,7 +7,7 @@ public final class KernelImage {
   /// NT_GNU_BUILD_ID, what perf records as the identity of the kernel.
   public var buildID: [UInt8]? { elf.buildID }
 
-  let elf: ElfImage
+  package let elf: ElfImage
   private lazy var symbolTable = Result { () throws(KernelImageError) in try SymbolTable(elf) }
   private lazy var debugInformation = Result { () throws(KernelImageError) in
     try DebugInformation(elf)

@@ -58,14 +58,14 @@ extension DebugInformation {
 }
 
 /// Paths as compilers write them, made relative to the kernel tree.
-enum SourcePath {
+package enum SourcePath {
   /// `file` without the build directory in front.
   ///
   /// Debian builds in debian/build/... below the tree, so an absolute file name shares only the
   /// leading directories of the build directory: they are the root of the tree. Where it maps that root
   /// away (-ffile-prefix-map), the build directory is relative to it. The real-time kernel of 6.12 is
   /// built from a patched copy of the tree beside the build directory, debian/build/source_rt.
-  static func relative(_ file: String, to buildDirectory: String) -> String {
+  package static func relative(_ file: String, to buildDirectory: String) -> String {
     let path = resolved(file)
     let build = resolved(buildDirectory)
     guard !build.isEmpty else { return joined(path) }

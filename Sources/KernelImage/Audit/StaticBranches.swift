@@ -2,10 +2,10 @@ import Bytes
 
 /// `__jump_table`: instructions that static keys turn from a NOP into a branch and back
 /// (arch/arm64/include/asm/jump_label.h): s32 where, s32 target, s64 key, each from its own field.
-struct StaticBranches {
-  private(set) var targets: [UInt64: UInt64] = [:]
+package struct StaticBranches {
+  package private(set) var targets: [UInt64: UInt64] = [:]
 
-  init(_ image: KernelImage) {
+  package init(_ image: KernelImage) {
     guard let start = image.addresses(of: "__start___jump_table").first,
       let stop = image.addresses(of: "__stop___jump_table").first, stop > start,
       let bytes = image.data(at: start, count: stop - start)

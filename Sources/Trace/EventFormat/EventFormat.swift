@@ -1,10 +1,10 @@
 /// One event as the recording's own `format` file describes it
 /// (Documentation/trace/events.rst, "Event formats").
 package struct EventFormat {
-  var system: String
-  var name: String
+  package var system: String
+  package var name: String
   /// The `ID:` of the event: attr.config of a perf event, common_type of a raw record.
-  var id: UInt64
+  package var id: UInt64
   /// The fields other than the common ones, in record order.
   package var fields: [Field] = []
   /// The fields that all events of the recording begin with: `common_type`, `common_pid` ...
