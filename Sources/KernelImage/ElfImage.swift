@@ -167,6 +167,14 @@ import Glibc
     }
   }
 
+  /// Whether the file has all the code that its section table names.
+  var hasWholeCode: Bool {
+    sections.allSatisfy {
+      !$0.isLoaded || !$0.isExecutable || $0.size == 0
+        || withBytes(of: $0) { UInt64($0.count) } == $0.size
+    }
+  }
+
   func unpackedSize(of section: Section) -> Int { withUnpacked(of: section) { $0.count } ?? 0 }
 
   /// `count` instruction words from a link-time address; nil unless all of them are code in the file.

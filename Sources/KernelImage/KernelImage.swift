@@ -68,6 +68,15 @@ public final class KernelImage {
   /// Throws `.noSymbols` if the image is stripped, `.damaged` if its symbols are none.
   public func requireSymbols() throws(KernelImageError) { _ = try symbolTable.get() }
 
+  /// Throws `.noCode` if code is missing: what a file does not hold is not what its kernel does not do.
+  public func requireCode() throws(KernelImageError) {
+    guard !elf.hasWholeCode else { return }
+    throw KernelImageError(
+      .noCode, path,
+      "has not the code of all its sections: it is a file of debug information (objcopy --only-keep-debug, "
+        + "eu-strip -f); give the whole vmlinux")
+  }
+
   /// Throws `.noTypes` if struct layouts are unknown.
   public func requireTypes() throws(KernelImageError) {
     if typeFormats.isEmpty { throw noTypes }

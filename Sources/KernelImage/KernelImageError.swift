@@ -31,6 +31,8 @@ public struct KernelImageError: Error, Sendable, Equatable, CustomStringConverti
     case notLinked
     /// No symbol table.
     case noSymbols
+    /// Sections of code without their bytes: debug information alone.
+    case noCode
     /// Built without KVM.
     case noKVM
     /// Neither BTF nor DWARF.

@@ -139,4 +139,22 @@ struct AuditTests {
     try run("llvm-objcopy", ["--strip-all", path, scratch.path + "/stripped"])
     #expect(try code(scratch.path + "/stripped") == .noSymbols)
   }
+
+  /// Distributions keep debug information in files of its own, which have all symbols and types.
+  @Test("of a file without code nothing is said about code")
+  func debugInformationAlone() throws {
+    let scratch = try Scratch()
+    let path = scratch.path + "/vmlinux.debug"
+    try run("llvm-objcopy", ["--only-keep-debug", RecordedKernel.v7.plainPath(), path])
+    let image = try KernelImage(path: path)
+    #expect(image.hasDWARF && !image.addresses(of: "__guest_enter").isEmpty)
+    #expect(KernelPointerAuth.isUsed(by: image) == nil)
+    #expect(GuestSwitchCode(of: image) == nil)
+    do throws(KernelImageError) {
+      let audit = try image.audit()
+      Issue.record("\(audit.failures)")
+    } catch {
+      #expect(error.code == .noCode)
+    }
+  }
 }

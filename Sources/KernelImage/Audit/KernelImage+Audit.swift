@@ -4,7 +4,7 @@ extension KernelImage {
   /// Checks the code of the key switch against the patch: S1 to S17 of the checklist, each copy on its own.
   ///
   /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
-  /// there are no symbols: no function can be named then.
+  /// there are no symbols, as no function can be named then, no KVM, or not all of the code.
   /// - Parameter generation: whose design the code is held against; nil: the one that the marks name.
   public func audit(as generation: Generation? = nil) throws(KernelImageError) -> CodeAudit {
     try audit(as: generation, asking: Set(CodeCheck.Question.allCases))
@@ -21,6 +21,7 @@ extension KernelImage {
         "has no __guest_enter: the kernel was built without KVM, so there is no key switch to check"
       )
     }
+    try requireCode()
     let subject = AuditSubject(self, generation ?? generationEvidence().marked)
     let kernel = KernelChecks(subject: subject)
     let sites = kernel.sites()
