@@ -36,12 +36,6 @@ extension Analysis.PCPU {
   }
 }
 
-extension Analysis.NotObservable {
-  public init(reported rule: Rule, reason: String, remedy: String, applies: Bool) {
-    self.init(rule: rule, reason: reason, remedy: remedy, applies: applies)
-  }
-}
-
 extension Finding {
   public init(
     reported rule: Rule, _ level: Level, count: UInt64, first: Moment?, last: Moment?,
@@ -50,31 +44,5 @@ extension Finding {
     self.init(
       rule: rule, level: level, count: count, first: first, last: last, evidence: [],
       statement: statement, vcpus: [], cost: nil)
-  }
-}
-
-extension Finding.Cause {
-  public init(reported rule: Rule, count: UInt64) { self.init(rule: rule, count: count) }
-}
-
-extension InstructionPasses {
-  public init(
-    reported event: String, _ certainty: Certainty, reasons: [String],
-    cpus: [(cpu: Int, passes: PassCounts)], total: PassCounts
-  ) {
-    self.init(
-      event: event, certainty: certainty, reasons: reasons, cpus: cpus, byThread: [:], total: total
-    )
-  }
-}
-
-extension Run {
-  public init(
-    reported vcpu: VCPUIdentity, tid: Int32, cpu: Int32, enter: UInt64, exit: UInt64?, ret: Int32?,
-    ec: UInt32?, atEntry: KnownBits, atExit: KnownBits
-  ) {
-    self.init(
-      vcpu: vcpu, tid: tid, pid: -1, cpu: cpu, enter: enter, exit: exit, ret: ret, ec: ec,
-      atEntry: atEntry, atExit: atExit)
   }
 }

@@ -1,5 +1,5 @@
 package import ArgumentParser
-package import Bytes
+import Bytes
 import Glibc
 
 /// The whole of it, from the process's arguments to its exit code.

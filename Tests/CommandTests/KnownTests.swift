@@ -118,7 +118,7 @@ struct KnownTests {
     #expect(text.contains("missed-host-save (proved): this recording does not show whether"))
     var hidden = fixed
     hidden.analysis.notObservable.append(
-      .init(reported: .missedHostSave, reason: "a", remedy: "b", applies: true))
+      .init(rule: .missedHostSave, reason: "a", remedy: "b", applies: true))
     #expect(
       Self.with(hidden, known: Documents.faulty).analysis.known?.gone.map(\.isJudged) == [false])
   }

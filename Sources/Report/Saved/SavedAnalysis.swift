@@ -36,7 +36,7 @@ extension Analysis {
     for item in try saved.objects("notObservable") {
       notObservable.append(
         NotObservable(
-          reported: try item.rule(), reason: try item.text("reason"),
+          rule: try item.rule(), reason: try item.text("reason"),
           remedy: try item.text("remedy"), applies: try item.flag("applies")))
     }
     if let counted = try saved.objectOrNull("passes") { passes = try InstructionPasses(counted) }
@@ -175,7 +175,7 @@ extension Finding {
     }
     if case .list = saved.value["causes"] {
       for cause in try saved.objects("causes") {
-        causes.append(Cause(reported: try cause.rule(), count: try cause.number("count")))
+        causes.append(Cause(rule: try cause.rule(), count: try cause.number("count")))
       }
     }
     if let paid = try saved.objectOrNull("cost") {
@@ -253,9 +253,9 @@ extension InstructionPasses {
       cpus.append((cpu: try cpu.number("cpu"), passes: try counts(cpu)))
     }
     self.init(
-      reported: saved.textOrNull("event") ?? "",
-      try saved.one("certainty", of: [.exactly, .atLeast, .sample]) { $0.rawValue },
-      reasons: try saved.texts("reasons"), cpus: cpus,
+      event: saved.textOrNull("event") ?? "",
+      certainty: try saved.one("certainty", of: [.exactly, .atLeast, .sample]) { $0.rawValue },
+      reasons: try saved.texts("reasons"), cpus: cpus, byThread: [:],
       total: try counts(try saved.object("total")))
   }
 }

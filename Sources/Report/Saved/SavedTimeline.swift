@@ -120,7 +120,7 @@ extension TimelineEntry {
     case "run":
       self = .run(
         Run(
-          reported: identity, tid: try saved.number("tid"), cpu: try saved.number("cpu"),
+          vcpu: identity, tid: try saved.number("tid"), pid: -1, cpu: try saved.number("cpu"),
           enter: try saved.number("enter"), exit: saved.numberOrNull("exit"),
           ret: saved.textOrNull("ret").flatMap(exceptionCode), ec: saved.numberOrNull("ec"),
           atEntry: saved.bits(0), atExit: saved.bits(1)))
