@@ -94,11 +94,9 @@ package struct World: Sendable {
   }
 
   func run(_ line: Line, _ v: Int, _ c: Int, twist: Bool, _ m: inout Machine) {
-    if line.when.contains(.sometimes), !twist { return }
-    guard line.when.hold(m.vcpus[v], on: m.cpus[c]) == .set else { return }
     let owner = Int(m.vcpus[v].context ?? Int32(c))
     var context = m.cpus[owner].hostSlots
-    line.step.perform(&m.vcpus[v], on: &m.cpus[c], at: Int32(c), context: &context)
+    line.run(&m.vcpus[v], on: &m.cpus[c], at: Int32(c), context: &context, strikes: twist)
     if case .saveHost = line.step { m.cpus[owner].hostSlots = context }
   }
 

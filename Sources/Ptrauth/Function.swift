@@ -8,27 +8,38 @@ extension [Line] {
   public func run(
     _ v: inout VCPUState, on c: inout PCPUState, at cpu: Int32, strikes: Bool = true
   ) {
-    for line in self where strikes || !line.when.contains(.sometimes) {
-      switch line.when.hold(v, on: c) {
-      case .set: line.perform(&v, &c, cpu)
-      case .clear: break
-      case .unknown:
-        var (thenV, thenC) = (v, c)
-        line.perform(&thenV, &thenC, cpu)
-        v.join(thenV)
-        c.join(thenC)
-      }
+    for line in self {
+      // On its own pCPU: nothing came between the function's reading of the context and its use.
+      var context = c.hostSlots
+      line.run(&v, on: &c, at: cpu, context: &context, strikes: strikes)
+      if case .saveHost = line.step { c.hostSlots = context }
     }
     v.context = nil
   }
 }
 
 extension Line {
-  /// On its own pCPU: nothing came between the function's reading of the context and its use.
-  fileprivate func perform(_ v: inout VCPUState, _ c: inout PCPUState, _ cpu: Int32) {
-    var context = c.hostSlots
-    step.perform(&v, on: &c, at: cpu, context: &context)
-    if case .saveHost = step { c.hostSlots = context }
+  /// Takes its step if its conditions hold; where that is unknown, it may have been taken or not.
+  ///
+  /// - Parameters:
+  ///   - context: the host slots that the vCPU's function has in hand, this pCPU's or another's: only a save
+  ///     changes them.
+  ///   - strikes: ``Conditions/sometimes`` is now.
+  package func run(
+    _ v: inout VCPUState, on c: inout PCPUState, at cpu: Int32, context: inout HostSlots,
+    strikes: Bool
+  ) {
+    guard strikes || !when.contains(.sometimes) else { return }
+    switch when.hold(v, on: c) {
+    case .set: step.perform(&v, on: &c, at: cpu, context: &context)
+    case .clear: break
+    case .unknown:
+      var (thenV, thenC, thenContext) = (v, c, context)
+      step.perform(&thenV, on: &thenC, at: cpu, context: &thenContext)
+      v.join(thenV)
+      c.join(thenC)
+      context.join(thenContext)
+    }
   }
 }
 
@@ -115,11 +126,17 @@ extension VCPUState {
   }
 }
 
+extension HostSlots {
+  mutating func join(_ other: HostSlots) {
+    if keys != other.keys { keys = .unknown }
+    isFresh.join(other.isFresh)
+  }
+}
+
 extension PCPUState {
   mutating func join(_ other: PCPUState) {
     if live != other.live { live = .unknown }
-    if hostSlots.keys != other.hostSlots.keys { hostSlots.keys = .unknown }
-    hostSlots.isFresh.join(other.hostSlots.isFresh)
+    hostSlots.join(other.hostSlots)
     hcr.join(other.hcr)
     isUnsynchronized = isUnsynchronized || other.isUnsynchronized
   }
