@@ -4,7 +4,7 @@ import Glibc
 /// A regular file, or several in a row, mapped read-only for as long as the value lives.
 ///
 /// A file that another process shortens while it is mapped raises SIGBUS on access: see ``MappedRanges``.
-@safe public struct MappedFile: ~Copyable {
+@safe public struct MappedFile: ~Copyable, @unchecked Sendable {
   private let base: UnsafeRawPointer?
   /// Size in bytes, as it was when the file was opened.
   public let byteCount: Int

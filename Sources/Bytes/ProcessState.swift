@@ -28,6 +28,9 @@ public enum ProcessState {
 
   public static var standardErrorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+  /// Processors that this process may run on (sched_getaffinity), at least 1.
+  public static var usableProcessors: Int { max(Int(usable_cpus()), 1) }
+
   /// Time since some fixed moment.
   public static var monotonicMilliseconds: Int64 {
     var now = timespec()

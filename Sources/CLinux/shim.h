@@ -32,6 +32,16 @@ static inline int terminal_columns(int descriptor) {
   return ioctl(descriptor, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
+/* sched_getaffinity(2), which glibc declares with _GNU_SOURCE only: on how many CPUs this process may run; 0: it does
+ * not say, or there are more than 8192. */
+static inline int usable_cpus(void) {
+  unsigned char set[1024];
+  long size = syscall(SYS_sched_getaffinity, 0, sizeof set, set);
+  int count = 0;
+  for (long i = 0; i < size; i++) count += __builtin_popcount(set[i]);
+  return count;
+}
+
 /* prctl(2), which is variadic: no core file of this process, nor of what it forks without exec. */
 static inline void leave_no_core(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 

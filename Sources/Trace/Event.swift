@@ -26,6 +26,17 @@ public struct Event: Sendable, BitwiseCopyable {
     self.tid = tid
   }
 
+  /// Becomes the other, but for what no payload shows: what of it is not there is not written.
+  @inline(__always)
+  mutating func take(_ other: borrowing Event) {
+    time = other.time
+    cpu = other.cpu
+    pid = other.pid
+    tid = other.tid
+    occurrence = other.occurrence
+    if case .probe = other.occurrence { hit.take(other.hit) }
+  }
+
   /// What happened. Field meanings follow the kernel's trace_arm.h, trace_handle_exit.h and
   /// sched.h; values come from the recording's own format descriptions.
   public enum Payload: Sendable, BitwiseCopyable {

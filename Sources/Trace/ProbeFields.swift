@@ -13,6 +13,17 @@ public struct ProbeFields: Sendable, BitwiseCopyable {
 
   public init() {}
 
+  /// See ``Event/take(_:)``.
+  @inline(__always)
+  mutating func take(_ other: borrowing ProbeFields) {
+    present = other.present
+    for place in numbers.indices where present >> UInt16(truncatingIfNeeded: place) & 1 != 0 {
+      numbers[place] = other.numbers[place]
+    }
+    if present & Self.guestBit != 0 { guest = other.guest }
+    if present & Self.hostBit != 0 { host = other.host }
+  }
+
   @inlinable
   subscript(number place: Int) -> UInt64? {
     get { present >> UInt16(truncatingIfNeeded: place) & 1 != 0 ? numbers[place] : nil }

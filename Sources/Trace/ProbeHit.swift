@@ -27,6 +27,16 @@ public struct ProbeHit: Sendable, BitwiseCopyable {
 }
 
 extension ProbeHit {
+  /// See ``Event/take(_:)``.
+  @inline(__always)
+  mutating func take(_ other: borrowing ProbeHit) {
+    address = other.address
+    isReturn = other.isReturn
+    isTraced = other.isTraced
+    symbolName = other.symbolName
+    fields.take(other.fields)
+  }
+
   /// A record of the function tracer.
   init(traced address: UInt64) {
     self.init(address: address, isReturn: false, fields: ProbeFields())

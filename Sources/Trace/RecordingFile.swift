@@ -156,10 +156,12 @@ public final class RecordingFile {
   /// Delivers all events in time order, from the first; as often as it is called if ``canReread``.
   ///
   /// - Parameters:
+  ///   - jobs: threads that may be used: with more than one the events of a file are read on another while
+  ///     `body`, on this one, is busy with those before them. They and their order are the same.
   ///   - observer: is told of what happens meanwhile if this is a stream.
   ///   - instructions: takes what samples of a perf.data say about executed instructions.
   public func readEvents(
-    observer: StreamObserver? = nil,
+    jobs: Int = 1, observer: StreamObserver? = nil,
     instructions: ((borrowing InstructionSample) -> Void)? = nil,
     _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
@@ -171,16 +173,28 @@ public final class RecordingFile {
       firstTimeByCPU = textStream?.firstTimeByCPU ?? [:]
       lastTimeByCPU = textStream?.lastTimeByCPU ?? [:]
     }
-    if perfData != nil {
-      try perfData?.readEvents(instructions: instructions, body)
-      take(perfData?.recording, perfData?.losses)
-      firstTimeByCPU = perfData?.firstTimeByCPU ?? [:]
-      lastTimeByCPU = perfData?.lastTimeByCPU ?? [:]
-    }
-    try read(&traceDat, body)
-    try read(&text, body)
-    try read(&rawBuffers, body)
+    try readPerfData(jobs: jobs, instructions, body)
+    try read(traceDat, jobs, body)
+    try read(text, jobs, body)
+    try read(rawBuffers, jobs, body)
     if MappedRanges.hasShrunk { throw TraceError(.hasShrunk, path: recording.path) }
+  }
+
+  private func readPerfData(
+    jobs: Int, _ instructions: ((borrowing InstructionSample) -> Void)?,
+    _ body: (borrowing Event) -> Void
+  ) throws(TraceError) {
+    guard perfData != nil else { return }
+    if jobs > 1, canReread, instructions == nil {
+      switch perfData {
+      case .some(let perfData): return try read(perfData.files, jobs, body)
+      case .none: return
+      }
+    }
+    try perfData?.readEvents(instructions: instructions, body)
+    take(perfData?.recording, perfData?.losses)
+    firstTimeByCPU = perfData?.firstTimeByCPU ?? [:]
+    lastTimeByCPU = perfData?.lastTimeByCPU ?? [:]
   }
 
   private func take(_ recording: Recording?, _ losses: Losses?) {
@@ -189,12 +203,21 @@ public final class RecordingFile {
   }
 
   private func read<Source: RecordingSource & ~Copyable>(
-    _ source: inout Source?, _ body: (borrowing Event) -> Void
+    _ source: borrowing Source?, _ jobs: Int, _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
-    guard source != nil else { return }
-    try source?.readEvents(body)
-    take(source?.recording, source?.losses)
-    firstTimeByCPU = source?.firstTimeByCPU ?? [:]
-    lastTimeByCPU = source?.lastTimeByCPU ?? [:]
+    switch source {
+    case .some(let source): try read(source, jobs, body)
+    case .none: break
+    }
+  }
+
+  private func read<Source: RecordingSource & ~Copyable>(
+    _ source: borrowing Source, _ jobs: Int, _ body: (borrowing Event) -> Void
+  ) throws(TraceError) {
+    let result = jobs > 1 ? try source.passAhead(body) : try source.pass(body)
+    recording = result.recording
+    losses = result.losses
+    firstTimeByCPU = result.firstTimeByCPU
+    lastTimeByCPU = result.lastTimeByCPU
   }
 }

@@ -1,19 +1,46 @@
 import Bytes
 
 /// A recording of one format: what it says about itself, and its events.
-protocol RecordingSource: ~Copyable {
+protocol RecordingSource: ~Copyable, Sendable {
   /// Complete after opening, except counts and warnings of reading.
   var recording: Recording { get }
-  /// Known after ``readEvents(_:)``.
-  var losses: Losses { get }
-  /// Time of the first and of the last event of each pCPU; known after ``readEvents(_:)``.
-  var firstTimeByCPU: [Int32: UInt64] { get }
-  var lastTimeByCPU: [Int32: UInt64] { get }
   /// Delivers all events in time order, from the first, as often as it is called.
-  mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError)
+  borrowing func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult
 }
 
-extension PerfDataFile: RecordingSource {}
+/// What one pass over all events of a recording leaves.
+struct PassResult: Sendable {
+  var recording: Recording
+  var losses = Losses()
+  /// Time of the first and of the last event of each pCPU.
+  var firstTimeByCPU: [Int32: UInt64] = [:]
+  var lastTimeByCPU: [Int32: UInt64] = [:]
+}
+
+extension RecordingSource where Self: ~Copyable {
+  /// As ``pass(_:)``, but that the events are read on a thread of their own while `body`, on this one, is busy with
+  /// those before them.
+  borrowing func passAhead(
+    _ body: (borrowing Event) -> Void
+  ) throws(TraceError) -> PassResult {
+    let result = SharedValue<Result<PassResult, TraceError>?>(nil)
+    let hasThread = Pipeline.run(blank: Event()) { writer in
+      let outcome: Result<PassResult, TraceError>
+      do throws(TraceError) {
+        outcome = .success(try pass { event in writer.next { $0.take(event) } })
+      } catch {
+        outcome = .failure(error)
+      }
+      result.withLock { $0 = outcome }
+    } consume: { events in
+      for index in events.indices { body(events[index]) }
+    }
+    guard hasThread, let outcome = result.withLock({ $0 }) else { return try pass(body) }
+    return try outcome.get()
+  }
+}
+
+extension PerfDataFiles: RecordingSource {}
 extension TraceDatFile: RecordingSource {}
 extension RawBufferFile: RecordingSource {}
 extension FtraceTextFile: RecordingSource {}

@@ -99,7 +99,7 @@ package struct Analyze: ParsableCommand {
   @Flag(name: .shortAndLong, help: "Also list the marks of the generation and all event counts.")
   var verbose = false
 
-  @OptionGroup(title: "Kernel") package var kernel: KernelOptions
+  @OptionGroup(title: "Kernel and reading") package var kernel: KernelOptions
   @OptionGroup(title: "What is shown") var filters: FilterOptions
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Exit code") var verdict: VerdictOptions

@@ -80,7 +80,8 @@ package struct Compare: ParsableCommand {
       "Add regzbot's lines to the text: a range (v6.9..v6.10) or a commit.", valueName: "range"))
   var regzbot: String?
 
-  @OptionGroup(title: "Kernel, where both sides ran the same") var kernel: KernelOptions
+  @OptionGroup(title: "Kernel, where both sides ran the same, and reading")
+  var kernel: KernelOptions
 
   @Option(help: "The base's vmlinux, where it is not found.", completion: .file())
   var baseVmlinux: String?

@@ -30,7 +30,7 @@ package struct Info: ParsableCommand {
   var chosenFormat: Format?
   var format: Format { chosenFormat ?? output.impliedFormat() ?? .text }
 
-  @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "Kernel and reading") var kernel: KernelOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }

@@ -35,6 +35,8 @@ package final class Session {
   package var filter: Filter?
   /// What the recording makes of it, once all of it was read.
   private var scope: Scope?
+  /// Threads that may be used.
+  package var jobs = ProcessState.usableProcessors
   /// How many load intervals the policy with hysteresis remembers.
   var hysteresis = Hysteresis.defaultDepth
 
@@ -45,6 +47,7 @@ package final class Session {
     try self.init(
       recording: path, vmlinux: options.vmlinux, generation: options.generation,
       formats: options.formats, types: options.types, isOffline: options.offline)
+    jobs = options.speed.jobs
     takeGuests(guests)
   }
 
@@ -163,7 +166,7 @@ package final class Session {
     var progress = Progress(isWanted: showsProgress)
     defer { progress.end() }
     do {
-      try file.readEvents(instructions: counter?.take) {
+      try file.readEvents(jobs: jobs, instructions: counter?.take) {
         note($0)
         replayer.consume($0)
         counter?.note($0)

@@ -43,7 +43,7 @@ package struct Whatif: ParsableCommand {
       "How many load intervals the policy lazy-keep remembers, 1 to 64.", valueName: "intervals"))
   var hysteresis = Hysteresis.defaultDepth
 
-  @OptionGroup(title: "Kernel") var kernel: KernelOptions
+  @OptionGroup(title: "Kernel and reading") var kernel: KernelOptions
   @OptionGroup(title: "Output") var output: OutputOptions
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, json }

@@ -37,6 +37,28 @@ struct OptionTests {
     #expect(spellings.count > 30)
   }
 
+  @Test(arguments: ["text", "json", "jsonl", "html", "summary"])
+  func moreThreadsSayTheSame(format: String) throws {
+    func output(_ jobs: String) throws -> (code: Int32, text: String) {
+      let run = try Program.run(
+        Program.command,
+        ["analyze", "--format", format, "-k", vmlinux, "--jobs", jobs, recording])
+      return (run.code, run.output)
+    }
+    let one = try output("1")
+    #expect(one.code == 0 && one.text.utf8.count > 300)
+    for jobs in ["2", "64"] { #expect(try output(jobs) == one, "\(jobs)") }
+  }
+
+  @Test func jobsAreAtLeastOne() throws {
+    for jobs in ["0", "-1", "all"] {
+      let run = try Program.run(Program.command, ["analyze", "--jobs=\(jobs)", recording])
+      #expect(run.code == 64 && run.errors.contains("jobs"))
+    }
+    // A manual page is the same whatever machine it was made on.
+    #expect(arguments("analyze")["jobs"]?.defaultValue == nil)
+  }
+
   @Test func everyCommandHasWhatItsKindHas() {
     for command in Self.commands.map(\.commandName) {
       let has = Set(arguments(command).keys)
@@ -52,8 +74,9 @@ struct OptionTests {
     for command in ["analyze", "info", "whatif", "compare"] {
       let has = Set(arguments(command).keys)
       #expect(
-        has.isSuperset(of: ["k", "vmlinux", "btf", "all-units", "generation", "formats", "offline"]
-        ),
+        has.isSuperset(of: [
+          "k", "vmlinux", "btf", "all-units", "generation", "formats", "offline", "j", "jobs",
+        ]),
         "\(command)")
     }
     for command in ["audit", "probes", "record"] {

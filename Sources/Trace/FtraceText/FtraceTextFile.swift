@@ -5,7 +5,7 @@ import Bytes
 /// Text is what is left of a recording when it was printed: opening it reads all lines once, to find
 /// who printed it and which events there are. ``readEvents(_:)`` delivers these in time order, as
 /// often as it is called.
-public struct FtraceTextFile: ~Copyable {
+public struct FtraceTextFile: ~Copyable, Sendable {
   private let file: MappedFile
   private let scan: TextScan
   private let opened: Recording
@@ -73,6 +73,14 @@ public struct FtraceTextFile: ~Copyable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
+    let result = try pass(body)
+    losses = result.losses
+    recording = result.recording
+    firstTimeByCPU = result.firstTimeByCPU
+    lastTimeByCPU = result.lastTimeByCPU
+  }
+
+  func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {
     var pass = TextPass(scan)
     pass.run(file.bytes, scan.table, body)
     if pass.trend.goesNowhere {
@@ -91,10 +99,9 @@ public struct FtraceTextFile: ~Copyable {
         "\(pass.lateCount) event\(pass.lateCount == 1 ? "" : "s") came out of order, more than "
           + "\(TextPass.roundSize) events late")
     }
-    recording = result
-    losses = pass.losses
-    firstTimeByCPU = pass.span.firstByCPU
-    lastTimeByCPU = pass.span.lastByCPU
+    return PassResult(
+      recording: result, losses: pass.losses, firstTimeByCPU: pass.span.firstByCPU,
+      lastTimeByCPU: pass.span.lastByCPU)
   }
 
   static func recording(

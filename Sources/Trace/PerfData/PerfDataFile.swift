@@ -7,13 +7,10 @@ import Bytes
 /// Opening it reads all but the events. ``readEvents(_:)`` delivers these in time order, as often as
 /// it is called; those of a stream that is not a file once (``canReread``).
 public struct PerfDataFile: ~Copyable {
-  /// The files, in one; empty for a stream that is not a file.
-  let map: MappedFile
+  /// Without bytes for a stream that is not a file.
+  let files: PerfDataFiles
   /// A stream behind its head, until it is read.
   private var stream: ChunkedInput?
-  let parts: Parts
-  /// Names of the files of a directory.
-  private let names: [String]
 
   /// ``readEvents(_:)`` can be called more than once: false for a pipe.
   public let canReread: Bool
@@ -66,13 +63,11 @@ public struct PerfDataFile: ~Copyable {
   private init(
     _ map: consuming MappedFile, names: [String], path: String, formats: EventFormats?
   ) throws(TraceError) {
-    parts = try Self.parts(of: map, path: path, formats: formats)
-    self.names = names
-    recording = parts.recording
-    recording.note(map.compression)
+    let parts = try Self.parts(of: map, path: path, formats: formats)
+    files = PerfDataFiles(map, names: names, parts)
+    recording = files.recording
     stream = nil
     canReread = true
-    self.map = map
   }
 
   /// Of a stream that is open.
@@ -81,16 +76,17 @@ public struct PerfDataFile: ~Copyable {
   ) throws(TraceError) {
     var input = ChunkedInput(stream)
     let head = try Self.head(of: &input)
-    parts = try Parts(head, records: nil, path: path, formats: formats)
-    names = []
-    recording = parts.recording
+    let parts = try Parts(head, records: nil, path: path, formats: formats)
+    files = PerfDataFiles(MappedFile(), names: [], parts)
+    recording = files.recording
     self.stream = consume input
     canReread = false
-    map = MappedFile()
   }
 
+  var parts: Parts { files.parts }
+
   /// The event formats that the recording itself has.
-  var formats: [EventFormat] { parts.formats }
+  var formats: [EventFormat] { files.parts.formats }
 
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
@@ -105,72 +101,22 @@ public struct PerfDataFile: ~Copyable {
   package mutating func readEvents(
     instructions: ((borrowing InstructionSample) -> Void)?, _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
-    let hasRounds = !parts.isBackward && names.count <= 1
-    var pass = ReadPass(
-      parts.plan, rounds: hasRounds ? .count : .ignored, sideBand: parts.sideBand,
-      instructions: instructions)
-    var result = parts.recording
-    result.format = recording.format
-    if !canReread {
-      guard var input = stream.take() else { throw TraceError(.cannotReread, path: result.path) }
-      var walk = ChunkedWalk(parts.plan)
-      let stop = walk.run(RawSpan(), &input, &pass, body)
-      result.byteCount = input.offset
-      if let stop { note(stop, in: &result, file: nil) }
-    } else if names.count > 1 {
-      var merge = PartsMerge(parts.records, wantsInstructions: instructions != nil)
-      for (part, stop) in merge.run(map.bytes, &pass, body) {
-        var stop = stop
-        stop.offset -= UInt64(map.parts[part].lowerBound)
-        note(stop, in: &result, file: names[part])
-      }
-    } else if let part = parts.records.first {
-      if let stop = read(part, &pass, body) { note(stop, in: &result, file: nil) }
+    guard !canReread else { return take(files.pass(instructions: instructions, body)) }
+    guard var input = stream.take() else {
+      throw TraceError(.cannotReread, path: recording.path)
     }
-    for (number, source) in parts.plan.sources.enumerated() where source.recorded >= 0 {
-      result.recordedEvents[source.recorded].count += pass.counts[number]
-    }
-    result.warnings += parts.plan.complaints.sentences(result.recordedEvents)
-    if result.kernelText == nil { result.kernelText = pass.sideBand.kernelText }
-    if result.kernelBuildID == nil { result.kernelBuildID = pass.sideBand.kernelBuildID }
-    result.threadNames = pass.sideBand.threadNames
-    result.instructionGaps = pass.sideBand.instructionGaps
-    result.warnings += pass.doubts.warnings
-    if pass.doubts.areDamage { result.noteDamage() }
-    recording = result
-    losses = pass.losses
-    firstTimeByCPU = pass.span.firstByCPU
-    lastTimeByCPU = pass.span.lastByCPU
+    var pass = ReadPass(parts, instructions: instructions)
+    var walk = ChunkedWalk(parts.plan)
+    let stop = walk.run(RawSpan(), &input, &pass, body)
+    var result = parts.result(of: pass, files.recording, stop.map { [($0, nil)] } ?? [])
+    result.recording.byteCount = input.offset
+    take(result)
   }
 
-  /// After so many bytes of a file the pages that were read are given back.
-  private static let stride = 64 << 20
-
-  /// One file of records.
-  private func read(
-    _ part: Range<Int>, _ pass: inout ReadPass, _ body: ReadPass.Body
-  ) -> WalkStop? {
-    let file = map.bytes
-    if parts.plan.isSwapped {
-      var input = ChunkedInput(from: part.lowerBound, to: part.upperBound)
-      var walk = ChunkedWalk(parts.plan)
-      return walk.run(file, &input, &pass, body)
-    }
-    var walk = RecordWalk(part)
-    var chunks = RecordChunks()
-    while walk.offset < part.upperBound, walk.stop == nil {
-      walk.advance(to: walk.offset + Self.stride, file, &chunks, &pass, body)
-      map.giveBackPages()
-    }
-    pass.finish(file, chunks, body)
-    return walk.stop
-  }
-
-  private func note(_ stop: WalkStop, in recording: inout Recording, file: String?) {
-    recording.isIncomplete = true
-    recording.warnings.append(
-      "the data \(file.map { "of \($0) " } ?? "")cannot be read beyond byte \(stop.offset) (record "
-        + "\(stop.record)): \(stop.reason); \(stop.rest) bytes are not used")
-    if stop.isDamage { recording.noteDamage() }
+  mutating func take(_ result: PassResult) {
+    recording = result.recording
+    losses = result.losses
+    firstTimeByCPU = result.firstTimeByCPU
+    lastTimeByCPU = result.lastTimeByCPU
   }
 }

@@ -50,6 +50,11 @@ struct ReadPass {
     }
   }
 
+  /// Over a recording from its beginning.
+  init(_ parts: Parts, rounds: Rounds = .count, instructions: InstructionBody?) {
+    self.init(parts.plan, rounds: rounds, sideBand: parts.sideBand, instructions: instructions)
+  }
+
   /// Takes the record that fills `record`; it starts at `offset` in `chunk` (0: the file).
   @inline(__always)
   mutating func take(

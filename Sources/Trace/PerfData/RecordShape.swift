@@ -42,7 +42,7 @@ extension PerfDataFile {
       var pass = ReadPass(parts.plan, rounds: .survey)
       var walk = RecordWalk(part)
       var chunks = RecordChunks()
-      walk.advance(to: part.lowerBound + Self.surveyed, map.bytes, &chunks, &pass) { _ in }
+      walk.advance(to: part.lowerBound + Self.surveyed, files.map.bytes, &chunks, &pass) { _ in }
       for (source, shape) in zip(parts.plan.sources, pass.shapes) where !shape.sizes.isEmpty {
         shapes[UInt64(source.commonType)] = shape
       }

@@ -5,7 +5,7 @@ import Bytes
 ///
 /// Opening it reads all but the events. ``readEvents(_:)`` delivers these in time order, as often as
 /// it is called.
-public struct RawBufferFile: ~Copyable {
+public struct RawBufferFile: ~Copyable, Sendable {
   private let file: MappedFile
   private let reading: BufferReading
 
@@ -44,10 +44,14 @@ public struct RawBufferFile: ~Copyable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    let result = try reading.read(file, body)
+    let result = try pass(body)
     losses = result.losses
     recording = result.recording
     firstTimeByCPU = result.firstTimeByCPU
     lastTimeByCPU = result.lastTimeByCPU
+  }
+
+  func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {
+    try reading.read(file, body)
   }
 }

@@ -15,21 +15,13 @@ struct BufferReading {
   /// See ``InstanceChoice/owners``.
   var owners: [InstanceChoice.Key: Int] = [:]
 
-  /// What one pass over all events leaves.
-  struct Result {
-    var recording: Recording
-    var losses: Losses
-    var firstTimeByCPU: [Int32: UInt64]
-    var lastTimeByCPU: [Int32: UInt64]
-  }
-
   /// After so many events the pages that were read are given back.
   private static let stride = 1 << 19
 
   /// Delivers all events in time order. What cannot be read is said in the recording's warnings.
   func read(
     _ map: borrowing MappedFile, _ body: MergePass.Body
-  ) throws(TraceError) -> Result {
+  ) throws(TraceError) -> PassResult {
     let file = map.bytes
     var pass = MergePass(plan, times, owners: owners)
     var streams = set.streams(file)
@@ -48,7 +40,7 @@ struct BufferReading {
     if pass.doubts.areDamage || isForeign || streams.contains(where: \.isDamaged) {
       result.noteDamage()
     }
-    return Result(
+    return PassResult(
       recording: result, losses: pass.losses(counted), firstTimeByCPU: pass.span.firstByCPU,
       lastTimeByCPU: pass.span.lastByCPU)
   }

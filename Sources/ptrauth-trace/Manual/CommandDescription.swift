@@ -21,7 +21,7 @@ package struct CommandDescription: Decodable {
     package var kind: Kind
     package var names: [Name]?
     package var valueName: String?
-    var defaultValue: String?
+    package var defaultValue: String?
     var allValues: [String]?
     package var abstract: String?
     var discussion: String?

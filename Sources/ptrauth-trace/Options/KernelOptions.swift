@@ -23,5 +23,7 @@ package struct KernelOptions: ParsableArguments {
   @Flag(help: "Ask no debuginfod server for the vmlinux, whatever DEBUGINFOD_URLS says.")
   var offline = false
 
+  @OptionGroup var speed: JobOptions
+
   var generation: String? { scheme.generation }
 }
