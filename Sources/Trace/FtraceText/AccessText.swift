@@ -12,7 +12,7 @@ extension TextEventKind {
 
   /// "PC: 400000d4 SYS_APIAKEYLO_EL1 (3,0,2,1,0) write", or the fields, which is all that
   /// libtraceevent manages.
-  static func sysAccess(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  static func sysAccess(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     var numbers = InlineArray<5, UInt8>(repeating: 0)
     if let pc = line.value(of: pcField, from: values) {
       guard let isWrite = line.value(of: isWrite, from: values) else { return nil }
@@ -54,7 +54,7 @@ extension TextEventKind {
 
   /// "reason KVM_EXIT_MMIO (6)"; "reason restart (4)" and "reason error (22)" have the negated errno
   /// in place of the reason, which is then not known and given as KVM_EXIT_UNKNOWN.
-  static func userspaceExit(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  static func userspaceExit(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     if let reason = line.value(of: reasonField, from: values),
       let errno = line.value(of: errnoField, from: values)
     {

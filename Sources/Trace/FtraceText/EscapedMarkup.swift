@@ -9,10 +9,10 @@ package enum EscapedMarkup {
   private static let left: TextPattern = "&lt;-"
   private static let right: TextPattern = "==&gt;"
 
-  /// An arrow of ftrace (`<-`, `==>`) stands in it that way.
-  package static func isIn(_ bytes: RawSpan) -> Bool {
-    var position = 0
-    while let place = bytes.ampersand(from: position) {
+  /// An arrow of ftrace (`<-`, `==>`) stands in it that way, with its ampersand from `start` on and before `end`.
+  package static func isIn(_ bytes: RawSpan, from start: Int = 0, to end: Int = .max) -> Bool {
+    var position = start
+    while let place = bytes.ampersand(from: position, to: end) {
       if bytes.starts(with: left, at: place) || bytes.starts(with: right, at: place - 2) {
         return true
       }
@@ -40,17 +40,17 @@ package enum EscapedMarkup {
 }
 
 extension RawSpan {
-  /// Position of the next '&' at or after `start`.
-  fileprivate func ampersand(from start: Int) -> Int? {
+  /// Position of the next '&' at or after `start`; whether there is one behind `end` nobody asks.
+  fileprivate func ampersand(from start: Int, to end: Int = .max) -> Int? {
     var position = start
-    while let word = u64(at: position) {
+    while position < end, let word = u64(at: position) {
       // As in lineEnd(from:).
       let other = word ^ 0x2626_2626_2626_2626
       let found = (other &- 0x0101_0101_0101_0101) & ~other & 0x8080_8080_8080_8080
       if found != 0 { return position &+ found.trailingZeroBitCount / 8 }
       position &+= 8
     }
-    while let byte = u8(at: position) {
+    while position < end, let byte = u8(at: position) {
       if byte == UInt8(ascii: "&") { return position }
       position &+= 1
     }

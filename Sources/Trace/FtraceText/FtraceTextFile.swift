@@ -48,10 +48,18 @@ public struct FtraceTextFile: ~Copyable, Sendable {
     file = text
   }
 
+  /// After so many bytes the pages that were read are given back.
+  private static let stride = 64 << 20
+
   private static func withoutMarkup(
     _ map: consuming MappedFile, _ path: String
   ) throws(TraceError) -> MappedFile {
-    guard EscapedMarkup.isIn(map.bytes) else { return map }
+    var position = 0
+    while !EscapedMarkup.isIn(map.bytes, from: position, to: position + stride) {
+      position += stride
+      if position >= map.byteCount { return map }
+      map.giveBackPages()
+    }
     do throws(MappedFile.Failure) {
       return try MappedFile(memory: EscapedMarkup.removed(from: map.bytes))
     } catch {
@@ -65,7 +73,12 @@ public struct FtraceTextFile: ~Copyable, Sendable {
     let bytes = map.bytes
     guard bytes.byteCount > 0 else { throw TraceError(.isEmpty, path: path) }
     if bytes.starts(with: atrace, at: 0) { throw TraceError(.isCompressedText, path: path) }
-    let scan = TextScan(bytes)
+    var scan = TextScan()
+    var walk = LineWalk()
+    while walk.position < bytes.byteCount {
+      scan.advance(to: walk.position + stride, bytes, &walk)
+      map.giveBackPages()
+    }
     if let refusal = scan.refusal { throw TraceError(refusal, path: path) }
     return scan
   }
@@ -81,8 +94,14 @@ public struct FtraceTextFile: ~Copyable, Sendable {
   }
 
   func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {
+    let bytes = file.bytes
     var pass = TextPass(scan)
-    pass.run(file.bytes, scan.table, body)
+    var walk = LineWalk()
+    while walk.position < bytes.byteCount {
+      pass.advance(to: walk.position + Self.stride, bytes, &walk, scan.table, body)
+      file.giveBackPages()
+    }
+    pass.finish(bytes, scan.table, body)
     if pass.trend.goesNowhere {
       throw TraceError(
         .isCorrupt(

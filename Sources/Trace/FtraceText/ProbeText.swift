@@ -40,8 +40,8 @@ struct ProbeTextLayout {
     isReturn = place.isReturn
   }
 
-  /// The values of another line of the event, which start at `start`.
-  func values(_ line: RawSpan, from start: Int) -> ProbeValues {
+  /// Decodes the values of another line of the event, which start at `start`.
+  func read(_ line: RawSpan, from start: Int, into fields: inout ProbeFields) {
     var values = ProbeValues()
     var position = start
     var expected = 0
@@ -61,14 +61,14 @@ struct ProbeTextLayout {
       if slot >= 0 {
         var digits = position
         if let number = line.number(&digits), digits == line.byteCount || line.isBlank(digits) {
-          values.set(slot, number)
+          values.set(slot, number, in: &fields)
           position = digits
           continue
         }
       }
       line.skipValue(&position)
     }
-    return values
+    values.finish(&fields)
   }
 
   /// Position behind the equals sign, if field `index` is the one at `position`.
@@ -82,10 +82,9 @@ struct ProbeTextLayout {
   }
 }
 
-/// The known fields of one hit.
+/// Which of the known fields of one hit a line has had.
 struct ProbeValues {
-  private var values = InlineArray<33, UInt64>(repeating: 0)
-  /// Bit n: ``values`` n is there.
+  /// Bit n: field n of ``names``.
   private var present: UInt64 = 0
 
   /// Thirteen fields, the guest's ten registers, the host's ten.
@@ -107,46 +106,30 @@ struct ProbeValues {
     return nil
   }
 
+  private static let guest = 13..<23
+  private static let host = 23..<33
+
   @inline(__always)
-  mutating func set(_ slot: Int, _ value: UInt64) {
-    guard slot < 33 else { return }
-    values[slot] = value
+  mutating func set(_ slot: Int, _ value: UInt64, in fields: inout ProbeFields) {
+    switch slot {
+    case 0..<Self.guest.lowerBound: fields.numbers[slot] = value
+    case Self.guest: fields.guest.registers[slot &- Self.guest.lowerBound] = value
+    case Self.host: fields.host.registers[slot &- Self.host.lowerBound] = value
+    default: return
+    }
     present |= 1 << UInt64(slot)
   }
 
-  private subscript(slot: Int) -> UInt64? {
-    present & 1 << UInt64(slot) != 0 ? values[slot] : nil
-  }
-
-  private func int32(_ slot: Int) -> Int32? { self[slot].map { Int32(truncatingIfNeeded: $0) } }
-
-  /// nil unless all ten are there.
-  private func keys(from first: Int) -> KeySlots? {
-    let mask = UInt64(0x3ff) << UInt64(first)
-    guard present & mask == mask else { return nil }
-    var registers = InlineArray<10, UInt64>(repeating: 0)
-    for index in 0..<10 { registers[index] = values[first + index] }
-    return KeySlots(registers: registers)
-  }
-
-  var fields: ProbeFields {
-    var fields = ProbeFields()
-    fields.vcpu = self[0]
-    fields.cpu = int32(1)
-    fields.vcpuID = int32(2)
-    fields.hcr = self[3]
-    fields.features = self[4]
-    fields.esr = self[5]
-    fields.exitCode = int32(6)
-    fields.cflags = self[7]
-    fields.iflags = self[8]
-    fields.sflags = self[9]
-    fields.hostContext = self[10]
-    fields.mm = self[11]
-    fields.userspacePID = int32(12)
-    fields.guestKeys = keys(from: 13)
-    fields.hostKeys = keys(from: 23)
-    return fields
+  /// The line is at its end. Of key sets that are not whole nothing is there.
+  @inline(__always)
+  func finish(_ fields: inout ProbeFields) {
+    func has(_ slots: Range<Int>) -> Bool {
+      let mask = (UInt64(1) << UInt64(slots.count) &- 1) << UInt64(slots.lowerBound)
+      return present & mask == mask
+    }
+    fields.present =
+      UInt16(truncatingIfNeeded: present & 0x1fff)
+      | (has(Self.guest) ? ProbeFields.guestBit : 0) | (has(Self.host) ? ProbeFields.hostBit : 0)
   }
 }
 

@@ -14,7 +14,7 @@ enum SchedText {
 
   /// "prev_comm=perf prev_pid=86 prev_prio=120 prev_state=R+ ==> next_comm=sh next_pid=87 ...", or
   /// "perf:86 [120] S ==> sh:87 [120]" of libtraceevent's plugin.
-  static func schedSwitch(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  static func schedSwitch(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     guard let middle = line.lastPosition(of: nextComm, before: line.byteCount), middle > values
     else { return plugin(line, values) }
     guard let prev = line.last(prevPid, before: middle), let next = line.last(nextPid),
@@ -26,7 +26,7 @@ enum SchedText {
       next: Int32(truncatingIfNeeded: next))
   }
 
-  private static func plugin(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  private static func plugin(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     guard let middle = line.lastPosition(of: arrow, before: line.byteCount), middle > values
     else { return nil }
     var start = middle
@@ -79,7 +79,7 @@ enum SchedText {
   }
 
   /// "comm=perf pid=86 prio=120 orig_cpu=1 dest_cpu=0".
-  static func migrateTask(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  static func migrateTask(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     guard let tid = line.last(pid), let from = line.last(from), let to = line.last(to) else {
       return nil
     }

@@ -21,24 +21,27 @@ package struct TextDecoder {
     self.doubts = doubts
   }
 
-  /// What line `number` says, whose values start at `values`: the event `index` of `table`.
-  mutating func payload(
-    _ line: RawSpan, _ values: Int, _ table: borrowing TextEventTable, _ index: Int, number: Int
-  ) -> Event.Payload? {
+  /// Decodes what line `number` says, whose values start at `values`: the event `index` of `table`; false where that
+  /// cannot be read, or says nothing.
+  mutating func read(
+    _ line: RawSpan, _ values: Int, _ table: borrowing TextEventTable, _ index: Int, number: Int,
+    into event: inout Event
+  ) -> Bool {
     if let layout = table.events[index].probe {
-      guard let hit = hit(line, values, layout, index) else {
+      guard read(line, values, layout, index, into: &event.hit) else {
         doubts.unreadValues.note(number)
-        return nil
+        return false
       }
-      return .probe(hit)
+      event.occurrence = .probe
+      return true
     }
-    guard let kind = table.events[index].kind else { return nil }
-    if kind == .setupDebug { return setupDebug(line, values, number) }
-    guard let payload = kind.payload(line, values) else {
+    guard let kind = table.events[index].kind else { return false }
+    if kind == .setupDebug { return readSetupDebug(line, values, number, into: &event) }
+    guard kind.read(line, values, into: &event) else {
       doubts.unreadValues.note(number)
-      return nil
+      return false
     }
-    return payload
+    return true
   }
 
   private static let caller: TextPattern = " <-"
@@ -87,32 +90,37 @@ package struct TextDecoder {
 
   /// The kernel hashes the pointers that it prints to 32 bits, or masks them while it has no
   /// randomness; a hash is an identity, but not the probes'.
-  private mutating func setupDebug(
-    _ line: RawSpan, _ values: Int, _ number: Int
-  ) -> Event.Payload? {
-    guard let payload = TextEventKind.setupDebug.payload(line, values) else {
+  private mutating func readSetupDebug(
+    _ line: RawSpan, _ values: Int, _ number: Int, into event: inout Event
+  ) -> Bool {
+    guard TextEventKind.setupDebug.read(line, values, into: &event) else {
       if line.position(behind: Self.masked, from: values) != nil {
         doubts.maskedPointers.note(number)
       } else {
         doubts.unreadValues.note(number)
       }
-      return nil
+      return false
     }
-    if case .setupDebug(let pointer) = payload, pointer >> 32 == 0, !usesHashedPointers {
-      return nil
+    if case .setupDebug(let pointer) = event.occurrence, pointer >> 32 == 0, !usesHashedPointers {
+      return false
     }
-    return payload
+    return true
   }
 
-  private mutating func hit(
-    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int
-  ) -> ProbeHit? {
-    guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else { return nil }
-    var hit = ProbeHit(
-      address: place.address, isReturn: place.isReturn,
-      fields: layout.values(line, from: place.end).fields)
-    if place.symbolEnd > place.symbolStart { hit.symbolName = symbol(line, place, index) }
-    return hit
+  private mutating func read(
+    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int,
+    into hit: inout ProbeHit
+  ) -> Bool {
+    guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else {
+      return false
+    }
+    hit.address = place.address
+    hit.isReturn = place.isReturn
+    hit.isTraced = false
+    layout.read(line, from: place.end, into: &hit.fields)
+    hit.symbolName =
+      place.symbolEnd > place.symbolStart ? symbol(line, place, index) : nil
+    return true
   }
 
   private mutating func symbol(_ line: RawSpan, _ place: ProbePlace, _ index: Int) -> SymbolName? {

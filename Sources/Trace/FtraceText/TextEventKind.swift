@@ -34,9 +34,28 @@ package enum TextEventKind: String {
     self = kind
   }
 
-  /// The event in `line`, whose values start at `values`; nil when they are not what the event
+  /// Decodes what happened in `line`, whose values start at `values`; false when they are not what the event
   /// prints.
-  package func payload(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  package func read(_ line: RawSpan, _ values: Int, into event: inout Event) -> Bool {
+    let hit: ProbeHit?
+    switch self {
+    case .function: hit = Self.function(line, values, Self.ip)
+    case .graphEntry:
+      hit = Self.function(
+        line, line.position(behind: Self.bar, from: values) ?? values, Self.funcField)
+    default:
+      guard let occurrence = occurrence(line, values) else { return false }
+      event.occurrence = occurrence
+      return true
+    }
+    guard let hit else { return false }
+    event.occurrence = .probe
+    event.hit = hit
+    return true
+  }
+
+  /// What happened; nil for lines of the function tracers.
+  private func occurrence(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     switch self {
     case .entry: Self.entry(line, values)
     case .exit: Self.exit(line, values)
@@ -45,7 +64,7 @@ package enum TextEventKind: String {
     case .userspaceExit: Self.userspaceExit(line, values)
     case .setupDebug:
       (line.hexadecimal(behind: Self.vcpuLabel, from: values)
-        ?? line.value(of: Self.vcpuField, from: values)).map(Event.Payload.setupDebug)
+        ?? line.value(of: Self.vcpuField, from: values)).map(Event.Occurrence.setupDebug)
     case .haltPoll:
       Self.number(
         line.value(of: Self.vcpuID, from: values) ?? line.value(of: Self.vcpuWord, from: values))
@@ -55,9 +74,7 @@ package enum TextEventKind: String {
           ?? line.value(of: Self.vcpuCapitals, from: values))
     case .schedSwitch: SchedText.schedSwitch(line, values)
     case .migrateTask: SchedText.migrateTask(line, values)
-    case .function: Self.function(line, values, Self.ip)
-    case .graphEntry:
-      Self.function(line, line.position(behind: Self.bar, from: values) ?? values, Self.funcField)
+    case .function, .graphEntry: nil
     }
   }
 
@@ -69,23 +86,21 @@ package enum TextEventKind: String {
   /// fields have the address.
   private static func function(
     _ line: RawSpan, _ start: Int, _ field: TextPattern
-  ) -> Event.Payload? {
+  ) -> ProbeHit? {
     var position = start
     line.skipBlanks(&position)
     if line.starts(with: field, at: position) {
-      return line.hexadecimal(behind: field, from: position).map {
-        .probe(ProbeHit(traced: $0))
-      }
+      return line.hexadecimal(behind: field, from: position).map { ProbeHit(traced: $0) }
     }
     var end = position
     while let byte = line.u8(at: end), Character8.isWord(byte) || byte == Character8.dot {
       end &+= 1
     }
     guard end > position else { return nil }
-    return .probe(ProbeHit(traced: line.string(position, end)))
+    return ProbeHit(traced: line.string(position, end))
   }
 
-  private static func number(_ value: UInt64?) -> Event.Payload? {
+  private static func number(_ value: UInt64?) -> Event.Occurrence? {
     value.map { .vcpuNumber(Int32(truncatingIfNeeded: $0)) }
   }
 
@@ -106,7 +121,7 @@ package enum TextEventKind: String {
   private static let esrField: TextPattern = "esr="
 
   /// "PC: 0x0000000040000000".
-  private static func entry(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  private static func entry(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     (line.hexadecimal(behind: pc, from: values) ?? line.value(of: pcField, from: values)).map {
       .entry(pc: $0)
     }
@@ -114,7 +129,7 @@ package enum TextEventKind: String {
 
   /// "TRAP: HSR_EC: 0x0009 (PAC), PC: 0x0000000040000100"; libtraceevent's plugin, made for x86,
   /// complains before it.
-  private static func exit(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  private static func exit(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     if let place = line.position(behind: hsrClass, from: values)
       ?? line.position(behind: esrClass, from: values)
     {
@@ -154,7 +169,7 @@ package enum TextEventKind: String {
   }
 
   /// "HSR 0x62300822".
-  private static func handleSysReg(_ line: RawSpan, _ values: Int) -> Event.Payload? {
+  private static func handleSysReg(_ line: RawSpan, _ values: Int) -> Event.Occurrence? {
     (line.hexadecimal(behind: hsr, from: values) ?? line.hexadecimal(behind: esr, from: values)
       ?? line.value(of: hsrField, from: values) ?? line.value(of: esrField, from: values)).map {
         .handleSysReg(esr: $0)

@@ -4,9 +4,29 @@ import Bytes
 ///
 /// The writers merge the pCPUs' buffers as they print, so lines are nearly sorted. ``RoundSorter``
 /// puts them in order in rounds of ``roundSize`` lines: a line may come one round late.
+///
+/// What its head says of a line that waits is kept beside the sorter. The end of a round delivers all lines of the
+/// rounds before it (``RoundSorter``), so two rounds' are enough:
+///
+///     round   0  1  2  3
+///     tasks   a  b  a  b
 struct TextPass {
   static let roundSize = 8192
 
+  /// What the head of a line says, but for the time.
+  private struct Task: BitwiseCopyable {
+    var cpu: Int32
+    var tid: Int32
+    var pid: Int32
+    /// Of the line, from 1.
+    var number: UInt32
+    /// Of the line, in bytes.
+    var length: UInt16
+  }
+
+  private var tasks: [[Task]] = [[], []]
+  /// Of the round that is read.
+  private var parity = 0
   private var sorter = RoundSorter()
   private var waitingCount = 0
   private var lastDelivered: UInt64 = 0
@@ -33,9 +53,12 @@ struct TextPass {
   /// What was odd, of the scan and of this pass.
   var doubts: TextDoubts { decoder.doubts }
 
-  mutating func run(_ bytes: RawSpan, _ table: borrowing TextEventTable, _ body: Body) {
-    var walk = LineWalk()
-    while walk.next(bytes) {
+  /// Takes the lines that begin before `limit`, in bytes.
+  mutating func advance(
+    to limit: Int, _ bytes: RawSpan, _ walk: inout LineWalk, _ table: borrowing TextEventTable,
+    _ body: Body
+  ) {
+    while walk.position < limit, walk.next(bytes) {
       guard walk.end &- walk.start <= LineWalk.limit,
         let line = bytes.slice(at: walk.start, count: walk.end &- walk.start)
       else { continue }
@@ -61,6 +84,10 @@ struct TextPass {
         deliver(bytes, table, body)
       }
     }
+  }
+
+  /// The end of the text.
+  mutating func finish(_ bytes: RawSpan, _ table: borrowing TextEventTable, _ body: Body) {
     for cpu in openLosses.keys.sorted() { addLoss(sorter.newest, cpu, openLosses[cpu] ?? 0) }
     sorter.finish()
     deliver(bytes, table, body)
@@ -75,15 +102,20 @@ struct TextPass {
     }
   }
 
-  /// The record's chunk is its line's number: all bytes are in the file.
+  /// The record's chunk is where its task is: the round's parity, and the index.
   @inline(__always)
   private mutating func add(_ head: LineHead, _ walk: LineWalk, _ source: UInt16, raw: Int) {
     waitingCount &+= 1
     trend.note(head.time)
+    let place = UInt32(truncatingIfNeeded: tasks[parity].count) << 1 | UInt32(parity)
+    tasks[parity].append(
+      Task(
+        cpu: head.cpu, tid: head.tid, pid: head.pid,
+        number: UInt32(truncatingIfNeeded: walk.number),
+        length: UInt16(truncatingIfNeeded: walk.end &- walk.start)))
     sorter.add(
       PendingRecord(
-        time: head.time, offset: UInt64(walk.start),
-        chunk: UInt32(truncatingIfNeeded: walk.number), source: source,
+        time: head.time, offset: UInt64(walk.start), chunk: place, source: source,
         raw: UInt16(truncatingIfNeeded: raw)))
   }
 
@@ -109,6 +141,7 @@ struct TextPass {
   private mutating func deliver(
     _ bytes: RawSpan, _ table: borrowing TextEventTable, _ body: Body
   ) {
+    var event = Event()
     for index in 0..<sorter.releasedCount {
       let record = sorter.ready[index]
       if record.time < lastDelivered { lateCount += 1 } else { lastDelivered = record.time }
@@ -119,25 +152,41 @@ struct TextPass {
             payload: .lost(count: record.offset)))
         continue
       }
-      let line = LineWalk.line(bytes, at: Int(truncatingIfNeeded: record.offset))
-      guard let head = LineHead(line), let payload = payload(line, record, table) else { continue }
-      let pid = record.source == PendingRecord.fork ? -1 : head.pid
-      body(
-        Event(time: record.time, cpu: head.cpu, pid: pid, tid: head.tid, payload: payload))
+      let task = tasks[Int(record.chunk & 1)][Int(record.chunk >> 1)]
+      guard
+        let line = bytes.slice(
+          at: Int(truncatingIfNeeded: record.offset), count: Int(task.length)),
+        read(line, record, task, table, into: &event)
+      else { continue }
+      event.time = record.time
+      event.cpu = task.cpu
+      event.pid = record.source == PendingRecord.fork ? -1 : task.pid
+      event.tid = task.tid
+      body(event)
     }
     _ = sorter.removeReleased()
     waitingCount = 0
+    parity ^= 1
+    tasks[parity].removeAll(keepingCapacity: true)
   }
 
-  private mutating func payload(
-    _ line: RawSpan, _ record: PendingRecord, _ table: borrowing TextEventTable
-  ) -> Event.Payload? {
+  private mutating func read(
+    _ line: RawSpan, _ record: PendingRecord, _ task: Task, _ table: borrowing TextEventTable,
+    into event: inout Event
+  ) -> Bool {
     let values = Int(record.raw)
-    if record.source == PendingRecord.fork { return TextDecoder.fork(line, values) }
-    if record.source == PendingRecord.function {
-      return LineHead(line).flatMap { TextDecoder.function(line, $0) }
+    switch record.source {
+    case PendingRecord.fork, PendingRecord.function:
+      let payload =
+        record.source == PendingRecord.fork
+        ? TextDecoder.fork(line, values)
+        : LineHead(line).flatMap { TextDecoder.function(line, $0) }
+      guard let payload else { return false }
+      event.payload = payload
+      return true
+    default:
+      return decoder.read(
+        line, values, table, Int(record.source), number: Int(task.number), into: &event)
     }
-    let index = Int(record.source)
-    return decoder.payload(line, values, table, index, number: Int(record.chunk))
   }
 }

@@ -19,12 +19,12 @@ package struct TextScan {
 
   private static let failedMark: TextPattern = "[FAILED TO PARSE]"
 
-  /// Nothing yet: of a text that comes line by line.
+  /// Nothing yet.
   init() {}
 
-  init(_ bytes: RawSpan) {
-    var walk = LineWalk()
-    while walk.next(bytes) {
+  /// Takes the lines that begin before `limit`, in bytes.
+  mutating func advance(to limit: Int, _ bytes: RawSpan, _ walk: inout LineWalk) {
+    while walk.position < limit, walk.next(bytes) {
       guard walk.end &- walk.start <= LineWalk.limit else {
         takeLongLine(number: walk.number)
         continue

@@ -70,11 +70,11 @@ package struct TextStreamPass {
         // Hashed pointers would be other vCPUs than those of probes that are still to come.
         decoder = TextDecoder(isKernelText: scan.form.isKernelText, usesHashedPointers: false)
       }
+      var event = Event(time: head.time, cpu: head.cpu, pid: head.pid, tid: head.tid)
       guard
-        let payload = decoder?.payload(line, head.values, scan.table, index, number: number)
+        decoder?.read(line, head.values, scan.table, index, number: number, into: &event) == true
       else { return }
-      window.add(
-        Event(time: head.time, cpu: head.cpu, pid: head.pid, tid: head.tid, payload: payload))
+      window.add(event)
     case .record(let head): take(TextDecoder.record(line, head), head)
     case .lost(let cpu, let count): openLosses[cpu, default: 0].saturatingAdd(count)
     case .bufferStarted(let cpu): openLosses[cpu, default: 0].saturatingAdd(0)

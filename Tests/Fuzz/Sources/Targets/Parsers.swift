@@ -34,7 +34,8 @@ extension Target {
     let line = unsafe bytes.span.bytes
     switch TextLine(line) {
     case .event(let head), .record(let head), .tracer(let head):
-      for kind in kinds { _ = kind.payload(line, head.values) }
+      var event = Event()
+      for kind in kinds { _ = kind.read(line, head.values, into: &event) }
       _ = TextDecoder.function(line, head)
       _ = TextDecoder.record(line, head)
     case .lost, .bufferStarted, .idle, .unknown: break
