@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -22,8 +22,10 @@ FLEET = Path(__file__).resolve().parents[2] / "traces" / "fleet"
 SPARK = Path(pyspark.__file__).parent
 # Most of a Java program of seconds is compiling itself.
 BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-# Spark's 200 are for tables that do not fit in two workers.
-PARTITIONS = 4
+# Spark's 200 partitions are for tables that do not fit in two workers, and its compiler for more rows than it has lines.
+SMALL = {"spark.sql.shuffle.partitions": "4", "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+         "spark.ui.enabled": "false", "spark.log.level": "ERROR", "spark.executor.memory": "512m",
+         "spark.executor.extraJavaOptions": BRIEF}
 
 
 class Ran:
@@ -74,8 +76,7 @@ class Cluster:
                 self.workers[number] = self.worker(number)
         start = time.monotonic()
         job = subprocess.Popen([SPARK / "bin" / "spark-submit", "--master", self.url, "--driver-java-options", BRIEF,
-                                "--conf", "spark.executor.memory=512m", "--conf", f"spark.executor.extraJavaOptions={BRIEF}",
-                                "--conf", f"spark.sql.shuffle.partitions={PARTITIONS}", "--conf", "spark.log.level=ERROR", FLEET / "fleet.py", *words],
+                                *(word for name, value in SMALL.items() for word in ("--conf", f"{name}={value}")), FLEET / "fleet.py", *words],
                                env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         try:
             if kill is not None:
@@ -133,9 +134,8 @@ class OneProcess:
 
 
 def session(master: str) -> SparkSession:
-    return (SparkSession.builder.master(master).config("spark.log.level", "ERROR").config("spark.ui.enabled", False)
-            .config("spark.sql.session.timeZone", "UTC").config("spark.executor.memory", "512m").config("spark.sql.shuffle.partitions", PARTITIONS)
-            .config("spark.executor.extraJavaOptions", BRIEF).getOrCreate())
+    return (SparkSession.builder.master(master).config("spark.sql.session.timeZone", "UTC")
+            .config(map=dict[str, Any](SMALL)).getOrCreate())
 
 
 def script(words: list[str]) -> int:
