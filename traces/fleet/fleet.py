@@ -177,6 +177,9 @@ def main() -> int:
     options.version = asked.stdout.split()[1].rstrip(",")
     codec = ("spark.sql.parquet.compression.codec", "zstd")
     spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
+    if not spark.sparkContext.getConf().contains("spark.sql.shuffle.partitions"):
+        # Spark's 200 are for rows: what is shuffled here are their names.
+        spark.conf.set("spark.sql.shuffle.partitions", max(8, 2 * spark.sparkContext.defaultParallelism))
     spark.sparkContext.addFile(options.program)
     for ours in ("bounds.py", "servers.py", "tables.py"):
         spark.sparkContext.addPyFile(str(Path(__file__).with_name(ours)))
