@@ -22,10 +22,12 @@ FLEET = Path(__file__).resolve().parents[2] / "traces" / "fleet"
 SPARK = Path(pyspark.__file__).parent
 # Most of a Java program of seconds is compiling itself.
 BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Seconds before what is silent is taken for dead: on a busy machine it is slow. What was killed is known by its connection.
+PATIENCE = 900
 # Spark's 200 partitions are for tables that do not fit in two workers, and its compiler for more rows than it has lines.
 SMALL = {"spark.sql.shuffle.partitions": "4", "spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN",
          "spark.ui.enabled": "false", "spark.log.level": "ERROR", "spark.executor.memory": "512m",
-         "spark.executor.extraJavaOptions": BRIEF}
+         "spark.executor.extraJavaOptions": BRIEF, "spark.network.timeout": f"{PATIENCE}s"}
 
 
 class Ran:
@@ -53,7 +55,8 @@ class Cluster:
     def __init__(self, work: Path) -> None:
         self.environment = {**os.environ, "SPARK_HOME": str(SPARK), "SPARK_LOCAL_IP": "127.0.0.1",
                             "SPARK_LOCAL_DIRS": str(work / "local"), "PYSPARK_PYTHON": sys.executable,
-                            "PYTHONDONTWRITEBYTECODE": "1", "SPARK_DAEMON_JAVA_OPTS": BRIEF, "SPARK_LAUNCHER_OPTS": BRIEF}
+                            "PYTHONDONTWRITEBYTECODE": "1", "SPARK_DAEMON_JAVA_OPTS": f"{BRIEF} -Dspark.worker.timeout={PATIENCE}",
+                            "SPARK_LAUNCHER_OPTS": BRIEF}
         self.work = work
         self.port = random.randrange(20000, 30000)
         self.master = self.start("master", "org.apache.spark.deploy.master.Master", "--host", "127.0.0.1", "--port",
