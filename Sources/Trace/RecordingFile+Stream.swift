@@ -39,7 +39,20 @@ extension RecordingFile {
     if start.starts(with: TraceDatHeader.magic) {
       throw TraceError(.isTraceDatInStream, path: path)
     }
+    if try isReport(stream, start, path) { throw TraceError(.isReportInStream, path: path) }
     return !start.isEmpty && !StreamHeader.isPerfData(start)
+  }
+
+  /// What `compare` reads, from files. Waits for more only where no recording begins as this does.
+  private static func isReport(
+    _ stream: borrowing ByteStream, _ start: [UInt8], _ path: String
+  ) throws(TraceError) -> Bool {
+    guard start.first == UInt8(ascii: "{") || start.first == UInt8(ascii: "[") else { return false }
+    do throws(ByteStream.Failure) {
+      return ForeignText(try stream.peek(64))?.code == .isReport
+    } catch {
+      throw TraceError(.cannotOpen(reason: SystemMessage.text(error.number)), path: path)
+    }
   }
 
   static func perfData(

@@ -141,7 +141,9 @@ public final class RecordingFile {
     if FtraceTextFile.looksLikeFtraceText(start) { return .text }
     if QEMULog.isLog(map.bytes) { throw TraceError(.isInstructionLog, path: path) }
     if start.starts(with: elfMagic) { throw TraceError(.isELF, path: path) }
-    if let known = ForeignText(start) { throw TraceError(known.code, path: path) }
+    if let known = ForeignText(start)?.code {
+      throw TraceError(known == .isReport && path == "-" ? .isReportInStream : known, path: path)
+    }
     if RawBufferFolder.isDump(path) { throw TraceError(.isRawBuffer, path: path) }
     if PartFiles.isPart(path) { throw TraceError(.isPartOfDirectory, path: path) }
     throw TraceError(.isUnknownFormat, path: path)

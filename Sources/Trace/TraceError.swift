@@ -77,6 +77,8 @@ public struct TraceError: Error, Sendable {
     case isChromeJSON(hasText: Bool)
     /// A report of this program.
     case isReport
+    /// One, or summaries, on standard input or in a pipe.
+    case isReportInStream
     /// Text of a tracer that shows no events.
     case isTracerText(String)
     /// Another process made it shorter while it was read.
@@ -206,6 +208,9 @@ extension TraceError.Code {
         : "this is the JSON of Chrome's tracing, which is not read; pass the recording that it was made from"
     case .isReport:
       "this is a report of ptrauth-trace and no recording; `ptrauth-trace compare` reads reports"
+    case .isReportInStream:
+      "these are reports or summaries of ptrauth-trace and no recording; `ptrauth-trace compare` reads them from "
+        + "files alone: write them to one"
     case .isTracerText(let tracer):
       "this is text of the tracer `\(tracer)`, which shows no events and is not read"
     case .hasShrunk:

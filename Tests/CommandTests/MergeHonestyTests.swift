@@ -152,4 +152,19 @@ struct MergeHonestyTests {
     #expect(
       compared.code == 0 && compared.output.contains("new   1 recording"), "\(compared.errors)")
   }
+
+  /// A side of `compare` on standard input, from a file or a pipe, is a recording: what else it is is said, and where it goes.
+  @Test(arguments: ["", "cat | "])
+  func comparedFromStandardInputIsNoRecording(pipe: String) throws {
+    for input in [SummaryLine.of(Documents.clean), JSONReport.render(Documents.clean)] {
+      let run = try Program.run(
+        "sh", ["-c", "\(pipe)\(Program.command) compare - -- traces/v7-good/perf.data"],
+        input: String(decoding: input, as: UTF8.self))
+      #expect(run.code == 2)
+      #expect(
+        run.errors.contains(
+          "-: these are reports or summaries of ptrauth-trace and no recording; `ptrauth-trace compare` reads them from files"
+        ), "\(run.errors)")
+    }
+  }
 }

@@ -7,13 +7,10 @@ takes too long, or too much memory, has a report that says so.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import re
-import resource
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,95 +20,46 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from listing import NoInput, recordings
-from pyspark import SparkFiles
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
+
+import servers
+from bounds import Bounds
+from listing import NoInput, recordings
 from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
 
 INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
 
 
-class Bounds:
-    """What one recording may take, and where its kernel is."""
-
-    def __init__(self, options: argparse.Namespace, kernels: str | None) -> None:
-        self.program = Path(options.program).name
-        self.seconds: int = options.seconds
-        self.memory: int = options.memory << 20
-        self.require: str | None = options.require
-        self.kernels = kernels
-        self.timeline: bool = options.timeline
-        self.version: str = options.version
-
-    def limit(self, child: int) -> None:
-        """An end to what it may ask for, from its first moments on."""
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child, resource.RLIMIT_AS, (self.memory, self.memory))
-            resource.prlimit(child, resource.RLIMIT_CPU, (self.seconds, self.seconds + 5))
-            resource.prlimit(child, resource.RLIMIT_CORE, (0, 0))
-
-    def run(self, words: list[str], folder: str) -> tuple[int, str]:
-        """The exit code, or the negative signal, and the last line of what it complained of."""
-        environment = {"HOME": folder, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-        if self.kernels:
-            here = self.kernels if os.path.isabs(self.kernels) else SparkFiles.get(self.kernels)
-            environment["PERF_BUILDID_DIR"] = here
-        with open(os.path.join(folder, "complaints"), "w+b") as complaints:
-            child = subprocess.Popen([SparkFiles.get(self.program), *words], cwd=folder, env=environment,
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
-                                     start_new_session=True)
-            self.limit(child.pid)
-            try:
-                child.wait(timeout=self.seconds)
-            except subprocess.TimeoutExpired:
-                os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
-                return -signal.SIGXCPU, ""
-            complaints.seek(0)
-            lines = complaints.read().decode(errors="replace").strip().splitlines()
-        return child.returncode, lines[-1].removeprefix("ptrauth-trace: ") if lines else ""
-
-    def why(self, code: int, complaint: str) -> str:
-        """Why there is no report, in a sentence."""
-        if code == -signal.SIGXCPU:
-            return f"was ended after {self.seconds} s, which is what --seconds allows"
-        if code == -signal.SIGKILL:
-            return "the analysis was killed, as a machine does that has no memory left, or its operator"
-        if code < 0:
-            return f"the analysis was ended by signal {-code}; --memory allows {self.memory >> 20} MiB"
-        return complaint or f"the analysis ended with exit code {code} and no report"
-
-
 def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
     """One recording: its report, or one that says why there is none."""
-    name = os.path.basename(row.path)
+    name = servers.name(row.path) if row.path.startswith(servers.URLS) else os.path.basename(row.path)
     with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
         path = row.path.removeprefix("file:")
-        absent = not row.path.startswith("file:") and row.content is None
-        if not row.path.startswith("file:"):
+        absent = None if row.modified else "is named in the list, and is not there"
+        if not absent and not row.path.startswith("file:"):
             # In a folder of its own: whatever it is called, it is not taken for one of ours.
             os.mkdir(os.path.join(folder, "recording"))
             path = os.path.join("recording", name)
-            Path(folder, path).write_bytes(row.content or b"")
+            absent = bring(row, Path(folder, path))
         report = Path(folder, "report.json")
         words = ["analyze", "-q", "--offline", "--format", "json", "-o", str(report), path]
         if bounds.require:
             words += ["--require", bounds.require]
         start = time.monotonic()
-        code, complaint = bounds.run(words, folder)
+        code, complaint = (2, "") if absent else bounds.run(words, folder)
         seconds = time.monotonic() - start
         labels = [word for key, value in row.labels.items() for word in ("--label", f"{key}={value}")]
         summary = Path(folder, "summary.jsonl")
         words = ["render", "-q", "--format", "summary", "-o", str(summary), *labels, str(report)]
         if absent or code < 0 or not report.exists() or bounds.run(words, folder)[0] != 0:
-            why = missing(row) if absent else bounds.why(code, complaint)
+            why = absent or bounds.why(code, complaint)
             report.write_text(refused(name, why.removeprefix(f"{path}: "), bounds.version))
             rendered, complaint = bounds.run(words, folder)
             if rendered != 0:  # The program itself is wrong: no row could be believed.
                 raise RuntimeError(f"{row.path}: render --format summary: {complaint}")
         timeline = None
-        if bounds.timeline and code in (0, 1, 2):
+        if bounds.timeline and not absent and code in (0, 1, 2):
             lines = Path(folder, "timeline.jsonl")
             bounds.run(["analyze", "-q", "--offline", "--no-audit", "--format", "jsonl", "-o", str(lines), path], folder)
             timeline = lines.read_text() if lines.exists() else None
@@ -120,11 +68,15 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
                 "timeline": timeline}
 
 
-def missing(row: Row) -> str:
-    """Why the bytes of a recording elsewhere did not come."""
-    if row.modified is None:
-        return "is named in the list, and is not there"
-    return "could not be fetched: it is gone, or Spark takes its name, with _ or . in front, for its own"
+def bring(row: Row, place: Path) -> str | None:
+    """Puts what lies elsewhere into a file; why it did not come."""
+    place.write_bytes(row.content or b"")
+    if row.path.startswith(servers.URLS):
+        why = servers.fetch(row.path, place)
+        return why and f"could not be fetched: {why}"
+    if row.content is None:
+        return "could not be fetched: it is gone, or Spark takes its name, with _ or . in front, for its own"
+    return None
 
 
 def refused(name: str, why: str, version: str) -> str:
@@ -176,18 +128,15 @@ def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) ->
         done = done.join(again, "path", "left_anti")
     same = [given[name].eqNullSafe(done[name]) for name in ("path", "length", "modified")]
     todo = given.join(done, same, "left_anti").orderBy("path").collect()
-    is_local = all(row.path.startswith("file:") for row in todo)
     for number, start in enumerate(range(0, len(todo), options.batch), max(there, default=-1) + 1):
         rows = todo[start:start + options.batch]
-        chosen = spark.createDataFrame(rows, INPUTS)
-        if is_local:
-            chosen = chosen.withColumn("content", f.lit(None).cast("binary"))
-        else:
-            # Of these letters Spark makes patterns.
-            paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows if row.modified is not None]
+        chosen = spark.createDataFrame(rows, INPUTS).withColumn("content", f.lit(None).cast("binary"))
+        # What executors cannot read by themselves. Of these letters Spark makes patterns.
+        paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows
+                 if row.modified is not None and not row.path.startswith(("file:", *servers.URLS))]
+        if paths:
             reader = spark.read.format("binaryFile").option("ignoreMissingFiles", True)
-            none = spark.createDataFrame([], "path string, content binary")
-            chosen = chosen.join(reader.load(paths).select("path", "content") if paths else none, "path", "left")
+            chosen = chosen.drop("content").join(reader.load(paths).select("path", "content"), "path", "left")
         tasks = max(1, -(-len(rows) // options.recordings_per_task))
         judged = chosen.repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
         spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
@@ -228,8 +177,12 @@ def main() -> int:
     options.version = asked.stdout.split()[1].rstrip(",")
     codec = ("spark.sql.parquet.compression.codec", "zstd")
     spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
+    if not spark.sparkContext.getConf().contains("spark.sql.shuffle.partitions"):
+        # Spark's 200 are for rows: what is shuffled here are their names.
+        spark.conf.set("spark.sql.shuffle.partitions", max(8, 2 * spark.sparkContext.defaultParallelism))
     spark.sparkContext.addFile(options.program)
-    spark.sparkContext.addPyFile(str(Path(__file__).with_name("tables.py")))
+    for ours in ("bounds.py", "servers.py", "tables.py"):
+        spark.sparkContext.addPyFile(str(Path(__file__).with_name(ours)))
     kernels = options.kernels
     if kernels and "://" in kernels:
         spark.sparkContext.addFile(kernels, recursive=True)

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,7 +11,11 @@ from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from servers import URLS, ask
+
 LISTS = (".list", ".tsv", ".txt")
+# Servers that are asked at a time.
+ASKED = 16
 
 
 class NoInput(Exception):
@@ -63,20 +68,27 @@ def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recordin
             continue
         try:
             given = labels(facts)
-            system, path = file_system(spark, text)
+            system, path = (None, text) if text.startswith(URLS) else file_system(spark, text)
         except (ValueError, Py4JError, PySparkException) as error:
             said = str(getattr(error, "java_exception", error))
             raise NoInput(f"{source}, line {number}: {said}") from None
-        name = str(path.toString())
+        name = str(path)
         if name in found:
             raise NoInput(f"{source}, line {number}: {name} is there twice")
-        if system.isFile(path):
+        if system is not None and system.isFile(path):
             found[name] = recording(system.getFileStatus(path), given)
         else:
             found[name] = Recording(name, 0, None, given)
     if not found:
         raise NoInput(f"{source} names no recordings")
-    return list(found.values())
+    with ThreadPoolExecutor(ASKED) as pool:
+        return list(pool.map(lambda one: of_server(one) if one.path.startswith(URLS) else one, found.values()))
+
+
+def of_server(named: Recording) -> Recording:
+    """As its server says; as named, which is not there, where it says nothing."""
+    said = ask(named.path)
+    return Recording(named.path, said[0], said[1], named.labels) if said else named
 
 
 def labels(facts: list[str]) -> dict[str, str]:

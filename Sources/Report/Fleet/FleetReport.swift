@@ -6,11 +6,13 @@ import Replay
 /// Merged recordings, and what every format shows of them.
 public struct FleetReport: Sendable {
   public var fleet: Fleet
-  public var failOn: Rule.Severity?
+  public let failOn: Rule.Severity?
   let rows: [(group: Group, tally: Tally)]
   let total: Tally
   /// Rules that some recording broke, correctness first, the worst first.
   let found: [FoundRule]
+  /// The first row that breaks a rule that makes it fail: in the order of kernels, the first bad one.
+  let firstBad: Int?
   /// Critical rules that some row leaves unjudged, and how many rows.
   let unseen: [(rule: Rule, rows: Int)]
 
@@ -33,6 +35,7 @@ public struct FleetReport: Sendable {
     let total = rows.reduce(into: Tally()) { $0.merge($1.tally) }
     self.rows = rows
     self.total = total
+    firstBad = rows.firstIndex { !$0.tally.failing(failOn).isEmpty }
     let blind = rows.map { Self.unseen($0.tally) }
     unseen = Analysis.judgedRules.compactMap { rule in
       let count = blind.count { $0.contains(rule) }
@@ -58,9 +61,6 @@ public struct FleetReport: Sendable {
   public var failing: [Rule] { total.failing(failOn) }
   /// Something cannot be said: without a failing rule the exit code is 2.
   public var isOpen: Bool { total.open > 0 || !fleet.damaged.isEmpty || total.recordings == 0 }
-
-  /// The first row that breaks a rule that makes it fail: in the order of kernels, the first bad one.
-  var firstBad: Int? { rows.firstIndex { !$0.tally.failing(failOn).isEmpty } }
 
   /// "by kernel, label:board".
   var groupingWords: String {
