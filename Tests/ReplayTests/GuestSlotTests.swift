@@ -109,4 +109,18 @@ struct GuestSlotTests {
     }
     #expect(script.correctnessRules == [] && script.replay().analysis.verdict == .incomplete)
   }
+
+  /// Cleared behind an exit, and set again at the next entry: the cost does not tell where they came from.
+  @Test func bitsThatComeBackFromNothing() {
+    let script = script { script, v in
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.probe(.handleExit, v, hcr: 0)
+      script.run(v, hcr: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    #expect(script.correctnessRules == ["unexplained"])
+    #expect(script.costRules.contains("early-clear"))
+  }
 }
