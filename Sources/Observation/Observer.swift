@@ -69,9 +69,11 @@ public struct Observer: Sendable {
         } else {
           refuted.insert(HypothesisSet(place: i))
         }
-        // Whatever happened, it has the feature or lacks it as before.
+        // The bits are others than they can be; it is where it was. If not that either: whatever happened, it has the
+        // feature or lacks it as before.
         let any = reachable[i].ofFeature(as: before[i])
-        worlds = hypothesis.step(any, symbol)
+        worlds = hypothesis.step(before[i].withAnyBits, symbol)
+        if worlds.isEmpty { worlds = hypothesis.step(any, symbol) }
         if worlds.isEmpty { worlds = hypothesis.step(any.withAnyBits, symbol) }
         if worlds.isEmpty { worlds = any }
       }

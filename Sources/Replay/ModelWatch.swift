@@ -50,6 +50,9 @@ struct Contradiction {
   /// A trap should have been answered with both bits, and was not.
   var isUnanswered: Bool { isClear && !sights.contains { $0.sample == .set } }
 
+  /// Both bits are set, and the code had left them clear.
+  var comesFromNothing: Bool { expected == .clear && sights.last?.sample == .set }
+
   private var isClear: Bool { expected == .set && sights.last?.sample == .clear }
 }
 

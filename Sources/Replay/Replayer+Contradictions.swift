@@ -21,7 +21,7 @@ extension Replayer {
     settleContradiction(of: run.vcpu, isTold: isTold)
   }
 
-  private mutating func settleContradiction(of index: Int, isTold: Bool) {
+  mutating func settleContradiction(of index: Int, isTold: Bool) {
     guard let found = vcpus[index].model.contradiction else { return }
     vcpus[index].model.contradiction = nil
     // One event contradicts what was before it; what was before the first is not known.

@@ -21,8 +21,8 @@ struct GuestKeyWrite {
 //     trap at P    enter at P   vIRQ ── handler ── exit ── exit ── back to P: MSR    exit
 //     slot: reset                                  reset   reset                     saved
 //
-// So it is proved only where the guest went on from P: straight on, to a WFI, which no handler of an interrupt
-// executes, or past more exits than one handler makes.
+// So it is proved only where the guest went on from P: straight on, or to a WFI, which no handler of an interrupt
+// executes. More exits than most handlers make leave it suspected: one that prints makes an exit for each character.
 extension Replayer {
   /// Exits whose PC is at most so far behind the MSR's went straight on.
   private static let straight: UInt64 = 64
@@ -65,19 +65,21 @@ extension Replayer {
 
   private mutating func report(_ write: GuestKeyWrite, _ index: Int, _ exit: Moment) {
     let identity = vcpus[index].identity
-    let level: Finding.Level = write.isFirstUse ? .proved : .suspected
+    let isByCount = write.unchangedExits >= Self.manyExits
+    let level: Finding.Level = write.isFirstUse && !isByCount ? .proved : .suspected
     log.add(.missedGuestSave, level, vcpu: identity, at: exit) {
       (
         "the guest's write of \(write.register.name) was retried and run; its slot still holds the value of "
           + "the vCPU reset"
           + (write.isFirstUse
-            ? "" : " (unless it wrote that value, which it may have read before)"),
+            ? "" : " (unless it wrote that value, which it may have read before)")
+          + (isByCount ? "; or all exits since were those of an interrupt's handler" : ""),
         [
           Evidence(write.trap, "kvm_exit", "trapped write of \(write.register.name)"),
           Evidence(write.retry ?? write.trap, "kvm_entry", "retried with shadow \(words(.set))"),
           Evidence(
             exit, "kvm_exit",
-            write.unchangedExits >= Self.manyExits
+            isByCount
               ? "the exit number \(write.unchangedExits) since" : "the guest has gone on"),
           Evidence(exit, "the probe after it", "\(write.register.name) slot unchanged"),
         ]

@@ -78,11 +78,17 @@ extension Replayer {
       exercise(.unexplained, index)
     }
     refutations.note(update.refuted, lastTime)
-    guard update.refuted.contains(.standard), vcpus[index].model.contradiction == nil else {
-      return
-    }
-    vcpus[index].model.contradiction = Contradiction(
+    guard update.refuted.contains(.standard) else { return }
+    let found = Contradiction(
       vcpu: index, sights: vcpus[index].model.sights, expected: update.expected)
+    // Bits that went too early are a cost. That they came back, with no trap, is not told by it.
+    if let earlier = vcpus[index].model.contradiction {
+      guard earlier.isEarlyClear, generation?.load == .clears, found.comesFromNothing else {
+        return
+      }
+      settleContradiction(of: index, isTold: false)
+    }
+    vcpus[index].model.contradiction = found
   }
 
   /// Loads have an event of their own: none is only implied.

@@ -111,6 +111,7 @@ package enum A64 {
     package static let hcrEL2 = encoding(3, 4, 1, 1, 0)
     package static let tpidrEL1 = encoding(3, 0, 13, 0, 4)
     package static let tpidrEL2 = encoding(3, 4, 13, 0, 2)
+    package static let currentEL = encoding(3, 0, 4, 2, 2)
 
     static func encoding(
       _ op0: UInt16, _ op1: UInt16, _ crn: UInt16, _ crm: UInt16, _ op2: UInt16

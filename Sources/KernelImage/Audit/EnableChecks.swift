@@ -99,11 +99,16 @@ struct EnableChecks {
           : "the shadow is set, HCR_EL2 is not: the guest traps again",
         rule: shadow == nil ? .bitsDiffer : .trapWhileEnabled, lines: lines)
     }
-    return CodeCheck(
-      .enable, .pass, at: function.name,
-      "sets API and APK together in the shadow" + (needsLive ? " and in HCR_EL2" : ""), lines: lines
-    )
+    let statement = "sets API and APK together in the shadow" + (needsLive ? " and in HCR_EL2" : "")
+    if let shadow, let objection = features.objection(to: shadow.pc, in: function) {
+      return CodeCheck(
+        .enable, objection.outcome, at: function.name, statement + ", but " + objection.statement,
+        rule: objection.outcome == .fail ? .switchWithoutFeature : nil, lines: lines)
+    }
+    return CodeCheck(.enable, .pass, at: function.name, statement, lines: lines)
   }
+
+  private var features: FeatureChecks { FeatureChecks(subject: subject) }
 
   private func events(of walk: PathWalk.Result) -> [WalkEvent] {
     walk.ends.filter { $0.kind != .traps }.flatMap(\.state.events).distinct.sorted { $0.pc < $1.pc }
@@ -185,9 +190,7 @@ struct EnableChecks {
             }
           }
           if let clear = stores.first(where: { isShadow($0, clearing) }) {
-            return CodeCheck(
-              .enable, .pass, at: place, "clears API and APK, so that the first use traps",
-              lines: subject.lines([mask - 4, mask, clear.pc]))
+            return cleared(in: function, clear.pc, subject.lines([mask - 4, mask, clear.pc]))
           }
           // From its own block on, all that can become of the mask was seen.
           if distance == 0 {
@@ -217,6 +220,20 @@ struct EnableChecks {
         ? "nothing clears API and APK: they stay set from the last load"
         : "API and APK are masked out, but the shadow does not get the result",
       rule: .staleEnable, lines: subject.lines(candidates))
+  }
+
+  private func cleared(
+    in function: KernelFunctionSymbol, _ store: UInt64, _ lines: [CodeLine]
+  ) -> CodeCheck {
+    guard let objection = features.objection(to: store, in: function) else {
+      return CodeCheck(
+        .enable, .pass, at: function.name, "clears API and APK, so that the first use traps",
+        lines: lines)
+    }
+    return CodeCheck(
+      .enable, objection.outcome, at: function.name,
+      "clears API and APK, but " + objection.statement,
+      rule: objection.outcome == .fail ? .staleEnable : nil, lines: lines)
   }
 
   /// Stores of 64 bits as far from a base as the shadow is from struct kvm_vcpu.

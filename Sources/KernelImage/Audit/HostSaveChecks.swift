@@ -115,7 +115,12 @@ struct HostSaveChecks {
     for way in ways {
       guard let part = way() else { continue }
       check = saves(part)
+      // Every way through it was followed, and none comes to the save: what it looks like is another matter.
+      if isUnreached(part) { return check }
       guard check.outcome != .cannotJudge else { continue }
+      if check.outcome == .pass, let swapped = SavedLevel(subject: subject).check(saver) {
+        return swapped
+      }
       if check.outcome == .pass, part.isLocal || part.start != nil {
         check.statement +=
           part.start.map { " (followed from 0x\(hex($0)) on)" }
@@ -124,6 +129,13 @@ struct HostSaveChecks {
       break
     }
     return check
+  }
+
+  private func isUnreached(_ saver: Saver) -> Bool {
+    guard let walk = saver.walk, walk.isComplete, saver.start == nil, !saver.isLocal else {
+      return false
+    }
+    return walk.visited.isDisjoint(with: saver.group.addresses)
   }
 
   /// The context is an argument: ptrauth_save_keys, where the compiler made a function of it.
@@ -182,7 +194,7 @@ struct HostSaveChecks {
   }
 
   /// Where the key registers' content was stored.
-  private func storeMap(_ state: WalkState) -> SlotMap {
+  func storeMap(_ state: WalkState) -> SlotMap {
     var map = SlotMap(subject.offsets)
     for (address, key) in state.keyWords { map.add(key, address) }
     return map
@@ -220,7 +232,7 @@ struct HostSaveChecks {
       return CodeCheck(
         .hostSave, .cannotJudge, at: place,
         walk.isComplete
-          ? "its code is not reached in this file; a static key may open the way at run time"
+          ? FeatureChecks.unreached
           : "too many paths to follow", lines: subject.lines(saver.group.addresses))
     }
     var bases: [Address] = []

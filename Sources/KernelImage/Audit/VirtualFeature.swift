@@ -47,6 +47,13 @@ struct VirtualFeature {
     return (Address(symbol: kvm, offset: features), mask)
   }
 
+  /// Its 64 bits have some of a test's.
+  func covers(_ address: Address) -> Bool {
+    tests.contains {
+      $0.word.symbol == address.symbol && abs(address.offset &- $0.word.offset) < 8
+    }
+  }
+
   /// The code is known to ask somewhere.
   var isKnown: Bool { !tests.isEmpty }
 
