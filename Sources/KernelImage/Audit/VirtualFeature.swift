@@ -50,7 +50,7 @@ struct VirtualFeature {
   /// Its 64 bits have some of a test's.
   func covers(_ address: Address) -> Bool {
     tests.contains {
-      $0.word.symbol == address.symbol && abs(address.offset &- $0.word.offset) < 8
+      $0.word.symbol == address.symbol && (-7...7).contains(address.offset &- $0.word.offset)
     }
   }
 
