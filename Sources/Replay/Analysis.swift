@@ -139,7 +139,6 @@ extension Replayer {
     for index in vcpus.indices { endThrash(index) }
     judgeContextOrder()
     commitContradictions()
-    commitSlotChanges()
     let missing = breaks.count(until: lastTime)
     // Events are missing that the recorder does not account for (it was paused, say), so they may be missing anywhere:
     // what leans on a sequence is no proof, and alone no verdict.

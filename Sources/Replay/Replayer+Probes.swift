@@ -40,7 +40,6 @@ extension Replayer {
     }
     noteFeatures(index, event.hit.fields.features)
     let sample = shadow(index, event.hit.fields.hcr, function)
-    judgeKeptSlots(index, thread, at, function, sample, event)
     switch function {
     case .vcpuLoad:
       noteLoadInHandler(thread, at, sample)
@@ -76,7 +75,6 @@ extension Replayer {
     if let guest = event.hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
-      noteSlots(index, thread, at, function)
     }
   }
 

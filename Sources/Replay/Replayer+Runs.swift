@@ -73,8 +73,6 @@ extension Replayer {
     }
     vcpus[index].runThread = at.tid
     vcpus[index].counters.runs += 1
-    vcpus[index].runsSinceSlots += 1
-    vcpus[index].slotsAreUsers = false
     vcpus[index].interval.runs += 1
     if at.tid <= 0 { namelessEntries += 1 }
   }

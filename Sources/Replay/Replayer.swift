@@ -51,7 +51,6 @@ public struct Replayer {
   /// no sequence.
   package var observer: Observer?
   var contradictions: [Contradiction] = []
-  var slotChanges: [SlotChange] = []
   var refutations = Refutations()
   var vcpus: [VCPURecord] = []
   var threads = RecordTable<ThreadRecord>()

@@ -57,10 +57,6 @@ struct VCPURecord {
   var savedRegisters: RegisterSet = []
   /// The guest's slots at the last sample.
   var guestKeys: KeySlots?
-  /// Where that was; how many runs began since; and that user space may have written them since.
-  var slotsSeen: SlotSight?
-  var runsSinceSlots: UInt64 = 0
-  var slotsAreUsers = true
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
   /// The last ptrauth trap's.
@@ -108,7 +104,6 @@ struct VCPURecord {
     writes = []
     isUnused = false
     guestKeys = nil
-    slotsAreUsers = true
     keysAfterRun = nil
     unansweredTrap = nil
     nestedBits = nil

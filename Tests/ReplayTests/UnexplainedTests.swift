@@ -30,6 +30,22 @@ struct UnexplainedTests {
     #expect(script.finding(.unexplained, .suspected)?.evidence.last?.event == "kvm_arch_vcpu_load")
   }
 
+  /// Cleared behind an exit, and set again at the next entry: the cost does not tell where they came from.
+  @Test func bitsThatComeBackFromNothing() {
+    let script = script(.g2) { script, v in
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.probe(.handleExit, v, hcr: 0)
+      script.run(v, hcr: on)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    #expect(script.correctnessRules == ["unexplained"])
+    #expect(script.costRules.contains("early-clear"))
+  }
+
   /// With pKVM 6.12's load leaves the shadow alone, and what comes back with an exit is EL2's.
   @Test func aHostInProtectedModeIsNotAccused() {
     let script = script(.g6) { script, v in

@@ -119,17 +119,14 @@ extension Rule {
     severity: .critical, isCorrectness: true,
     definition:
       "The shadow was sampled with a value that the generation's own code cannot have left there, by all that was seen "
-      + "of the vCPU before; or the guest's key slots changed where nothing that writes them was seen; and no other rule "
-      + "tells why.",
+      + "of the vCPU before, and no other rule tells why.",
     consequence:
-      "something changes API, APK or the guest's keys that is not part of the scheme: every other verdict rests on the "
-      + "scheme",
+      "something changes API or APK that is not part of the scheme: every other verdict rests on the scheme",
     proofs: [
       .events(
         "suspected: of all that the code leaves possible behind the vCPU's events nothing is left; it names "
-          + "the known faults under which they could have happened, if there are any. Or two samples of the guest's "
-          + "key slots differ, with no enabled run, no kvm_userspace_exit and no reset in between. Probes that fetch "
-          + "another word look alike")
+          + "the known faults under which they could have happened, if there are any. Probes that fetch another "
+          + "word look alike")
     ],
     history: [
       Source(

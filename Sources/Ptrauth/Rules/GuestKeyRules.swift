@@ -64,8 +64,7 @@ extension Rule {
     proofs: [
       .events(
         "suspected where the guard reads the shadow and traps reach the host (v7 to 5.7): clear at "
-          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run, the two guards in between; or both bits "
-          + "clear over a run behind which the guest's slots hold the host's keys, and did not before"
+          + "kvm_vgic_flush_hwstate and set at kvm_vgic_sync_hwstate of one run, the two guards in between"
       ),
       .audit("entry and exit guard by different words"),
       .model("explored: guard and HCR_EL2 disagree"),

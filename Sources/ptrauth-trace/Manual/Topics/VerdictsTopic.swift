@@ -44,7 +44,6 @@ extension ManualTopic {
           would with each known fault planted. Where nothing of the first is left, and no other rule tells why, the \
           finding is "unexplained", suspected: something changes API or APK that is not part of the scheme (or a probe \
           fetches another word). It names the known faults that all of the recording fits, if there are any.
-          So it is where the guest's key slots changed and no enabled run, return to user space or reset was seen.
 
           A recording of which bytes were changed, as far as that shows, proves nothing: findings are then suspected at \
           most, and the verdict is never clean. A changed value that is a possible one does not show: neither perf.data \
