@@ -1,4 +1,4 @@
-package import Bytes
+import Bytes
 
 /// What a line of a text recording is.
 package enum TextLine {

@@ -1,4 +1,4 @@
-package import Bytes
+import Bytes
 
 /// Walks the events of one page of the ring buffer (include/linux/ring_buffer.h, `struct
 /// ring_buffer_event`; kernel/trace/ring_buffer.c, `struct buffer_data_page`).
