@@ -156,14 +156,17 @@ extension Replayer {
     let missingParts = missingParts
     let isIncomplete =
       !missingParts.isEmpty || isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
-    let followed = vcpus.filter { $0.counters.runs > 0 || $0.counters.loads > 0 }
+    // (Not their records, which are large.)
+    let followed = vcpus.indices.filter {
+      vcpus[$0].counters.runs > 0 || vcpus[$0].counters.loads > 0
+    }
     let verdict: Analysis.Verdict
     if findings.contains(where: {
       $0.rule.isCorrectness
         && !((isUnexplained || doubted.contains($0.rule)) && $0.level == .suspected)
     }) {
       verdict = .findings
-    } else if !followed.contains(where: { $0.counters.runs > 0 }) {
+    } else if !followed.contains(where: { vcpus[$0].counters.runs > 0 }) {
       verdict = .unusable
     } else if isIncomplete {
       verdict = .incomplete
@@ -172,15 +175,9 @@ extension Replayer {
     }
     var analysis = Analysis(
       verdict: verdict, findings: findings,
-      vcpus: followed.filter { scope?.admits($0.identity) ?? true }.map {
-        Analysis.VCPU(
-          identity: $0.identity, tid: $0.tid, pid: $0.pid, feature: $0.state.feature,
-          counters: $0.counters, schedule: $0.schedule,
-          answersWithUndef: lacksFeature($0),
-          runThread: $0.ranInSeveralThreads ? nil : $0.runThread)
-      }.sorted {
-        ($0.pid, $0.identity.number ?? -1, $0.tid) < ($1.pid, $1.identity.number ?? -1, $1.tid)
-      },
+      vcpus: followed.filter { scope?.admits(vcpus[$0].identity) ?? true }.sorted {
+        order(of: vcpus[$0]) < order(of: vcpus[$1])
+      }.map { summary(of: vcpus[$0]) },
       cpus: cpus.all.filter { scope?.admits(cpu: $0.key) ?? true }.sorted { $0.key < $1.key }.map {
         Analysis.PCPU(cpu: $0.key, state: $0.value.state, hostSaves: $0.value.hostSaves)
       },
@@ -199,6 +196,17 @@ extension Replayer {
     analysis.coverage = coverage(analysis.judged)
     if verdict == .clean, analysis.judged.isEmpty { analysis.verdict = .cannotJudge }
     return analysis
+  }
+
+  private func order(of vcpu: VCPURecord) -> (Int32, Int32, Int32) {
+    (vcpu.pid, vcpu.identity.number ?? -1, vcpu.tid)
+  }
+
+  private func summary(of vcpu: VCPURecord) -> Analysis.VCPU {
+    Analysis.VCPU(
+      identity: vcpu.identity, tid: vcpu.tid, pid: vcpu.pid, feature: vcpu.state.feature,
+      counters: vcpu.counters, schedule: vcpu.schedule, answersWithUndef: lacksFeature(vcpu),
+      runThread: vcpu.ranInSeveralThreads ? nil : vcpu.runThread)
   }
 
   /// A pCPU fell silent within the window, and not because it went idle: the recorder may

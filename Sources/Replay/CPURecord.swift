@@ -1,7 +1,8 @@
 import Ptrauth
 
 /// What the replay keeps of one pCPU. A class, as ``ThreadRecord`` is.
-final class CPURecord {
+final class CPURecord: ReplayRecord {
+  var isReached = false
   var state = PCPUState()
   var firstTime: UInt64
   var lastTime: UInt64
@@ -15,7 +16,9 @@ final class CPURecord {
   var running: Int32?
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
-  /// Who saved host keys here last.
+  /// It is in ``GuestCPUs``.
+  var isListedInGuest = false
+  /// Who saved host keys here last; nothing since ``Walls/saverEra`` has changed.
   var lastSaver: HostSaver?
   /// Host saves seen here.
   var hostSaves: UInt64 = 0

@@ -6,7 +6,7 @@ struct FindingLog {
   var admits: [Rule]?
   /// What of it is shown; nil: all.
   private let scope: Scope?
-  private typealias Groups = [Key: Finding]
+  private typealias Groups = [Key: Group]
   private var groups: Groups = [:]
   /// Those of `scope`.
   private var chosen: Groups = [:]
@@ -53,9 +53,10 @@ struct FindingLog {
     let key = Key(rule: rule.id, level: level)
     if groups[key] == nil {
       let (statement, evidence) = proof()
-      groups[key] = Finding(
-        rule: rule, level: level, count: 0, first: moment, last: moment, evidence: evidence,
-        statement: statement, vcpus: [], cost: nil)
+      groups[key] = Group(
+        finding: Finding(
+          rule: rule, level: level, count: 0, first: moment, last: moment, evidence: evidence,
+          statement: statement, vcpus: [], cost: nil))
     }
     guard let place = groups.index(forKey: key) else { return }
     groups.values[place].take(vcpu, moment, cost, count, cause)
@@ -68,22 +69,16 @@ struct FindingLog {
   }
 
   private static func lower(_ groups: inout Groups, except rules: [Rule]) {
-    for (key, finding) in groups where key.level == .proved {
-      guard finding.rule.isCorrectness, !rules.contains(finding.rule) else { continue }
+    for (key, group) in groups where key.level == .proved {
+      guard group.finding.rule.isCorrectness, !rules.contains(group.finding.rule) else { continue }
       groups[key] = nil
-      var lowered = finding
-      lowered.level = .suspected
+      var lowered = group
+      lowered.finding.level = .suspected
       let place = Key(rule: key.rule, level: .suspected)
-      if let other = groups[place] {
-        lowered.count += other.count
-        for vcpu in other.vcpus {
-          if let i = lowered.vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu.identity) }) {
-            lowered.vcpus[i].count += vcpu.count
-          } else {
-            lowered.vcpus.append(vcpu)
-          }
-        }
-        lowered.causes += other.causes
+      if let other = groups[place]?.finding {
+        lowered.finding.count += other.count
+        for vcpu in other.vcpus { lowered.count(vcpu.identity, vcpu.count) }
+        lowered.finding.causes += other.causes
       }
       groups[place] = lowered
     }
@@ -101,9 +96,9 @@ struct FindingLog {
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
   /// All, whatever is shown.
-  func sorted() -> [Finding] { groups.values.worstFirst }
+  func sorted() -> [Finding] { groups.values.map(\.finding).worstFirst }
 
-  func shown() -> [Finding] { (scope == nil ? groups : chosen).values.worstFirst }
+  func shown() -> [Finding] { (scope == nil ? groups : chosen).values.map(\.finding).worstFirst }
 }
 
 extension Sequence<Finding> {
@@ -133,27 +128,38 @@ extension Sequence<Finding> {
   }
 }
 
-extension Finding {
+/// A finding that grows.
+private struct Group {
+  var finding: Finding
+  /// Where each vCPU is in the finding's list, which has as many as the recording.
+  private var places: [VCPUAnchor: Int] = [:]
+
+  init(finding: Finding) { self.finding = finding }
+
   /// One more occurrence, or `count` of them.
-  fileprivate mutating func take(
+  mutating func take(
     _ vcpu: VCPUIdentity?, _ moment: Moment, _ cost: Cost?, _ count: UInt64, _ cause: Rule?
   ) {
-    self.count += count
-    last = moment
+    finding.count += count
+    finding.last = moment
     if let cause {
-      if let i = causes.firstIndex(where: { $0.rule == cause }) {
-        causes[i].count += count
+      if let i = finding.causes.firstIndex(where: { $0.rule == cause }) {
+        finding.causes[i].count += count
       } else {
-        causes.append(Finding.Cause(rule: cause, count: count))
+        finding.causes.append(Finding.Cause(rule: cause, count: count))
       }
     }
-    if let cost { self.cost = (self.cost ?? Cost()) + cost }
-    if let vcpu {
-      if let i = vcpus.firstIndex(where: { $0.identity.isSame(as: vcpu) }) {
-        vcpus[i].count += count
-      } else {
-        vcpus.append((vcpu, count))
-      }
+    if let cost { finding.cost = (finding.cost ?? Cost()) + cost }
+    if let vcpu { self.count(vcpu, count) }
+  }
+
+  mutating func count(_ vcpu: VCPUIdentity, _ count: UInt64) {
+    let anchor = VCPUAnchor(vcpu)
+    if let place = places[anchor] {
+      finding.vcpus[place].count += count
+    } else {
+      places[anchor] = finding.vcpus.count
+      finding.vcpus.append((vcpu, count))
     }
   }
 }
@@ -163,9 +169,13 @@ extension Finding {
   public var mainCause: Rule? { causes.first { $0.count * 2 >= count }?.rule }
 }
 
-extension VCPUIdentity {
-  /// The same vCPU, whatever is known of its number.
-  func isSame(as other: VCPUIdentity) -> Bool {
-    pointer != nil ? pointer == other.pointer : (other.pointer == nil && thread == other.thread)
+/// What stays the same of a vCPU, whatever becomes known of its number.
+private struct VCPUAnchor: Hashable {
+  private var pointer: UInt64?
+  private var thread: Int32?
+
+  init(_ identity: VCPUIdentity) {
+    pointer = identity.pointer
+    thread = pointer == nil ? identity.thread : nil
   }
 }

@@ -59,8 +59,8 @@ extension Replayer {
   func coverage(_ judged: [Rule]) -> [Analysis.Coverage] {
     judged.compactMap { rule in
       guard let situation = Situation(rule) else { return nil }
-      let concerned = vcpus.filter { situation.concerns($0) ?? false }
-      let seen = concerned.count { $0.exercised[situation] > 0 }
+      let concerned = vcpus.indices.filter { situation.concerns(vcpus[$0]) ?? false }
+      let seen = concerned.count { vcpus[$0].exercised[situation] > 0 }
       let isOfVCPUs = !concerned.isEmpty && vcpus.allSatisfy { situation.concerns($0) != nil }
       return Analysis.Coverage(
         rule: rule, situations: exercised[situation],

@@ -19,14 +19,22 @@ extension Replayer {
   mutating func noteSilence(before at: Moment) {
     guard eventCount > 0, at.time > lastTime else { return }
     silences.pass(from: lastTime, to: at.time)
-    guard at.time - lastTime >= Silences.shortest,
-      let busy = cpus.all.filter({ isBusy($0.value) }).keys.min()
-    else { return }
+    guard at.time - lastTime >= Silences.shortest, let busy = firstBusyCPU() else { return }
     silences.note(Silence(since: lastTime, until: at.time, busyCPU: busy))
     let anywhere = Moment(time: at.time, cpu: -1, tid: 0)
     emit?(.loss(anywhere, since: lastTime, count: 0))
     // A guest may have been in there all the while.
     forget(anywhere, since: lastTime, endsRuns: false)
+  }
+
+  /// The first on which a task is running: of those that an event reached since the last silence, and of guests.
+  private mutating func firstBusyCPU() -> Int32? {
+    var first = walls.guests.first(of: cpus)
+    for number in cpus.reachedIDs where number < first ?? .max {
+      if let cpu = cpus.all[number], isBusy(cpu) { first = number }
+    }
+    if first == nil { walls.idleCPUs.formUnion(cpus.takeReached()) }
+    return first
   }
 
   private func isBusy(_ cpu: CPURecord) -> Bool {
@@ -38,14 +46,18 @@ extension Replayer {
   ///
   /// - Parameter endsRuns: a run that was open there has no exit to come.
   private mutating func forget(_ at: Moment, since begin: UInt64, endsRuns: Bool) {
-    if at.cpu < 0 { for cpu in cpus.keys { cpus[cpu]?.state = PCPUState() } }
-    cpus[at.cpu]?.state = PCPUState()
-    if at.cpu < 0 { for cpu in cpus.values { cpu.running = nil } }
-    cpus[at.cpu]?.running = nil
-    for cpu in cpus.values { cpu.lastSaver = nil }
+    // What no event reached since the wall before is as that left it: losses are many where threads are.
+    for number in at.cpu < 0 ? walls.takeIdleCPUs() + cpus.takeReached() : [at.cpu] {
+      guard let cpu = cpus.all[number] else { continue }
+      cpu.state = PCPUState()
+      cpu.running = nil
+      if at.cpu < 0 { walls.guests.add(number, cpu) }
+    }
+    walls.saverEra += 1
     // Runs that had ended, or were here, are as complete as they will be; one that is open on
     // another pCPU goes on.
-    for tid in threads.keys.sorted() {
+    let lingering = endsRuns ? walls.runs.takeLost(on: at.cpu) : walls.runs.takeSilent()
+    for tid in Set(threads.takeReached() + lingering).sorted() {
       threads[tid]?.fetched = nil
       guard let run = threads[tid]?.run else { continue }
       if run.exit != nil || endsRuns && (run.cpu == at.cpu || at.cpu < 0) {
@@ -64,14 +76,17 @@ extension Replayer {
       lossesSeen += 1
     }
     // Any vCPU may have been here meanwhile.
-    for index in vcpus.indices { wall(index, since: begin) }
-    for tid in threads.keys {
-      threads[tid]?.sampleBeforeEntry = nil
-      threads[tid]?.isInKVMRun = nil
-      threads[tid]?.wasSwitchedOut = false
-      threads[tid]?.isBornHere = false
-      threads[tid]?.handler = nil
-      threads[tid]?.hostKeys.wall()
+    for index in vcpus.takeReached().sorted() { wall(index, since: begin) }
+    _ = vcpus.takeReached()
+    for tid in threads.takeReached() {
+      guard let thread = threads.all[tid] else { continue }
+      thread.sampleBeforeEntry = nil
+      thread.isInKVMRun = nil
+      thread.wasSwitchedOut = false
+      thread.isBornHere = false
+      thread.handler = nil
+      thread.hostKeys.wall()
+      if let run = thread.run { walls.runs.add(tid, on: run.cpu, isSilenced: !endsRuns) }
     }
   }
 
@@ -81,7 +96,7 @@ extension Replayer {
     if !isThinned, capabilities.hasEntryAndExit {
       breaks.note(lastTime, since: firstTime ?? lastTime)
     }
-    for cpu in cpus.values { cpu.lastSaver = nil }
+    walls.saverEra += 1
     threads[vcpus[index].tid]?.hostKeys.wall()
     // Behind its last run that was whole.
     if !capabilities.samplesShadow {

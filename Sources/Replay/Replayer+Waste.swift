@@ -159,11 +159,12 @@ extension Replayer {
 
   /// The host's keys were saved on a pCPU: the same ones again?
   mutating func noteHostSave(_ index: Int, _ at: Moment, on cpu: CPURecord) {
-    let saver = HostSaver(tid: vcpus[index].tid, pid: vcpus[index].pid, at: at)
+    let saver = HostSaver(
+      tid: vcpus[index].tid, pid: vcpus[index].pid, at: at, era: walls.saverEra)
     let sharesKeys = configuration.kernelUsesPointerAuth == false && saver.pid >= 0
     // Where the slots are sampled before and after it, they tell.
     let isSampled = threads[at.tid]?.hostKeys.save?.at == at
-    if !isSampled, let last = cpu.lastSaver,
+    if !isSampled, let last = cpu.lastSaver, last.era == walls.saverEra,
       last.tid == saver.tid || (sharesKeys && last.pid == saver.pid)
     {
       vcpus[index].interval.repeatedSaves += 1

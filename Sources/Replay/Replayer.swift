@@ -52,7 +52,7 @@ public struct Replayer {
   package var observer: Observer?
   var contradictions: [Contradiction] = []
   var refutations = Refutations()
-  var vcpus: [VCPURecord] = []
+  var vcpus = VCPUTable()
   var threads = RecordTable<ThreadRecord>()
   var cpus = RecordTable<CPURecord>()
   var log: FindingLog
@@ -68,12 +68,14 @@ public struct Replayer {
   var withdrawn: [Moment] = []
   /// sched_switch events whose task was not the one that the event before switched to.
   var tornSwitches: UInt64 = 0
+  var walls = Walls()
   /// sched_migrate_task away from a pCPU, by pCPU.
   var departures: [Int32: UInt64] = [:]
   /// Losses behind the beginning of the recording.
   var lossesSeen: UInt64 = 0
   /// The pCPU whose events lag behind all others'.
   private var slowest: CPURecord?
+  private var laggards = Laggards()
   var hostContexts = HostContextMap()
   var vmProcesses = VMProcesses()
   /// Threads that are gone, whose keys may still lie somewhere: the last of them.
@@ -200,14 +202,18 @@ public struct Replayer {
       // Before anything that leans on this pCPU's silence can stand. A pCPU that was never seen may have lost
       // events since the beginning.
       if at.cpu >= 0, cpus[at.cpu] == nil {
-        cpus[at.cpu] = CPURecord(firstTime: firstTime ?? at.time)
+        add(CPURecord(firstTime: firstTime ?? at.time), at.cpu)
       }
       pass(at)
       return lost(at, count: count)
     }
     let cpu = note(at)
     if case .fork(let child, let childPid) = event.occurrence { return fork(child, childPid) }
-    if at.time >= lastTime &+ Silences.tick { noteSilence(before: at) }
+    if at.time >= lastTime &+ Silences.tick {
+      noteSilence(before: at)
+      // This event reaches them behind it.
+      _ = (cpus[at.cpu], threads[at.tid])
+    }
     cpu?.hasEvents = true
     eventCount += 1
     if firstTime == nil { firstTime = time }
@@ -238,6 +244,7 @@ public struct Replayer {
   private mutating func pass(_ at: Moment) -> CPURecord? {
     guard at.cpu >= 0 else { return nil }
     let cpu = cpu(at)
+    if at.time < cpu.lastTime { laggards.add(at.cpu, at: at.time) }
     cpu.beforeLast = cpu.lastTime
     cpu.lastTime = at.time
     return cpu
@@ -254,7 +261,7 @@ public struct Replayer {
 
   @inline(never)
   private mutating func commitPassed() {
-    slowest = cpus.values.min { $0.lastTime < $1.lastTime }
+    slowest = laggards.first(of: cpus)
     for found in pendingFindings.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
 
@@ -269,8 +276,13 @@ public struct Replayer {
   mutating func cpu(_ at: Moment) -> CPURecord {
     if let known = cpus.select(at.cpu) { return known }
     let record = CPURecord(firstTime: at.time)
-    cpus[at.cpu] = record
+    add(record, at.cpu)
     return record
+  }
+
+  private mutating func add(_ record: CPURecord, _ cpu: Int32) {
+    cpus[cpu] = record
+    laggards.add(cpu, at: record.lastTime)
   }
 
   /// By its address; by its symbol where a text has no address, or there is no image to ask.

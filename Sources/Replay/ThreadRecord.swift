@@ -3,7 +3,8 @@ import Trace
 
 /// What the replay keeps of one thread. A class: events change a field or two of it, several million
 /// times a second.
-final class ThreadRecord {
+final class ThreadRecord: ReplayRecord {
+  var isReached = false
   var pid: Int32
   /// Index of the vCPU the thread runs or last ran.
   var vcpu: Int?

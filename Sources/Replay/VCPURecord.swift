@@ -4,6 +4,8 @@ import Trace
 
 /// What the replay keeps of one vCPU.
 struct VCPURecord {
+  /// An event reached it since the last wall.
+  var isReached = false
   var identity: VCPUIdentity
   /// Last thread and process that ran it.
   var tid: Int32

@@ -7,6 +7,7 @@ struct VMProcesses {
   /// The recorder tells of each event's process.
   var areRecorded = false
   private var pids: [UInt64: Int32] = [:]
+  private var makers: Set<Int32> = []
 
   /// The process with this address space, by the thread that made its first VM.
   mutating func pid(_ event: borrowing Event) -> Int32? {
@@ -15,7 +16,7 @@ struct VMProcesses {
     else { return nil }
     if let known = pids[mm] { return known }
     // Two address spaces under one id: the first process has ended, and its id was given again.
-    guard !pids.values.contains(maker) else { return nil }
+    guard makers.insert(maker).inserted else { return nil }
     pids[mm] = maker
     return maker
   }

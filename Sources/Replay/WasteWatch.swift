@@ -110,4 +110,6 @@ struct HostSaver {
   var tid: Int32
   var pid: Int32
   var at: Moment
+  /// See ``Walls/saverEra``.
+  var era: UInt64
 }

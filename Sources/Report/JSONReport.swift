@@ -85,9 +85,10 @@ public enum JSONReport {
         }
       }
       json.key("findings")
+      let names = VCPUNames(analysis)
       json.array { json in
         for finding in analysis.findings {
-          json.object { self.finding(finding, document, &$0) }
+          json.object { self.finding(finding, document, names, &$0) }
         }
       }
       if let passes = document.passes {
@@ -223,7 +224,7 @@ public enum JSONReport {
   }
 
   private static func finding(
-    _ finding: Finding, _ document: Document, _ json: inout JSONWriter
+    _ finding: Finding, _ document: Document, _ names: VCPUNames, _ json: inout JSONWriter
   ) {
     json.field("rule", finding.rule.id)
     json.field("title", finding.rule.title)
@@ -254,7 +255,7 @@ public enum JSONReport {
         json.object { json in
           identity(vcpu.identity, &json)
           json.field("tid", vcpu.identity.pointer == nil ? vcpu.identity.thread : nil)
-          let pid = document.analysis.vcpu(vcpu.identity)?.pid ?? -1
+          let pid = names.vcpu(vcpu.identity)?.pid ?? -1
           json.field("pid", pid < 0 ? nil : pid)
           json.field("count", vcpu.count)
         }

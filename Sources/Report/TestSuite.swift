@@ -41,11 +41,12 @@ public struct TestSuite: Sendable {
     path = document.recording.path
     self.document = document
     let chosen = analysis.selection?.rules
+    let names = VCPUNames(analysis)
     cases = Analysis.judgedRules.filter { chosen?.contains($0) ?? true }.map { rule in
       let findings = analysis.findings.filter { $0.rule.id == rule.id }
       return TestCase(
         rule: rule, findings: findings, source: document.kernel.sources[rule.id],
-        isKnown: !findings.isEmpty && findings.allSatisfy(analysis.isKnown), analysis: analysis,
+        isKnown: !findings.isEmpty && findings.allSatisfy(analysis.isKnown), names: names,
         result: Self.result(
           rule, findings, in: analysis, trouble: short,
           hidden: analysis.notObservable.first { $0.rule.id == rule.id },
@@ -123,11 +124,11 @@ public struct TestCase: Sendable {
   public var source: SourcePlace?
   /// All that was found is in the list of known findings.
   public var isKnown = false
-  /// The vCPUs of the recording: see ``Analysis/name(_:)``.
-  var analysis: Analysis?
+  /// The vCPUs of the recording.
+  var names: VCPUNames?
 
   func name(_ identity: VCPUIdentity) -> String {
-    analysis?.name(identity) ?? "vCPU \(identity.number.map(String.init) ?? "?")"
+    names?.name(identity) ?? "vCPU \(identity.number.map(String.init) ?? "?")"
   }
 
   public var result: Result

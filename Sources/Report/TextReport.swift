@@ -162,7 +162,8 @@ public enum TextReport {
     guard !vcpus.isEmpty else { return }
     page.heading("vCPUs")
     let analysis = document.analysis
-    let needsPointers = !vcpus.allSatisfy(analysis.isAlone)
+    let names = VCPUNames(analysis)
+    let needsPointers = !vcpus.allSatisfy(names.isAlone)
     var table = Table(
       columns: [
         .init("vcpu", 4), .init("tid", 7, turn: 4), .init("ptrauth", 8, turn: 5),
@@ -178,7 +179,7 @@ public enum TextReport {
           row(vcpu)
             + (needsPointers
               ? [
-                analysis.isAlone(vcpu)
+                names.isAlone(vcpu)
                   ? "" : vcpu.identity.pointer.map(hexadecimal) ?? "by thread"
               ] : []))
       }

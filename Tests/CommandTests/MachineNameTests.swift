@@ -73,7 +73,7 @@ struct MachineNameTests {
     let session = try Session(recording: corpus.recording, vmlinux: corpus.vmlinux)
     let (analysis, picture) = try session.picture()
     #expect(Set(analysis.vcpus.map(\.machine)) == ["VM 89 (kvmlab)", "VM 90 (kvmlab)"])
-    #expect(analysis.vcpus.allSatisfy(analysis.isAlone))
+    #expect(analysis.vcpus.allSatisfy(VCPUNames(analysis).isAlone))
     let lanes = LaneOrder(picture, analysis).lanes
     #expect(Set(lanes.map(\.name)).count == 6 && lanes[0].name == "VM 89 vCPU 0")
     #expect(lanes.allSatisfy { $0.detail.hasPrefix("kvmlab, tid ") })

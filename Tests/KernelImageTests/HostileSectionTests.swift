@@ -83,10 +83,10 @@ struct HostileSectionTests {
     writer.addSymbols(
       [("outer", 0x10000, 16384), ("inner", 0x10040, 128), ("innermost", 0x10080, 16)] + empty)
     let image = try open(writer)
-    let time = ContinuousClock().measure {
+    let time = processorTime {
       for _ in 0..<50_000 { _ = image.function(at: 0x10010) }
     }
-    #expect(time < .seconds(5))
+    #expect(time < 5)
     let found = [
       0x10000, 0x1003f, 0x10040, 0x1007f, 0x10080, 0x1008f, 0x10090, 0x100bf, 0x100c0, 0x13fff,
     ]
@@ -160,7 +160,7 @@ struct HostileSectionTests {
     }
     writer.add(".BTF", Self.btf(types, texts))
     let image = try open(writer)
-    let time = ContinuousClock().measure {
+    let time = processorTime {
       for format in TypeFormat.allCases {
         #expect(
           refusal { () throws(KernelImageError) in
@@ -168,7 +168,7 @@ struct HostileSectionTests {
           } == .noSuchMember)
       }
     }
-    #expect(time < .seconds(5))
+    #expect(time < 5)
     #expect(try image.offset(of: "kvm_vcpu.own", from: .dwarf) == 0)
   }
 
@@ -186,7 +186,7 @@ struct HostileSectionTests {
     let type = number(UInt32(1)) + number(UInt32(4 << 24 | 65_535)) + number(UInt32(8))
     writer.add(".BTF", Self.btf(type + Array(repeatElement(member, count: 65_535).joined()), texts))
     let image = try open(writer)
-    let time = ContinuousClock().measure {
+    let time = processorTime {
       for format in TypeFormat.allCases {
         #expect(
           refusal { () throws(KernelImageError) in
@@ -194,7 +194,7 @@ struct HostileSectionTests {
           } == .noSuchMember)
       }
     }
-    #expect(time < .seconds(5))
+    #expect(time < 5)
   }
 
   /// What libdw opens it opens wherever it lies: a FIFO would keep it for ever.
@@ -252,10 +252,10 @@ struct HostileSectionTests {
     writer.add(
       ".debug_ranges", Array(repeatElement(range, count: 50_000).joined()) + number(UInt64(0), 2))
     let image = try open(writer)
-    let time = ContinuousClock().measure {
+    let time = processorTime {
       #expect(image.sourceLocation(of: 0x10000) == nil)
     }
-    #expect(time < .seconds(5))
+    #expect(time < 5)
   }
 
   private static func btf(_ types: [UInt8], _ texts: [UInt8]) -> [UInt8] {

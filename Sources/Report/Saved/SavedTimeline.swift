@@ -56,6 +56,10 @@ public struct SavedTimeline: Sendable {
     private var collector = TimelineCollector()
     private var findings: [Finding] = []
     private var vcpus: [Analysis.VCPU] = []
+    /// Where they are: by pointer, and by thread; a recording can have as many as lines.
+    private var byPointer: [UInt64: Int] = [:]
+    private var byThread: [Int32: Int] = [:]
+    private var found: [Set<VCPUIdentity>] = []
     private var count = 0
 
     var isEmpty: Bool { path == nil && count == 0 }
@@ -73,10 +77,11 @@ public struct SavedTimeline: Sendable {
           findings.append(
             Finding(
               reported: rule, level, count: 0, first: at, last: at, statement: rule.title))
+          found.append([])
         }
         findings[index].count += 1
         findings[index].last = at
-        if let vcpu, !findings[index].vcpus.contains(where: { $0.identity == vcpu }) {
+        if let vcpu, found[index].insert(vcpu).inserted {
           findings[index].vcpus.append((identity: vcpu, count: 1))
         }
       default: break
@@ -87,10 +92,10 @@ public struct SavedTimeline: Sendable {
       _ vcpu: VCPUIdentity, _ tid: Int32, _ change: (inout Counters) -> Void
     ) {
       let index =
-        vcpus.firstIndex {
-          vcpu.pointer != nil ? $0.identity.pointer == vcpu.pointer : $0.identity.thread == tid
-        } ?? vcpus.count
+        (vcpu.pointer.map { byPointer[$0] } ?? byThread[tid]) ?? vcpus.count
       if index == vcpus.count {
+        if let pointer = vcpu.pointer { byPointer[pointer] = index }
+        if let thread = vcpu.thread, byThread[thread] == nil { byThread[thread] = index }
         vcpus.append(
           Analysis.VCPU(
             reported: vcpu, tid: tid, pid: -1, feature: .unknown, counters: Counters()))

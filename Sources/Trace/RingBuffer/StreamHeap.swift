@@ -1,11 +1,13 @@
 /// The streams that have an event, the one with the oldest event first: a binary heap. Of the same
 /// time, the stream with the lower number is first.
-struct StreamHeap {
+package struct StreamHeap {
   private var entries: [(time: UInt64, stream: Int)] = []
 
-  var first: (time: UInt64, stream: Int)? { entries.first }
+  package init() {}
 
-  mutating func add(_ stream: Int, time: UInt64) {
+  package var first: (time: UInt64, stream: Int)? { entries.first }
+
+  package mutating func add(_ stream: Int, time: UInt64) {
     entries.append((time, stream))
     var child = entries.count - 1
     while child > 0 {
@@ -18,14 +20,14 @@ struct StreamHeap {
 
   /// The first stream has gone on to another event.
   @inline(__always)
-  mutating func replaceFirst(time: UInt64) {
+  package mutating func replaceFirst(time: UInt64) {
     guard !entries.isEmpty else { return }
     entries[0].time = time
     sink()
   }
 
   /// The first stream has no event any more.
-  mutating func removeFirst() {
+  package mutating func removeFirst() {
     guard let last = entries.popLast(), !entries.isEmpty else { return }
     entries[0] = last
     sink()

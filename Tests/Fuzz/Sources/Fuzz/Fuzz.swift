@@ -15,7 +15,7 @@ import Glibc
       exit(name == nil ? 0 : 64)
     }
     unsafe chosen = (target, scratch)
-    unsafe atexit { unsafe Fuzz.chosen?.scratch.remove() }
+    atexit { unsafe Fuzz.chosen?.scratch.remove() }
     var count = CommandLine.argc
     var arguments = unsafe CommandLine.unsafeArgv
     unsafe withUnsafeMutablePointer(to: &arguments) {

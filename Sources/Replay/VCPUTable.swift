@@ -1,0 +1,34 @@
+/// All vCPUs, and which of them have changed since the last wall.
+struct VCPUTable: RandomAccessCollection {
+  private var records: [VCPURecord] = []
+  private var reached: [Int] = []
+
+  var startIndex: Int { 0 }
+  var endIndex: Int { records.count }
+
+  subscript(_ index: Int) -> VCPURecord {
+    _read { yield records[index] }
+    _modify {
+      if !records[index].isReached { note(index) }
+      yield &records[index]
+    }
+  }
+
+  @inline(never)
+  private mutating func note(_ index: Int) {
+    records[index].isReached = true
+    reached.append(index)
+  }
+
+  mutating func append(_ record: VCPURecord) {
+    records.append(record)
+    note(records.count - 1)
+  }
+
+  /// Those that changed since the last call.
+  mutating func takeReached() -> [Int] {
+    defer { reached.removeAll(keepingCapacity: true) }
+    for index in reached { records[index].isReached = false }
+    return reached
+  }
+}

@@ -1,0 +1,1 @@
+../TraceTests/ProcessorTime.swift
