@@ -5,73 +5,12 @@ import Testing
 /// Code that is whole, and that the wrong vCPUs come to, or none: a test the other way round, a branch past it.
 @Suite("Audit of who comes to the code")
 struct FeatureFaultTests {
-  private struct Subject {
-    let scratch: Scratch
-    let image: KernelImage
-    let address: UInt64
-    let code: [A64Instruction]
-    let words: [UInt32]
-
-    init(_ kernel: String, _ name: String) throws {
-      scratch = try Scratch()
-      if let recorded = RecordedKernel(rawValue: kernel) {
-        image = try recorded.open()
-      } else {
-        let code = try #require(CodeKernel.all.first { $0.testDescription == kernel })
-        image = try KernelImage(path: code.unpacked(in: scratch))
-      }
-      let start = try #require(image.addresses(of: name).first)
-      let function = try #require(image.function(at: start))
-      let words = try #require(image.words(of: function))
-      address = start
-      self.words = words
-      code = words.indices.map { A64Instruction(words[$0], at: start + UInt64($0) * 4) }
-    }
-
-    func first(_ matches: (A64Instruction) -> Bool) throws -> Int {
-      let index = code.firstIndex(where: matches)
-      return try #require(index)
-    }
-
-    func last(before index: Int, _ matches: (A64Instruction) -> Bool) throws -> Int {
-      let found = code[..<index].lastIndex(where: matches)
-      return try #require(found)
-    }
-
-    /// TBZ and TBNZ, CBZ and CBNZ; B.EQ and B.NE.
-    func inverted(_ index: Int) -> [Int: UInt32] {
-      if case .branchIf = code[index] { return [index: words[index] ^ 1] }
-      return [index: words[index] ^ 0x0100_0000]
-    }
-
-    /// B to where the branch goes if it is taken.
-    func always(_ index: Int) throws -> [Int: UInt32] {
-      let target: UInt64? =
-        switch code[index] {
-        case .branchIf(_, let target), .testBranch(_, _, let target, _): target
-        default: nil
-        }
-      let distance = try #require(target) &- (address + UInt64(index) * 4)
-      return [index: 0x1400_0000 | UInt32(truncatingIfNeeded: distance / 4) & 0x3ff_ffff]
-    }
-
-    /// What does not pass of S8 and S10.
-    func answers(_ changes: [Int: UInt32]) throws -> [String] {
-      image.replacedInstructions = Dictionary(
-        uniqueKeysWithValues: changes.map { (address + UInt64($0.key) * 4, $0.value) })
-      defer { image.replacedInstructions = [:] }
-      return try image.audit(asking: [.hostSave, .enable]).checks
-        .filter { [.hostSave, .enable].contains($0.question) && $0.outcome != .pass }
-        .map { "\($0.question.rawValue) \($0.outcome.rawValue) \($0.rule?.id ?? "-") \($0.place)" }
-    }
-  }
-
   private static func isFeatureTest(_ instruction: A64Instruction) -> Bool {
     if case .testBranch(_, bit: 2, _, _) = instruction { true } else { false }
   }
 
   @Test func theClearAtLoad() throws {
-    let subject = try Subject("6.1", "kvm_arch_vcpu_load")
+    let subject = try ChangedFunction("6.1", "kvm_arch_vcpu_load")
     #expect(try subject.answers([:]) == [])
     let mask = try subject.first {
       if case .logicalImmediate(.and, _, _, 0xffff_fcff_ffff_ffff, true) = $0 {
@@ -89,7 +28,7 @@ struct FeatureFaultTests {
 
   @Test func theTrapHandlerAtEL2() throws {
     let name = "kvm_hyp_handle_ptrauth"
-    let subject = try Subject("6.1", name)
+    let subject = try ChangedFunction("6.1", name)
     let test = try subject.first(Self.isFeatureTest)
     #expect(
       try subject.answers(subject.inverted(test)) == ["S10 fail switch-without-feature \(name)"])
@@ -98,7 +37,7 @@ struct FeatureFaultTests {
 
   @Test func theTrapHandlerOfV7() throws {
     let name = "kvm_arm_vcpu_ptrauth_trap"
-    let subject = try Subject("v7", name)
+    let subject = try ChangedFunction("v7", name)
     #expect(try subject.answers([:]) == [])
     let save = try subject.first { if case .keyRead = $0 { true } else { false } }
     #expect(try subject.answers(subject.always(save - 1)) == ["S8 cannot judge - \(name)"])
@@ -106,7 +45,7 @@ struct FeatureFaultTests {
 
   @Test func theLoadThatSets() throws {
     let name = "kvm_arch_vcpu_load"
-    let subject = try Subject("6.12", name)
+    let subject = try ChangedFunction("6.12", name)
     #expect(try subject.answers([:]) == [])
     let set = try subject.first {
       if case .logicalImmediate(.or, _, _, 3 << 40, true) = $0 { true } else { false }
@@ -121,5 +60,30 @@ struct FeatureFaultTests {
     }
     #expect(
       try subject.answers(subject.inverted(level)) == ["S8 fail missed-host-save \(name)"])
+  }
+}
+
+extension ChangedFunction {
+  /// TBZ and TBNZ, CBZ and CBNZ; B.EQ and B.NE.
+  fileprivate func inverted(_ index: Int) -> [Int: UInt32] {
+    if case .branchIf = code[index] { return [index: words[index] ^ 1] }
+    return [index: words[index] ^ 0x0100_0000]
+  }
+
+  /// B to where the branch goes if it is taken.
+  fileprivate func always(_ index: Int) throws -> [Int: UInt32] {
+    let target: UInt64? =
+      switch code[index] {
+      case .branchIf(_, let target), .testBranch(_, _, let target, _): target
+      default: nil
+      }
+    let distance = try #require(target) &- (address + UInt64(index) * 4)
+    return [index: 0x1400_0000 | UInt32(truncatingIfNeeded: distance / 4) & 0x3ff_ffff]
+  }
+
+  /// What does not pass of S8 and S10.
+  fileprivate func answers(_ changes: [Int: UInt32]) throws -> [String] {
+    try checks([.hostSave, .enable], changes).filter { $0.outcome != .pass }
+      .map { "\($0.question.rawValue) \($0.outcome.rawValue) \($0.rule?.id ?? "-") \($0.place)" }
   }
 }

@@ -7,41 +7,12 @@ import Testing
 struct IdentityFaultTests {
   private static let isar2: UInt64 = ~0xff00
 
-  /// A kernel, the function that makes the registers, and its code.
-  private struct Subject {
-    let scratch: Scratch
-    let image: KernelImage
-    let address: UInt64
-    let words: [UInt32]
-    let code: [A64Instruction]
-
-    init(_ kernel: CodeKernel, _ names: [String]) throws {
-      scratch = try Scratch()
-      image = try KernelImage(path: kernel.unpacked(in: scratch))
-      let found = names.lazy.compactMap { [image] in image.addresses(of: $0).first }.first
-      let start = try #require(found)
-      let function = try #require(image.function(at: start))
-      let words = try #require(image.words(of: function))
-      address = start
-      self.words = words
-      code = words.indices.map { A64Instruction(words[$0], at: start + UInt64($0) * 4) }
-    }
-
-    func answers(_ changes: [Int: UInt32]) throws -> [String] {
-      image.replacedInstructions = Dictionary(
-        uniqueKeysWithValues: changes.map { (address + UInt64($0.key) * 4, $0.value) })
-      defer { image.replacedInstructions = [:] }
-      return try image.audit(asking: [.identity]).checks.filter { $0.question == .identity }
-        .map { "\($0.outcome.rawValue): \($0.statement)" }
-    }
-  }
-
   @Test(
     "fields that a vCPU without the feature sees fail, in each generation",
     arguments: CodeKernel.all.indices.filter { CodeKernel.all[$0].path.hasPrefix("traces/") })
   func fields(index: Int) throws {
     let kernel = CodeKernel.all[index]
-    let subject = try Subject(
+    let subject = try ChangedFunction(
       kernel, ["kvm_read_sanitised_id_reg", "read_id_reg", "read_id_reg.isra.0"])
     #expect(try subject.answers([:]).allSatisfy { $0.hasPrefix("pass: ID_AA64ISAR1_EL1") })
     let words = subject.words
@@ -100,5 +71,11 @@ struct IdentityFaultTests {
       let found = try subject.answers(changes)
       #expect(found.contains { $0.hasPrefix(expected) }, "\(kernel), \(description): \(found)")
     }
+  }
+}
+
+extension ChangedFunction {
+  fileprivate func answers(_ changes: [Int: UInt32]) throws -> [String] {
+    try checks([.identity], changes).map { "\($0.outcome.rawValue): \($0.statement)" }
   }
 }

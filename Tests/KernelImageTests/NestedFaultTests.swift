@@ -7,40 +7,6 @@ import Testing
 struct NestedFaultTests {
   private static let both: UInt64 = 3 << 40
 
-  /// 6.12's kernel, with a function of it.
-  private struct Subject {
-    let scratch: Scratch
-    let image: KernelImage
-    let address: UInt64
-    let code: [A64Instruction]
-    let words: [UInt32]
-
-    init(_ name: String) throws {
-      scratch = try Scratch()
-      let kernel = try #require(CodeKernel.all.first { $0.testDescription == "6.12" })
-      image = try KernelImage(path: kernel.unpacked(in: scratch))
-      let start = try #require(image.addresses(of: name).first)
-      let function = try #require(image.function(at: start))
-      let words = try #require(image.words(of: function))
-      address = start
-      self.words = words
-      code = words.indices.map { A64Instruction(words[$0], at: start + UInt64($0) * 4) }
-    }
-
-    func index(_ matches: (A64Instruction) -> Bool) throws -> Int {
-      let index = code.firstIndex(where: matches)
-      return try #require(index)
-    }
-
-    func answers(_ question: CodeCheck.Question, _ changes: [Int: UInt32]) throws -> [String] {
-      image.replacedInstructions = Dictionary(
-        uniqueKeysWithValues: changes.map { (address + UInt64($0.key) * 4, $0.value) })
-      defer { image.replacedInstructions = [:] }
-      return try image.audit(asking: [question]).checks.filter { $0.question == question }
-        .map { "\($0.outcome.rawValue) \($0.rule?.id ?? "-"): \($0.statement)" }
-    }
-  }
-
   @Test(
     "unmodified kernels pass, and what has no L2 guest is not asked",
     arguments: CodeKernel.all.indices.filter { CodeKernel.all[$0].isPresent })
@@ -59,11 +25,11 @@ struct NestedFaultTests {
 
   @Test("an L2 guest whose bits are not L1's, masked, fails; so does one for which no key is saved")
   func bits() throws {
-    let subject = try Subject("kvm_arch_vcpu_load")
+    let subject = try ChangedFunction("6.12", "kvm_arch_vcpu_load")
     #expect(try subject.answers(.nested, [:]).allSatisfy { $0.hasPrefix("pass") })
     let words = subject.words
     // ORR Xd, Xn, Xm behind AND Xm, Xm, #both and AND Xn, Xn, #~both.
-    let merge = try subject.index {
+    let merge = try subject.first {
       if case .logicalRegister(.or, _, let n, _, .shiftedLeft(0), false, true) = $0 {
         n < 31
       } else {
@@ -102,7 +68,7 @@ struct NestedFaultTests {
           false
         }
       })
-    let number = try subject.index {
+    let number = try subject.first {
       if case .moveConstant(1, 144) = $0 { true } else { false }
     }
     let differ = "fail nested-bits-differ"
@@ -150,12 +116,12 @@ struct NestedFaultTests {
 
   @Test("a ptrauth trap of an L2 guest that does not go to L1 fails")
   func traps() throws {
-    let subject = try Subject("kvm_handle_ptrauth")
+    let subject = try ChangedFunction("6.12", "kvm_handle_ptrauth")
     #expect(try subject.answers(.forwarding, [:]).allSatisfy { $0.hasPrefix("pass") })
     let words = subject.words
     let toL1 = try #require(subject.image.addresses(of: "kvm_inject_nested_sync").first)
     let undefined = try #require(subject.image.addresses(of: "kvm_inject_undefined").first)
-    let call = try subject.index { $0 == .call(toL1) }
+    let call = try subject.first { $0 == .call(toL1) }
     func branch(_ index: Int, _ target: UInt64) -> UInt32 {
       let place = subject.address + UInt64(index) * 4
       return 0x9400_0000
@@ -175,7 +141,7 @@ struct NestedFaultTests {
         false
       }
     }
-    let flag = try subject.index { if case .testBranch(_, 2, _, _) = $0 { true } else { false } }
+    let flag = try subject.first { if case .testBranch(_, 2, _, _) = $0 { true } else { false } }
     #expect(tests.count == 2)
     let differ = "fail nested-bits-differ: "
     let faults: [(String, [Int: UInt32], String)] = [
@@ -191,5 +157,14 @@ struct NestedFaultTests {
       let found = try subject.answers(.forwarding, changes)
       #expect(found.contains { $0.hasPrefix(differ + expected) }, "\(description): \(found)")
     }
+  }
+}
+
+extension ChangedFunction {
+  fileprivate func answers(
+    _ question: CodeCheck.Question, _ changes: [Int: UInt32]
+  ) throws -> [String] {
+    try checks([question], changes)
+      .map { "\($0.outcome.rawValue) \($0.rule?.id ?? "-"): \($0.statement)" }
   }
 }
