@@ -187,6 +187,7 @@ public final class RecordingFile {
     _ body: (borrowing Event) -> Void
   ) throws(TraceError) {
     guard perfData != nil else { return }
+    // Samples of instructions come between the events, and on the same thread.
     if jobs > 1, canReread, instructions == nil {
       switch perfData {
       case .some(let perfData): return try read(perfData.files, jobs, body)

@@ -1,11 +1,27 @@
 import Bytes
 
-/// A recording of one format: what it says about itself, and its events.
+/// The events of a recording of one format, which stay where they are: any thread may read them.
 protocol RecordingSource: ~Copyable, Sendable {
-  /// Complete after opening, except counts and warnings of reading.
-  var recording: Recording { get }
   /// Delivers all events in time order, from the first, as often as it is called.
   borrowing func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult
+}
+
+/// An open recording: what it says about itself, brought up to date by the last pass over its events.
+protocol OpenRecording: ~Copyable {
+  /// Complete after opening, except counts and warnings of reading.
+  var recording: Recording { get set }
+  var losses: Losses { get set }
+  var firstTimeByCPU: [Int32: UInt64] { get set }
+  var lastTimeByCPU: [Int32: UInt64] { get set }
+}
+
+extension OpenRecording where Self: ~Copyable {
+  mutating func take(_ result: PassResult) {
+    recording = result.recording
+    losses = result.losses
+    firstTimeByCPU = result.firstTimeByCPU
+    lastTimeByCPU = result.lastTimeByCPU
+  }
 }
 
 /// What one pass over all events of a recording leaves.
@@ -44,6 +60,11 @@ extension PerfDataFiles: RecordingSource {}
 extension TraceDatFile: RecordingSource {}
 extension RawBufferFile: RecordingSource {}
 extension FtraceTextFile: RecordingSource {}
+
+extension PerfDataFile: OpenRecording {}
+extension TraceDatFile: OpenRecording {}
+extension RawBufferFile: OpenRecording {}
+extension FtraceTextFile: OpenRecording {}
 
 extension Recording {
   /// The file on disk is packed.

@@ -11,14 +11,14 @@ public struct FtraceTextFile: ~Copyable, Sendable {
   private let opened: Recording
 
   /// Complete but for the warnings about single events, which ``readEvents(_:)`` adds.
-  public private(set) var recording: Recording
+  public internal(set) var recording: Recording
   /// Marks of losses in the text, and (``Losses/samples``) what the header says was overwritten;
   /// known after ``readEvents(_:)``.
-  public private(set) var losses: Losses
+  public internal(set) var losses: Losses
   /// Time of the first and of the last event of each pCPU, in the text's own clock; known after
   /// ``readEvents(_:)``.
-  public private(set) var firstTimeByCPU: [Int32: UInt64]
-  public private(set) var lastTimeByCPU: [Int32: UInt64]
+  public internal(set) var firstTimeByCPU: [Int32: UInt64]
+  public internal(set) var lastTimeByCPU: [Int32: UInt64]
 
   /// Maps the file and reads all lines once.
   public init(path: String) throws(TraceError) {
@@ -86,11 +86,7 @@ public struct FtraceTextFile: ~Copyable, Sendable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    let result = try pass(body)
-    losses = result.losses
-    recording = result.recording
-    firstTimeByCPU = result.firstTimeByCPU
-    lastTimeByCPU = result.lastTimeByCPU
+    take(try pass(body))
   }
 
   func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {

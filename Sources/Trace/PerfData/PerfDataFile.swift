@@ -16,13 +16,13 @@ public struct PerfDataFile: ~Copyable {
   public let canReread: Bool
   /// Complete but for the counts of the events and the warnings about them, which
   /// ``readEvents(_:)`` fills in.
-  public private(set) var recording: Recording
+  public internal(set) var recording: Recording
   /// What the recorder says it lost; known after ``readEvents(_:)``.
-  public private(set) var losses = Losses()
+  public internal(set) var losses = Losses()
   /// Time of the first and of the last sample of each pCPU, in nanoseconds of the recording's clock;
   /// known after ``readEvents(_:)``.
-  public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
-  public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var firstTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
   /// Opens the recording and reads its header, events, feature sections and event formats.
   ///
@@ -111,12 +111,5 @@ public struct PerfDataFile: ~Copyable {
     var result = parts.result(of: pass, files.recording, stop.map { [($0, nil)] } ?? [])
     result.recording.byteCount = input.offset
     take(result)
-  }
-
-  mutating func take(_ result: PassResult) {
-    recording = result.recording
-    losses = result.losses
-    firstTimeByCPU = result.firstTimeByCPU
-    lastTimeByCPU = result.lastTimeByCPU
   }
 }

@@ -11,13 +11,13 @@ public struct RawBufferFile: ~Copyable, Sendable {
 
   /// Complete but for the counts of the events and the warnings about them, which
   /// ``readEvents(_:)`` fills in.
-  public private(set) var recording: Recording
+  public internal(set) var recording: Recording
   /// What the ring buffer says it lost; known after ``readEvents(_:)``.
-  public private(set) var losses = Losses()
+  public internal(set) var losses = Losses()
   /// Time of the first and of the last event of each pCPU, in nanoseconds of the recording's clock
   /// (see ``Recording/clockIsInNanoseconds``); known after ``readEvents(_:)``.
-  public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
-  public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var firstTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
   /// - Parameter formats: where event formats are; nil: `events` or `formats` beside the dumps.
   init(_ folder: RawBufferFolder, formats: String?) throws(TraceError) {
@@ -44,11 +44,7 @@ public struct RawBufferFile: ~Copyable, Sendable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    let result = try pass(body)
-    losses = result.losses
-    recording = result.recording
-    firstTimeByCPU = result.firstTimeByCPU
-    lastTimeByCPU = result.lastTimeByCPU
+    take(try pass(body))
   }
 
   func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {

@@ -10,13 +10,13 @@ public struct TraceDatFile: ~Copyable, Sendable {
 
   /// Complete but for the counts of the events and the warnings about them, which
   /// ``readEvents(_:)`` fills in.
-  public private(set) var recording: Recording
+  public internal(set) var recording: Recording
   /// What the ring buffer says it lost; known after ``readEvents(_:)``.
-  public private(set) var losses = Losses()
+  public internal(set) var losses = Losses()
   /// Time of the first and of the last event of each pCPU, in nanoseconds of the recording's clock
   /// (see ``Recording/clockIsInNanoseconds``); known after ``readEvents(_:)``.
-  public private(set) var firstTimeByCPU: [Int32: UInt64] = [:]
-  public private(set) var lastTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var firstTimeByCPU: [Int32: UInt64] = [:]
+  public internal(set) var lastTimeByCPU: [Int32: UInt64] = [:]
 
   /// Maps the file and reads its options and event formats.
   public init(path: String) throws(TraceError) {
@@ -58,11 +58,7 @@ public struct TraceDatFile: ~Copyable, Sendable {
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.
   public mutating func readEvents(_ body: (borrowing Event) -> Void) throws(TraceError) {
-    let result = try pass(body)
-    losses = result.losses
-    recording = result.recording
-    firstTimeByCPU = result.firstTimeByCPU
-    lastTimeByCPU = result.lastTimeByCPU
+    take(try pass(body))
   }
 
   func pass(_ body: (borrowing Event) -> Void) throws(TraceError) -> PassResult {
