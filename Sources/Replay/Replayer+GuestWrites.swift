@@ -21,8 +21,23 @@ struct GuestKeyWrite {
 //     trap at P    enter at P   vIRQ ── handler ── exit ── exit ── back to P: MSR    exit
 //     slot: reset                                  reset   reset                     saved
 //
-// So it is proved only where the guest went on from P: straight on, or to a WFI, which no handler of an interrupt
-// executes. More exits than most handlers make leave it suspected: one that prints makes an exit for each character.
+// So it is proved only where the guest went straight on from P. A WFI, which no handler executes, may be that of another
+// task to which the interrupt led; and a handler that prints makes an exit for each character. Both leave it suspected.
+private enum Progress {
+  case straight
+  case waits
+  case manyExits
+
+  /// What else may have been.
+  var doubt: String {
+    switch self {
+    case .straight: ""
+    case .waits: "; or an interrupt before it led to another task of the guest, which waits"
+    case .manyExits: "; or all exits since were those of an interrupt's handler"
+    }
+  }
+}
+
 extension Replayer {
   /// Exits whose PC is at most so far behind the MSR's went straight on.
   private static let straight: UInt64 = 64
@@ -34,8 +49,8 @@ extension Replayer {
     if !vcpus[index].writes.isEmpty {
       vcpus[index].writes.removeAll { slots & $0.bit == 0 }
       for i in vcpus[index].writes.indices.reversed() {
-        if hasGoneOn(from: &vcpus[index].writes[i], run) {
-          report(vcpus[index].writes.remove(at: i), index, exit)
+        if let progress = progress(from: &vcpus[index].writes[i], run) {
+          report(vcpus[index].writes.remove(at: i), progress, index, exit)
         }
       }
     }
@@ -53,33 +68,34 @@ extension Replayer {
     }
   }
 
-  private func hasGoneOn(from write: inout GuestKeyWrite, _ run: OpenRun) -> Bool {
-    guard run.entrySample?.apk == .set, run.trap == nil, run.certainlyEntered else { return false }
+  private func progress(from write: inout GuestKeyWrite, _ run: OpenRun) -> Progress? {
+    guard run.entrySample?.apk == .set, run.trap == nil, run.certainlyEntered else { return nil }
     if write.retry == nil, run.entryPC == write.pc { write.retry = run.enter }
-    guard write.retry != nil, run.exitPC != write.pc else { return false }
+    guard write.retry != nil, run.exitPC != write.pc else { return nil }
     write.unchangedExits += 1
-    return write.unchangedExits >= Self.manyExits
-      || run.exitPC > write.pc && run.exitPC - write.pc <= Self.straight
-      || run.ec == ExceptionClass.waitForInterrupt.rawValue
+    if run.exitPC > write.pc, run.exitPC - write.pc <= Self.straight { return .straight }
+    if write.unchangedExits >= Self.manyExits { return .manyExits }
+    return run.ec == ExceptionClass.waitForInterrupt.rawValue ? .waits : nil
   }
 
-  private mutating func report(_ write: GuestKeyWrite, _ index: Int, _ exit: Moment) {
+  private mutating func report(
+    _ write: GuestKeyWrite, _ progress: Progress, _ index: Int, _ exit: Moment
+  ) {
     let identity = vcpus[index].identity
-    let isByCount = write.unchangedExits >= Self.manyExits
-    let level: Finding.Level = write.isFirstUse && !isByCount ? .proved : .suspected
+    let level: Finding.Level = write.isFirstUse && progress == .straight ? .proved : .suspected
     log.add(.missedGuestSave, level, vcpu: identity, at: exit) {
       (
         "the guest's write of \(write.register.name) was retried and run; its slot still holds the value of "
           + "the vCPU reset"
           + (write.isFirstUse
             ? "" : " (unless it wrote that value, which it may have read before)")
-          + (isByCount ? "; or all exits since were those of an interrupt's handler" : ""),
+          + progress.doubt,
         [
           Evidence(write.trap, "kvm_exit", "trapped write of \(write.register.name)"),
           Evidence(write.retry ?? write.trap, "kvm_entry", "retried with shadow \(words(.set))"),
           Evidence(
             exit, "kvm_exit",
-            isByCount
+            progress == .manyExits
               ? "the exit number \(write.unchangedExits) since" : "the guest has gone on"),
           Evidence(exit, "the probe after it", "\(write.register.name) slot unchanged"),
         ]
