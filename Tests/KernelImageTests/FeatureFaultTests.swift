@@ -9,6 +9,8 @@ struct FeatureFaultTests {
     if case .testBranch(_, bit: 2, _, _) = instruction { true } else { false }
   }
 
+  private static let nop: UInt32 = 0xd503_201f
+
   @Test func theClearAtLoad() throws {
     let subject = try ChangedFunction("6.1", "kvm_arch_vcpu_load")
     #expect(try subject.answers([:]) == [])
@@ -35,6 +37,15 @@ struct FeatureFaultTests {
     #expect(try subject.answers(subject.always(test)).contains("S8 cannot judge - \(name)"))
   }
 
+  @Test func theTrapHandlerThatDeniesWhatItDid() throws {
+    let name = "kvm_hyp_handle_ptrauth"
+    let subject = try ChangedFunction("6.1", name)
+    let handled = try subject.first { if case .moveConstant(1, 1) = $0 { true } else { false } }
+    // MOV W1, #0; it goes to W0.
+    #expect(
+      try subject.answers([handled: 0x5280_0001]) == ["S10 fail feature-denied \(name)"])
+  }
+
   @Test func theTrapHandlerOfV7() throws {
     let name = "kvm_arm_vcpu_ptrauth_trap"
     let subject = try ChangedFunction("v7", name)
@@ -53,6 +64,7 @@ struct FeatureFaultTests {
     let test = try subject.last(before: set, Self.isFeatureTest)
     #expect(
       try subject.answers(subject.inverted(test)) == ["S10 fail switch-without-feature \(name)"])
+    #expect(try subject.answers([test: Self.nop]) == ["S10 cannot judge - \(name)"])
     // kvm_hyp_ctxt at EL1, and nVHE's at EL2.
     let save = try subject.first { if case .keyRead = $0 { true } else { false } }
     let level = try subject.last(before: save) {

@@ -86,4 +86,25 @@ struct BlockOrder {
     }
     return Array(found.prefix(count))
   }
+
+  /// Every way to a place comes by the block, as far as ways are known: an indirect branch leads anywhere.
+  func isPassed(_ block: UInt64, to place: UInt64) -> Bool {
+    guard let own = leader(of: place), block != own else { return leader(of: place) == block }
+    let around = ancestors(of: own, without: block)
+    let unknown = around.contains { $0 == function.address || predecessors[$0] == nil }
+    return !unknown && around.isDisjoint(with: ancestors(of: block, without: nil))
+  }
+
+  /// The block, and those from which a way leads to it that does not come by another.
+  private func ancestors(of block: UInt64, without other: UInt64?) -> Set<UInt64> {
+    var found: Set<UInt64> = [block]
+    var work = [block]
+    while let next = work.popLast() {
+      for before in predecessors[next] ?? []
+      where before != other && found.insert(before).inserted {
+        work.append(before)
+      }
+    }
+    return found
+  }
 }

@@ -100,10 +100,13 @@ struct EnableChecks {
         rule: shadow == nil ? .bitsDiffer : .trapWhileEnabled, lines: lines)
     }
     let statement = "sets API and APK together in the shadow" + (needsLive ? " and in HCR_EL2" : "")
-    if let shadow, let objection = features.objection(to: shadow.pc, in: function) {
+    if let shadow,
+      let objection = features.objection(
+        toSet: shadow.pc, in: function, answersTrap: needsLive)
+    {
       return CodeCheck(
         .enable, objection.outcome, at: function.name, statement + ", but " + objection.statement,
-        rule: objection.outcome == .fail ? .switchWithoutFeature : nil, lines: lines)
+        rule: objection.rule, lines: lines)
     }
     return CodeCheck(.enable, .pass, at: function.name, statement, lines: lines)
   }
@@ -225,7 +228,7 @@ struct EnableChecks {
   private func cleared(
     in function: KernelFunctionSymbol, _ store: UInt64, _ lines: [CodeLine]
   ) -> CodeCheck {
-    guard let objection = features.objection(to: store, in: function) else {
+    guard let objection = features.objection(toClear: store, in: function) else {
       return CodeCheck(
         .enable, .pass, at: function.name, "clears API and APK, so that the first use traps",
         lines: lines)
@@ -233,7 +236,7 @@ struct EnableChecks {
     return CodeCheck(
       .enable, objection.outcome, at: function.name,
       "clears API and APK, but " + objection.statement,
-      rule: objection.outcome == .fail ? .staleEnable : nil, lines: lines)
+      rule: objection.rule, lines: lines)
   }
 
   /// Stores of 64 bits as far from a base as the shadow is from struct kvm_vcpu.

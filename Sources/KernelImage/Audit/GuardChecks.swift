@@ -14,6 +14,15 @@ struct GuardChecks {
     case live(mask: UInt64, isZero: Bool)
     /// The word so many bytes from struct kvm_vcpu.
     case shadow(Int64, mask: UInt64, isZero: Bool)
+
+    var opposite: Term {
+      switch self {
+      case .capability(let number, let isPresent): .capability(number, isPresent: !isPresent)
+      case .live(let mask, let isZero): .live(mask: mask, isZero: !isZero)
+      case .shadow(let offset, let mask, let isZero):
+        .shadow(offset, mask: mask, isZero: !isZero)
+      }
+    }
   }
 
   func check() -> CodeCheck? {
@@ -32,6 +41,21 @@ struct GuardChecks {
     }
     guard enter == exit else {
       return fail("entry switches if \(words(enter)), exit if \(words(exit))")
+    }
+    for (side, ends, rule) in [
+      ("__guest_enter", copy.enterWalk.ends.filter { $0.kind == .exceptionReturn }, Rule.hostKeyLeak),
+      ("__guest_exit", copy.exitWalk.ends.filter { $0.kind != .traps }, .missedHostRestore),
+    ] {
+      let vcpu: UInt8 = side == "__guest_enter" ? 0 : 1
+      let around = ends.inOrder.first { end in
+        !end.state.touchesKeys
+          && Set(end.state.conditions.compactMap { term($0, vcpu: vcpu)?.opposite })
+            .isDisjoint(with: enter)
+      }
+      guard let around else { continue }
+      return CodeCheck(
+        .bits, .fail, at: place, "a way through \(side) switches nothing, whatever API and APK are",
+        rule: rule, lines: lines() + subject.lines([around.state.pc]))
     }
     let isShadow = enter.contains { if case .shadow = $0 { true } else { false } }
     return CodeCheck(

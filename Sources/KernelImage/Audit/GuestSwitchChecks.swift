@@ -55,11 +55,14 @@ struct GuestSwitchChecks {
         "the file has no .altinstructions: what the kernel patches at boot is not known",
         lines: subject.lines(group.map { Array($0.addresses.prefix(1)) } ?? []))
     }
+    let isReached = group.map { !walk.visited.isDisjoint(with: $0.addresses) } ?? false
     return CodeCheck(
       .keySet, .fail, at: place,
       group == nil
         ? "no key register is touched"
-        : "no path \(verb) keys: the code is not reached, whatever alternatives are patched in",
+        : isReached
+          ? "no path that \(verb) keys ends in the guest or in the host"
+          : "no path \(verb) keys: the code is not reached, whatever alternatives are patched in",
       rule: rule, lines: subject.lines(group.map { Array($0.addresses.prefix(24)) } ?? []))
   }
 
@@ -146,7 +149,8 @@ struct GuestSwitchChecks {
       if !expected.contains(base) {
         return CodeCheck(
           .base, .fail, at: place,
-          "the slots are \(words(base)), not \(words(expected[0])) (\(name))", rule: rule,
+          "the slots are \(words(base)), not \(expected.map(words).joined(separator: " or ")) (\(name))",
+          rule: rule,
           lines: subject.block(end.state.writes))
       }
     }

@@ -118,13 +118,14 @@ struct HostSaveChecks {
       // Every way through it was followed, and none comes to the save: what it looks like is another matter.
       if isUnreached(part) { return check }
       guard check.outcome != .cannotJudge else { continue }
-      if check.outcome == .pass, let swapped = SavedLevel(subject: subject).check(saver) {
-        return swapped
-      }
-      if check.outcome == .pass, part.isLocal || part.start != nil {
-        check.statement +=
-          part.start.map { " (followed from 0x\(hex($0)) on)" }
-          ?? " (the way there was not followed)"
+      guard check.outcome == .pass else { break }
+      if let doubt = SavedLevel(subject: subject).check(part) { return doubt }
+      if part.isLocal {
+        // What it looks like is no proof of where it goes.
+        check.outcome = .cannotJudge
+        check.statement += "; in which context was not followed"
+      } else if let start = part.start {
+        check.statement += " (followed from 0x\(hex(start)) on)"
       }
       break
     }
@@ -162,18 +163,19 @@ struct HostSaveChecks {
     return found.isEmpty ? nil : found
   }
 
-  /// The save and the computation of its base in front of it: from the furthest of a few places from which
-  /// every base is known.
+  /// The save and the computation of its base in front of it: from the nearest block that every way to the save
+  /// passes and from which every base is known.
   private func nearby(_ saver: Saver) -> Saver? {
     guard let first = saver.group.addresses.filter(saver.function.contains).min() else {
       return nil
     }
     var walk = subject.codeWalk
-    walk.stepLimit = 20_000
+    walk.stepLimit = 100_000
     walk.stopsAfterSave = true
-    for distance in [256, 128, 96, 64, 48, 32] as [UInt64]
-    where first - saver.function.address >= distance {
-      let result = walk.walk(from: first - distance, in: saver.function)
+    walk.keepsNull = true
+    let order = BlockOrder(saver.function, in: subject)
+    for start in order.blocks(before: first, atMost: 24) where order.isPassed(start, to: first) {
+      let result = walk.walk(from: start, in: saver.function)
       let maps = result.ends.filter { $0.kind != .traps && !$0.state.reads.isEmpty }
         .map { (map: storeMap($0.state), events: $0.state.events) }
       let isKnown = maps.allSatisfy { map, events in
@@ -187,7 +189,7 @@ struct HostSaveChecks {
       else { continue }
       var part = saver
       part.walk = result
-      part.start = first - distance
+      part.start = start
       return part
     }
     return nil
@@ -292,15 +294,26 @@ struct HostSaveChecks {
       let restored = copies.flatMap { copy in
         GuestSwitchChecks(subject: subject, copy: copy).restoreBases
       }
+      let possible = copies.flatMap(subject.hostBases)
       // A restore from elsewhere is that one's fault (S3).
-      return (restored + copies.flatMap(subject.hostBases)).contains(base)
+      return restored.contains(base)
+        || !restored.contains(where: possible.contains) && possible.contains(base)
     case .word(let pointer):
       guard case .argument = pointer.symbol else { return true }
       return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
     case .argument: return false
     case .stack, .narrow, .hcr, .virtualRegister: return false
-    case .result: return true
+    case .result: return nvheDistance.map { $0 == base.offset } ?? true
     }
+  }
+
+  /// From where a pCPU's data of the nVHE copy begins (kvm_arm_hyp_percpu_base) to the host's first slot.
+  private var nvheDistance: Int64? {
+    guard let offsets = subject.offsets,
+      let context = subject.image.addresses(of: "__kvm_nvhe_kvm_hyp_ctxt").first,
+      let start = subject.image.addresses(of: "__kvm_nvhe___per_cpu_start").first
+    else { return nil }
+    return Int64(bitPattern: context &- start) &+ offsets.slots[0]
   }
 
   private func preemption(_ generation: Generation, _ savers: [Saver]) -> CodeCheck {

@@ -55,7 +55,9 @@ extension PathWalk {
     }
 
     /// The state to go on with; nil: nothing new can come of it.
-    mutating func add(_ state: WalkState, isCode: Bool, _ attention: Attention?) -> WalkState? {
+    mutating func add(
+      _ state: WalkState, isCode: Bool, keepsNull: Bool, _ attention: Attention?
+    ) -> WalkState? {
       if !isCode, exact.count < Self.limit { return exact.insert(state).inserted ? state : nil }
       let history = History(state)
       var key = JoinKey(history: history, registers: [])
@@ -66,7 +68,8 @@ extension PathWalk {
       if isCode {
         key.registers = state.registers.map { value in
           let isKept = attention.map { attention in value.isMix || attention.isExact } ?? false
-          return value.isWorthKeeping || isKept ? value : .unknown
+          return value.isWorthKeeping || isKept || keepsNull && value == .constant(0)
+            ? value : .unknown
         }
         let few = attention == nil ? Self.codeLimit : Self.attentiveLimit
         if states[key] == nil, count(history) >= few {

@@ -29,6 +29,8 @@ package struct PathWalk {
   var stopsBefore: UInt64?
   /// What matters besides keys; nil: nothing.
   var attention: Attention?
+  /// Ways on which a register is null are told from those on which it points to something.
+  var keepsNull = false
   /// Something that ends a path as it happens.
   var stopsAt: ((WalkEvent.Kind) -> Bool)?
 
@@ -96,7 +98,8 @@ package struct PathWalk {
           continue
         }
         guard
-          let news = seen[place, default: Known()].add(state, isCode: !keepsConditions, attention)
+          let news = seen[place, default: Known()].add(
+            state, isCode: !keepsConditions, keepsNull: keepsNull, attention)
         else {
           continue
         }
