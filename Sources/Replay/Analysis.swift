@@ -1,4 +1,5 @@
 public import Ptrauth
+public import Trace
 
 /// What a recording shows.
 public struct Analysis: Sendable {
@@ -25,6 +26,8 @@ public struct Analysis: Sendable {
   public var resolvedFunctions: [KernelFunction]
   /// Every address a probe was hit at, in order.
   public var probeAddresses: [UInt64]
+  /// Every symbol that a text named in place of an address, in order.
+  public var probeSymbols: [SymbolName] = []
   /// pCPUs whose events end well before the recording does, while a task was running there, and how
   /// long before (ns).
   public var silentTails: [(cpu: Int32, nanoseconds: UInt64)]
@@ -190,6 +193,7 @@ extension Replayer {
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
       probeAddresses: probeAddresses, silentTails: silentTails(), silenceCount: silences.count,
       longestSilence: silences.longest, isIncomplete: isIncomplete)
+    analysis.probeSymbols = probeSymbols
     analysis.selection = scope.map {
       Selection($0, of: log.sorted(), cpuCount: cpus.all.count, vcpuCount: followed.count)
     }

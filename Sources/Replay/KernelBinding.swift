@@ -37,6 +37,20 @@ public struct KernelBinding {
     image.function(at: address &- slide).map { $0.offset < Self.entryBytes } ?? false
   }
 
+  /// What a symbol may be longer in a kernel's own list, which counts up to the next symbol, in bytes.
+  private static let padding: UInt64 = 64
+
+  /// Whether the image has the function that a symbol names, and as long; nil: none whose probes the replay understands.
+  public func has(_ symbol: SymbolName) -> Bool? {
+    guard let function = KernelFunction(symbol: symbol.text), let symbols = image.symbols else {
+      return nil
+    }
+    let size = UInt64(symbol.size)
+    return symbols.functions(called: function.rawValue).contains {
+      size == 0 || $0.size <= size && size - $0.size < Self.padding
+    }
+  }
+
   /// Source file and line of the first of `symbols` that the image has.
   public func source(ofFirst symbols: [String]) -> (symbol: String, location: SourceLocation)? {
     for symbol in symbols {

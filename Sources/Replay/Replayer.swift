@@ -183,6 +183,10 @@ public struct Replayer {
 
   var probeAddresses: [UInt64] { functionCache.addresses }
 
+  var probeSymbols: [SymbolName] {
+    symbolCache.keys.sorted { ($0.text, $0.size) < ($1.text, $1.size) }
+  }
+
   var generation: Generation? { configuration.generation }
 
   /// Takes the next event; events come in time order.

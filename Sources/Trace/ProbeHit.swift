@@ -16,7 +16,7 @@ public struct ProbeHit: Sendable, BitwiseCopyable {
   /// ``symbolName`` in words.
   public var symbol: String? {
     get { symbolName?.text }
-    set { symbolName = newValue.map(SymbolName.init) }
+    set { symbolName = newValue.map { SymbolName($0) } }
   }
 
   public init(address: UInt64, isReturn: Bool, fields: ProbeFields) {

@@ -103,23 +103,39 @@ package struct KernelChoice {
     }
   }
 
-  /// How the two belong together, in words. The probes' addresses are the second witness: they must
-  /// fall on entries of functions.
-  func check(_ probeAddresses: [UInt64]) throws(Problem) -> String {
+  /// How the two belong together, in words. The probes' addresses are the second witness: they must fall on entries of
+  /// functions. Where a text has symbols in their place, those are: the image must have them, as long as they say.
+  func check(_ probeAddresses: [UInt64], _ probeSymbols: [SymbolName]) throws(Problem) -> String {
     guard let binding else { return "probes cannot be named; kvm tracepoints only" }
     let id = binding.image.buildID.map { "build-id \(hexadecimal($0))" } ?? "no build-id"
-    let entries = probeAddresses.count { binding.isFunctionEntry($0) }
-    if entries * 2 < probeAddresses.count {
-      throw Problem(
+    func stranger(_ why: String) -> Problem {
+      Problem(
         "\(binding.image.path) (\(id)) does not belong to this recording"
           + (recordedID.map { " (build-id \($0))" } ?? "")
-          + ": \(probeAddresses.count - entries) of \(probeAddresses.count) probe addresses fall on "
-          + "no function of it; pass the recorded kernel's vmlinux with -k")
+          + ": \(why); pass the recorded kernel's vmlinux with -k")
     }
-    let probes =
-      probeAddresses.isEmpty
-      ? nil
-      : "\(entries) of \(probeAddresses.count) probe addresses fall on functions of it"
+    let entries = probeAddresses.count { binding.isFunctionEntry($0) }
+    if entries * 2 < probeAddresses.count {
+      throw stranger(
+        "\(probeAddresses.count - entries) of \(probeAddresses.count) probe addresses fall on no function of it")
+    }
+    let known = probeSymbols.compactMap(binding.has)
+    let alike = known.count { $0 }
+    if alike * 2 < known.count {
+      throw stranger(
+        "\(known.count - alike) of \(known.count) probed functions are not in it, or have another size")
+    }
+    var witnesses: [String] = []
+    if !probeAddresses.isEmpty {
+      witnesses.append(
+        "\(entries) of \(probeAddresses.count) probe addresses fall on functions of it")
+    }
+    if !known.isEmpty {
+      let haveSizes = probeSymbols.contains { $0.size > 0 }
+      witnesses.append(
+        "\(alike) of \(known.count) probed functions are in it\(haveSizes ? ", as long as the text says" : "")")
+    }
+    let probes = witnesses.isEmpty ? nil : witnesses.joined(separator: ", ")
     switch basis {
     case .buildID: return "\(id), the same in the recording"
     case .mismatch:

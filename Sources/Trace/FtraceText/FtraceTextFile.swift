@@ -98,14 +98,6 @@ public struct FtraceTextFile: ~Copyable, Sendable {
       file.giveBackPages()
     }
     pass.finish(bytes, scan.table, body)
-    if pass.trend.goesNowhere {
-      throw TraceError(
-        .isCorrupt(
-          part: "text",
-          reason:
-            "its times do not go forward; print the times themselves, not the differences (perf script "
-            + "--deltatime)"), path: opened.path)
-    }
     var result = opened
     result.warnings += pass.doubts.warnings
     if pass.lateCount > 0 { result.isIncomplete = true }

@@ -9,6 +9,8 @@ struct ProbePlace {
   private(set) var symbolEnd = 0
   /// Bytes from the symbol.
   private(set) var symbolOffset: UInt64 = 0
+  /// Of the symbol, in bytes, if it says so.
+  private(set) var symbolSize: UInt32 = 0
   private(set) var isReturn = false
   /// Behind it, in the line.
   private(set) var end = 0
@@ -58,6 +60,7 @@ struct ProbePlace {
     symbolStart = 0
     symbolEnd = 0
     symbolOffset = 0
+    symbolSize = 0
     hasOffset = false
     var digits = position
     if let value = line.hexadecimal(&digits), digits &- position >= 8,
@@ -81,7 +84,8 @@ struct ProbePlace {
       guard let offset = line.number(&position) else { return false }
       if line.u8(at: position) == Character8.slash {
         position &+= 1
-        guard line.number(&position) != nil else { return false }
+        guard let size = line.number(&position) else { return false }
+        symbolSize = UInt32(exactly: size) ?? 0
       } else if line.u8(at: start &+ 1) != UInt8(ascii: "x") {
         // Some tools leave the size out; the offset is in hexadecimal all the same.
         return false

@@ -137,7 +137,8 @@ package struct TextDecoder {
     symbols[index].bytes = Array(name.utf8)
     symbols[index].offset = place.symbolOffset
     symbols[index].symbol = SymbolName(
-      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))")
+      place.symbolOffset == 0 ? name : "\(name)+0x\(String(place.symbolOffset, radix: 16))",
+      size: place.symbolSize)
     return symbols[index].symbol
   }
 }

@@ -3,7 +3,8 @@ import Bytes
 /// One pass over the lines that delivers the events in time order.
 ///
 /// The writers merge the pCPUs' buffers as they print, so lines are nearly sorted. ``RoundSorter``
-/// puts them in order in rounds of ``roundSize`` lines: a line may come one round late.
+/// puts them in order in rounds of ``roundSize`` lines: a line may come one round late. Where a first scan found
+/// lines that come later (``TextOrder``), all of the text is one round.
 ///
 /// What its head says of a line that waits is kept beside the sorter. The end of a round delivers all lines of the
 /// rounds before it (``RoundSorter``), so two rounds' are enough:
@@ -36,11 +37,14 @@ struct TextPass {
   private(set) var span = TimeSpans()
   private(set) var losses = Losses()
   private(set) var lateCount: UInt64 = 0
-  private(set) var trend = TimeTrend()
 
   typealias Body = (borrowing Event) -> Void
 
+  /// All lines wait for the end: only the whole is in order.
+  private let isWhole: Bool
+
   init(_ scan: borrowing TextScan) {
+    isWhole = scan.order.isShuffled
     decoder = TextDecoder(
       isKernelText: scan.form.isKernelText,
       usesHashedPointers: !scan.table.events.contains {
@@ -79,7 +83,7 @@ struct TextPass {
         }
       case .idle, .unknown: break
       }
-      if waitingCount >= Self.roundSize {
+      if waitingCount >= Self.roundSize, !isWhole {
         sorter.finishRound()
         deliver(bytes, table, body)
       }
@@ -106,7 +110,6 @@ struct TextPass {
   @inline(__always)
   private mutating func add(_ head: LineHead, _ walk: LineWalk, _ source: UInt16, raw: Int) {
     waitingCount &+= 1
-    trend.note(head.time)
     let place = UInt32(truncatingIfNeeded: tasks[parity].count) << 1 | UInt32(parity)
     tasks[parity].append(
       Task(

@@ -16,6 +16,7 @@ package struct TextScan {
   private(set) var functionCount: UInt64 = 0
   /// The last line has no end, and is an event's.
   package private(set) var isCut = false
+  private(set) var order = TextOrder()
 
   private static let failedMark: TextPattern = "[FAILED TO PARSE]"
 
@@ -53,6 +54,7 @@ package struct TextScan {
         doubts.tracerLines.note(number)
       } else {
         functionCount &+= 1
+        order.note(head.time, cpu: head.cpu, line: number)
       }
     case .unknown: takeUnknown(line, number, isCut)
     case .record, .lost, .bufferStarted: break
@@ -71,6 +73,7 @@ package struct TextScan {
     }
     eventCount &+= 1
     table.count(index)
+    order.note(head.time, cpu: head.cpu, line: number)
     if unit == nil { unit = head.unit }
     if head.pid >= 0 { hasProcesses = true }
     if line.u8(at: head.values) == Character8.openBracket,
@@ -92,7 +95,9 @@ package struct TextScan {
 
   /// Why this is no text that can be read; nil if it can.
   var refusal: TraceError.Code? {
-    guard eventCount == 0, functionCount == 0 else { return nil }
+    guard eventCount == 0, functionCount == 0 else {
+      return order.refusal.map { .isCorrupt(part: "text", reason: $0) }
+    }
     if let option = options.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
       if option.key != .bin || form.hasHeader { return .textOption(option.key.rawValue) }
     }

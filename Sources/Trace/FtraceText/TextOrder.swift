@@ -1,0 +1,86 @@
+/// In which order the lines of a text come: by time, but for neighbours; a pCPU's after another's, as
+/// per_cpu/cpu*/trace are printed; or from the beginning again, which is another recording.
+///
+///     block    0        1        2        3          4096 lines each
+///     times    5..6 s   6..7 s   5..8 s   8..9 s     some of 2 are behind the latest of 0
+///
+/// One line whose time is wrong makes no order: what counts is the latest but one.
+struct TextOrder {
+  private static let blockSize = 4096
+  private static let slotCount = 256
+
+  private struct Latest: BitwiseCopyable {
+    var cpu: Int32 = -1
+    var time: UInt64 = 0
+    var butOne: UInt64 = 0
+
+    @inline(__always)
+    mutating func note(_ new: UInt64) {
+      if new >= time {
+        (time, butOne) = (new, time)
+      } else if new > butOne {
+        butOne = new
+      }
+    }
+  }
+
+  private var block = Latest()
+  private var count = 0
+  private var latestBefore: UInt64 = 0
+  private var latestBeforeThat: UInt64 = 0
+  private var trend = TimeTrend()
+  private var slots = Array(repeating: Latest(), count: slotCount)
+  /// Of pCPUs that share a slot.
+  private var others: [Int32: Latest] = [:]
+
+  /// Lines are so late that they are in order only as a whole.
+  private(set) var isShuffled = false
+  /// Where a pCPU's own times go back that far.
+  private(set) var turn: (cpu: Int32, line: Int)?
+
+  @inline(__always)
+  mutating func note(_ time: UInt64, cpu: Int32, line: Int) {
+    trend.note(time)
+    let isLate = time < latestBeforeThat
+    if isLate { isShuffled = true }
+    let slot = Int(truncatingIfNeeded: cpu & 255)
+    if slots[slot].cpu != cpu {
+      if slots[slot].cpu >= 0 { return noteOther(time, cpu, line, isLate) }
+      slots[slot].cpu = cpu
+    }
+    if isLate, turn == nil, time < slots[slot].butOne { turn = (cpu, line) }
+    slots[slot].note(time)
+    endLine(time)
+  }
+
+  @inline(never)
+  private mutating func noteOther(_ time: UInt64, _ cpu: Int32, _ line: Int, _ isLate: Bool) {
+    var latest = others[cpu] ?? Latest(cpu: cpu)
+    if isLate, turn == nil, time < latest.butOne { turn = (cpu, line) }
+    latest.note(time)
+    others[cpu] = latest
+    endLine(time)
+  }
+
+  @inline(__always)
+  private mutating func endLine(_ time: UInt64) {
+    block.note(time)
+    count &+= 1
+    guard count == Self.blockSize else { return }
+    latestBeforeThat = max(latestBeforeThat, latestBefore)
+    latestBefore = block.butOne
+    block = Latest()
+    count = 0
+  }
+
+  /// Why the text is no recording's; nil: it is one.
+  var refusal: String? {
+    guard let turn else { return nil }
+    if trend.goesNowhere {
+      return "its times do not go forward; print the times themselves, not the differences (perf script "
+        + "--deltatime)"
+    }
+    return "the times of pCPU \(turn.cpu) go back at line \(turn.line): it is more than one recording, or its parts were "
+      + "swapped; analyze each part by itself"
+  }
+}
