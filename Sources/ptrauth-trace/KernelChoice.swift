@@ -117,13 +117,15 @@ package struct KernelChoice {
     let entries = probeAddresses.count { binding.isFunctionEntry($0) }
     if entries * 2 < probeAddresses.count {
       throw stranger(
-        "\(probeAddresses.count - entries) of \(probeAddresses.count) probe addresses fall on no function of it")
+        "\(probeAddresses.count - entries) of \(probeAddresses.count) probe addresses fall on no function of it"
+      )
     }
     let known = probeSymbols.compactMap(binding.has)
     let alike = known.count { $0 }
     if alike * 2 < known.count {
       throw stranger(
-        "\(known.count - alike) of \(known.count) probed functions are not in it, or have another size")
+        "\(known.count - alike) of \(known.count) probed functions are not in it, or have another size"
+      )
     }
     var witnesses: [String] = []
     if !probeAddresses.isEmpty {
@@ -133,7 +135,8 @@ package struct KernelChoice {
     if !known.isEmpty {
       let haveSizes = probeSymbols.contains { $0.size > 0 }
       witnesses.append(
-        "\(alike) of \(known.count) probed functions are in it\(haveSizes ? ", as long as the text says" : "")")
+        "\(alike) of \(known.count) probed functions are in it\(haveSizes ? ", as long as the text says" : "")"
+      )
     }
     let probes = witnesses.isEmpty ? nil : witnesses.joined(separator: ", ")
     switch basis {

@@ -238,7 +238,8 @@ package final class Session {
       )
     }
     var kernelFacts = KernelFacts(
-      match: try kernel.check(analysis.probeAddresses, analysis.probeSymbols), generation: generation,
+      match: try kernel.check(analysis.probeAddresses, analysis.probeSymbols),
+      generation: generation,
       generationBasis: generationBasis)
     analysis.take(judgeCode())
     if let image = kernel.binding?.image {

@@ -50,4 +50,19 @@ struct KernelBindingTests {
     #expect(source.symbol == "handle_exit")
     #expect(source.location.file == "arch/arm64/kvm/handle_exit.c")
   }
+
+  @Test("a symbol that a text names tells the kernel by its size")
+  func symbols() throws {
+    let binding = KernelBinding(image, recording)
+    let function = try #require(image.symbols?.functions(called: "handle_exit").first)
+    let size = UInt32(function.size)
+    #expect(binding.has(SymbolName("handle_exit", size: size)) == true)
+    // The kernel counts up to the next symbol.
+    #expect(binding.has(SymbolName("handle_exit", size: size + 12)) == true)
+    #expect(binding.has(SymbolName("handle_exit", size: size + 64)) == false)
+    #expect(binding.has(SymbolName("handle_exit", size: size - 4)) == false)
+    #expect(binding.has(SymbolName("handle_exit")) == true)
+    #expect(binding.has(SymbolName("kvm_hyp_handle_ptrauth")) == false)
+    #expect(binding.has(SymbolName("vfs_read", size: 8)) == nil)
+  }
 }

@@ -56,7 +56,8 @@ struct FeatureChecks {
       return answers.allSatisfy { $0 == .absent }
         ? fault(.switchWithoutFeature, "only vCPUs without ptrauth come there")
         : Objection(
-          outcome: .cannotJudge, statement: "no way there was seen to ask whether the vCPU has ptrauth")
+          outcome: .cannotJudge,
+          statement: "no way there was seen to ask whether the vCPU has ptrauth")
     }
     guard answersTrap, let whole = walk(function, before: nil) else { return nil }
     let returning = storing(store, whole).filter { $0.kind == .returns }

@@ -43,7 +43,10 @@ struct GuardChecks {
       return fail("entry switches if \(words(enter)), exit if \(words(exit))")
     }
     for (side, ends, rule) in [
-      ("__guest_enter", copy.enterWalk.ends.filter { $0.kind == .exceptionReturn }, Rule.hostKeyLeak),
+      (
+        "__guest_enter", copy.enterWalk.ends.filter { $0.kind == .exceptionReturn },
+        Rule.hostKeyLeak
+      ),
       ("__guest_exit", copy.exitWalk.ends.filter { $0.kind != .traps }, .missedHostRestore),
     ] {
       let vcpu: UInt8 = side == "__guest_enter" ? 0 : 1

@@ -77,10 +77,12 @@ struct TextOrder {
   var refusal: String? {
     guard let turn else { return nil }
     if trend.goesNowhere {
-      return "its times do not go forward; print the times themselves, not the differences (perf script "
+      return
+        "its times do not go forward; print the times themselves, not the differences (perf script "
         + "--deltatime)"
     }
-    return "the times of pCPU \(turn.cpu) go back at line \(turn.line): it is more than one recording, or its parts were "
+    return
+      "the times of pCPU \(turn.cpu) go back at line \(turn.line): it is more than one recording, or its parts were "
       + "swapped; analyze each part by itself"
   }
 }
