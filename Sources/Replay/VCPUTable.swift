@@ -7,7 +7,9 @@ struct VCPUTable: RandomAccessCollection {
   var endIndex: Int { records.count }
 
   subscript(_ index: Int) -> VCPURecord {
-    _read { yield records[index] }
+    // Not `_read`: where the compiler does not look into it, parts of what it yields are read when it has ended, and
+    // its frame, which holds a copy of the record, is freed (Swift 6.3.1).
+    @inline(__always) get { records[index] }
     _modify {
       if !records[index].isReached { note(index) }
       yield &records[index]

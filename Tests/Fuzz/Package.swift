@@ -11,10 +11,10 @@ let package = Package(
     .executableTarget(
       name: "fuzz",
       dependencies: ["CFuzzer"]
-        + ["Commands", "Trace", "KernelImage", "Replay", "Regression", "Ptrauth"].map {
+        + ["Trace", "KernelImage", "Replay", "Regression", "Ptrauth"].map {
           .product(name: $0, package: "ptrauth-trace")
         },
-      path: "Sources", exclude: ["CFuzzer", "CorpusTests"],
+      path: "Sources", exclude: ["CFuzzer", "CorpusTests", "Targets/CommandLines.swift"],
       swiftSettings: [.swiftLanguageMode(.v6), .define("FUZZING")]),
     // libFuzzer goes through the counters of the whole program after every execution: of parsers alone it runs
     // several times as many.
@@ -22,5 +22,10 @@ let package = Package(
       name: "fuzz-parsers",
       dependencies: ["CFuzzer", .product(name: "Trace", package: "ptrauth-trace")],
       path: "Parsers", swiftSettings: [.swiftLanguageMode(.v6), .define("FUZZING")]),
+    // Reports, commands and what reads arguments take longer to build than everything else.
+    .executableTarget(
+      name: "fuzz-commands",
+      dependencies: ["CFuzzer", .product(name: "Commands", package: "ptrauth-trace")],
+      path: "Commands", swiftSettings: [.swiftLanguageMode(.v6), .define("FUZZING")]),
   ]
 )

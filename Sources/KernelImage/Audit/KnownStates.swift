@@ -3,7 +3,9 @@ import Ptrauth
 extension PathWalk {
   /// The states that one instruction was met with.
   struct Known {
-    private var states: [JoinKey: WalkState] = [:]
+    private var states: [Digested<JoinKey>: WalkState] = [:]
+    /// How many states have one history.
+    private var counts: [Digested<History>: Int] = [:]
     private var exact: Set<WalkState> = []
 
     /// Beyond so many, states with one history become one.
@@ -12,73 +14,46 @@ extension PathWalk {
     /// Where a walk attends to a word, it has less else to tell apart.
     private static let attentiveLimit = 120
 
-    /// Which states may become one.
-    private struct JoinKey: Hashable {
-      var history: History
-      /// What registers hold, where that is worth keeping: beyond a first limit the addresses of
-      /// per-CPU variables, beyond a second nothing.
-      var registers: [SymbolicValue]
-      /// What the walk attends to: the word, and what was assumed.
-      var word: SymbolicValue?
-      var conditions: Set<WalkCondition> = []
-    }
-
-    /// What happened to keys.
-    private struct History: Hashable {
-      var events: [WalkEvent]
-      var keys: [SymbolicValue]
-      var keyWords: Set<KeyWord>
-      var isUnsynchronized: Bool
-
-      init(_ state: WalkState) {
-        events = state.events
-        keys = state.keys
-        keyWords = Set(
-          state.memory.compactMap { entry -> KeyWord? in
-            guard case .key = entry.value, entry.key.symbol != .stack else { return nil }
-            return KeyWord(address: entry.key, value: entry.value)
-          })
-        isUnsynchronized = state.isUnsynchronized
-      }
-    }
-
-    private struct KeyWord: Hashable {
-      var address: Address
-      var value: SymbolicValue
-    }
-
     /// So many histories meet at no place of a kernel: only a loop that touches keys makes them.
     var isFull: Bool { states.count >= 256 }
-
-    private func count(_ history: History) -> Int {
-      states.keys.count { $0.history == history }
-    }
 
     /// The state to go on with; nil: nothing new can come of it.
     mutating func add(
       _ state: WalkState, isCode: Bool, keepsNull: Bool, _ attention: Attention?
     ) -> WalkState? {
       if !isCode, exact.count < Self.limit { return exact.insert(state).inserted ? state : nil }
-      let history = History(state)
-      var key = JoinKey(history: history, registers: [])
+      let history = Digested(History(state))
+      var parts = JoinKey(history: history, registers: [])
       if let attention {
-        key.word = attention.word(in: state)
-        key.conditions = state.conditions.filter { if case .bits = $0 { true } else { false } }
+        parts.word = attention.word(in: state)
+        parts.conditions = state.conditions.filter { if case .bits = $0 { true } else { false } }
       }
       if isCode {
-        key.registers = state.registers.map { value in
+        parts.registers = state.registers.map { value in
           let isKept = attention.map { attention in value.isMix || attention.isExact } ?? false
           return value.isWorthKeeping || isKept || keepsNull && value == .constant(0)
             ? value : .unknown
         }
+      }
+      var key = Digested(parts)
+      var known = states[key]
+      if isCode, known == nil {
         let few = attention == nil ? Self.codeLimit : Self.attentiveLimit
-        if states[key] == nil, count(history) >= few {
-          key.registers = state.registers.map { $0.isPerCPU ? $0 : .unknown }
-          if states[key] == nil, count(history) >= Self.limit { key.registers = [] }
+        let count = counts[history, default: 0]
+        if count >= few {
+          parts.registers = state.registers.map { $0.isPerCPU ? $0 : .unknown }
+          key = Digested(parts)
+          known = states[key]
+          if known == nil, count >= Self.limit {
+            parts.registers = []
+            key = Digested(parts)
+            known = states[key]
+          }
         }
       }
-      guard let known = states[key] else {
+      guard let known else {
         states[key] = state
+        counts[history, default: 0] += 1
         return state
       }
       let joined = known.joined(with: state)
@@ -86,6 +61,56 @@ extension PathWalk {
       states[key] = joined
       return joined
     }
+  }
+
+  /// Which states may become one.
+  private struct JoinKey: Hashable {
+    var history: Digested<History>
+    /// What registers hold, where that is worth keeping: beyond a first limit the addresses of
+    /// per-CPU variables, beyond a second nothing.
+    var registers: [SymbolicValue]
+    /// What the walk attends to: the word, and what was assumed.
+    var word: SymbolicValue?
+    var conditions: Set<WalkCondition> = []
+  }
+
+  /// What happened to keys.
+  private struct History: Hashable {
+    var events: [WalkEvent]
+    var keys: [SymbolicValue]
+    var keyWords: Set<KeyWord>
+    var isUnsynchronized: Bool
+
+    init(_ state: WalkState) {
+      events = state.events
+      keys = state.keys
+      keyWords = Set(
+        state.memory.compactMap { entry -> KeyWord? in
+          guard case .key = entry.value, entry.key.symbol != .stack else { return nil }
+          return KeyWord(address: entry.key, value: entry.value)
+        })
+      isUnsynchronized = state.isUnsynchronized
+    }
+  }
+
+  private struct KeyWord: Hashable {
+    var address: Address
+    var value: SymbolicValue
+  }
+
+  /// A value that is gone through once, however often it is looked up: histories are long.
+  private struct Digested<Value: Hashable>: Hashable {
+    let value: Value
+    private let digest: Int
+
+    init(_ value: Value) {
+      self.value = value
+      digest = value.hashValue
+    }
+
+    static func == (a: Self, b: Self) -> Bool { a.digest == b.digest && a.value == b.value }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(digest) }
   }
 
   /// The instructions of the function that is walked, read once.

@@ -106,8 +106,7 @@ struct FormatsRecovery {
   private func running() -> EventFormats? {
     guard let kernelText, let booted = Self.bootTime, let written = Folder.modified(path),
       written >= booted,
-      let symbols = Folder.head(of: "/proc/kallsyms", count: 1 << 20),
-      KernelSymbols.address(of: kernelText.symbol, in: symbols.rawBytes) == kernelText.address
+      Self.kernelStart[kernelText.symbol] == kernelText.address
     else { return nil }
     for place in Self.tracefs where Folder.isDirectory("\(place)/events") {
       if let found = try? EventFormats(directory: "\(place)/events"), fits(found.all) {
@@ -116,6 +115,14 @@ struct FormatsRecovery {
     }
     return nil
   }
+
+  /// Where the running kernel lies, by the symbols that recordings name. It stays there, and the list is long.
+  private static let kernelStart: [String: UInt64] = {
+    let symbols = Folder.head(of: "/proc/kallsyms", count: 1 << 20) ?? []
+    return ["_text", "_stext"].reduce(into: [:]) { start, symbol in
+      start[symbol] = KernelSymbols.address(of: symbol, in: symbols.rawBytes)
+    }
+  }()
 
   /// Seconds since 1970: "btime" in /proc/stat.
   private static var bootTime: Int64? {

@@ -1,0 +1,1 @@
+../Sources/Targets/CommandLines.swift
