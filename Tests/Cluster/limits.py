@@ -1,6 +1,7 @@
 """What one recording may take, without a cluster: one that takes too long, too much, or is killed has a row that says which."""
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -16,16 +17,21 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "traces" / "fleet"))
 sys.dont_write_bytecode = True
 import bounds
-import fleet
+import judging
 import tables
+
+SOURCE = ROOT / "traces" / "v7-good" / "perf.data"
 
 ENDED = "was ended after 2 s, which is what --seconds allows"
 # What each does instead, its exit code, and what its row says.
 WAYS = {
-    "slow": ("sleep 60", -signal.SIGXCPU, ENDED),
-    "busy": ("while :; do :; done", -signal.SIGXCPU, ENDED),
+    "slow": ("sleep 60", bounds.TOO_LONG, ENDED),
+    "busy": ("while :; do :; done", bounds.TOO_LONG, ENDED),
     "killed": ("kill -9 $$", -signal.SIGKILL, "the analysis was killed, as a machine does"),
     "crashed": ("kill -SEGV $$", -signal.SIGSEGV, "the analysis was ended by signal 11; --memory allows 2048 MiB"),
+    "worn": ("kill -XCPU $$", -signal.SIGXCPU, "was ended for the processor time of its threads"),
+    # Its threads together may take more than the wall's clock shows.
+    "limited": ("sleep 2; ulimit -t >&2; exit 3", 3, str(300 * ((os.cpu_count() or 1) + 1))),
     "mute": ("exit 3", 3, "the analysis ended with exit code 3 and no report"),
     "hungry": (f"exec {sys.executable} -c 'bytearray(3 << 30)'", 1, "MemoryError"),
     "fine": (":", 0, ""),
@@ -45,9 +51,9 @@ def hold(program: str, work: Path) -> None:
 
     def judged(name: str) -> Any:
         path = work / f"{name}.data"
-        shutil.copy(ROOT / "traces" / "v7-good" / "perf.data", path)
-        row: Any = SimpleNamespace(path=f"file:{path}", length=1, modified=datetime(2026, 1, 1), labels={"board": "x"}, content=None)
-        return SimpleNamespace(**fleet.judge(row, may(2 if WAYS[name][2] == ENDED else 300)))
+        shutil.copy(SOURCE, path)
+        given = row(f"file:{path}", 1, datetime(2026, 1, 1))
+        return SimpleNamespace(**judging.judge(given, may(2 if WAYS[name][2] == ENDED else 300)))
 
     with ThreadPoolExecutor(len(WAYS)) as pool:
         rows = dict(zip(WAYS, pool.map(judged, WAYS), strict=True))
@@ -56,10 +62,20 @@ def hold(program: str, work: Path) -> None:
         if name != "fine":
             expect(rows[name].exit_code == code and said["verdict"] == "unusable" and reason in said["reason"], f"{name}: {said['reason']}")
         expect('"board":"x"' in rows[name].summary and '"recordings":1' in rows[name].summary, f"{name} has its summary")
-    for content, modified, reason in [(None, datetime(2026, 1, 1), "could not be fetched"), (None, None, "is named in the list, and is not there"),
-                                      (b"", datetime(2026, 1, 1), "the file is empty;")]:
+    for content, absent, reason in [(None, None, "could not be fetched"), (None, "is named in the list, and is not there", "is named in"),
+                                    (b"", None, "the file is empty;")]:
         # Named as one of the job's own files.
-        row: Any = SimpleNamespace(path="s3a://lab/report.json", length=0, modified=modified, labels={}, content=content)
-        one: Any = SimpleNamespace(**fleet.judge(row, may(300)))
-        said = tables.recording(one)
+        one = row("s3a://lab/report.json", 0, None, absent, content)
+        judged_one: Any = SimpleNamespace(**judging.judge(one, may(300)))
+        said = tables.recording(judged_one)
         expect(said["verdict"] == "unusable" and said["reason"].startswith(reason), f"from elsewhere: {said['reason']}")
+        expect((judged_one.length is None) == (content is None), "what did not come is tried again")
+    other = row("file:/nonexistent", 1, None)
+    other.report, other.exit_code, other.labels = rows["fine"].report, 0, {"board": "y"}
+    again: Any = SimpleNamespace(**judging.judge(other, may(300)))
+    expect('"board":"y"' in again.summary and again.report == rows["fine"].report, "other labels need no recording")
+
+
+def row(path: str, length: int, modified: datetime | None, absent: str | None = None, content: bytes | None = None) -> Any:
+    return SimpleNamespace(path=path, length=length, modified=modified, absent=absent, content=content, labels={"board": "x"},
+                           report=None, exit_code=None, seconds=None, timeline=None)

@@ -31,7 +31,7 @@ struct FleetJobTests {
     for said in [
       "every recording has its row, and one", "20 reports are those of single runs",
       "and writes nothing", "its token in no report", "queries say the same in Spark and DuckDB",
-      "is a usage error",
+      "is a usage error", "what is away keeps what was found of it",
     ] {
       #expect(run.output.contains(said))
     }
@@ -41,8 +41,14 @@ struct FleetJobTests {
   @Test func theJobIsTyped() throws {
     let fleet = Corpus.root + "/traces/fleet"
     for (folder, files) in [
-      (fleet, ["fleet.py", "bounds.py", "listing.py", "servers.py", "tables.py"]),
-      (Self.cluster, ["fleet-cluster"]),
+      (
+        fleet,
+        [
+          "fleet.py", "bounds.py", "facts.py", "folders.py", "judging.py", "listing.py",
+          "servers.py", "tables.py",
+        ]
+      ),
+      (fleet, ["lava-list"]), (Self.cluster, ["fleet-cluster"]),
     ] {
       let types = try Program.run(
         Self.python,

@@ -34,7 +34,8 @@ struct RecipeTests {
     let job = """
       {"id": 7, "device_type": "rock-5b", "log": "https://lab/7/log.txt", "artifacts": [
         {"name": "perf.data", "url": "s3a://lab/7/perf.data"}, {"url": "s3a://lab/7/perf.data"},
-        {"vmlinux": "https://lab/7/vmlinux.xz"}, {"trace": ["s3a://lab/7/trace.dat.zst"]}]}
+        {"vmlinux": "https://lab/7/vmlinux.xz"}, {"trace": ["s3a://lab/7/trace.dat.zst"]},
+        "https://lab/7/perf.data.xz?X-Amz-Signature=1", "https://lab/7/trace.txt.gz"]}
       """
     Corpus.write(Array(job.utf8), to: path)
     let list = try Program.run(
@@ -44,10 +45,17 @@ struct RecipeTests {
       list.output == """
         s3a://lab/7/perf.data\tnight=3\tboard=rock-5b
         s3a://lab/7/trace.dat.zst\tnight=3\tboard=rock-5b
+        https://lab/7/perf.data.xz?X-Amz-Signature=1\tnight=3\tboard=rock-5b
+        https://lab/7/trace.txt.gz\tnight=3\tboard=rock-5b
 
         """)
     Corpus.write(Array("{}".utf8), to: path)
     #expect(try Program.run(Corpus.root + "/traces/fleet/lava-list", [path]).code == 2)
+    for words in [[path, "night"], [path + ".gone"], [Corpus.root + "/traces/fleet/lava-list"]] {
+      let refused = try Program.run(Corpus.root + "/traces/fleet/lava-list", words)
+      #expect(refused.code == 64)
+      #expect(refused.errors.hasPrefix("lava-list: ") && !refused.errors.contains("Traceback"))
+    }
   }
 
   @Test func shellIsClean() throws {

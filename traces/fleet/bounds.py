@@ -12,6 +12,8 @@ from pyspark import SparkFiles
 
 # For the making of a summary, or the merging of a partition's, on a busy machine.
 OWN_SECONDS = 3600
+# The exit code of what was ended for its time, by the wall's clock; SIGXCPU is that of its threads' time.
+TOO_LONG = -signal.SIGALRM
 
 
 class Bounds:
@@ -30,7 +32,9 @@ class Bounds:
         """An end to what it may ask for, from its first moments on."""
         with contextlib.suppress(ProcessLookupError):
             resource.prlimit(child, resource.RLIMIT_AS, (self.memory, self.memory))
-            resource.prlimit(child, resource.RLIMIT_CPU, (seconds, seconds + 5))
+            # All threads' time together: a limit for what outlives this process.
+            every = seconds * ((os.cpu_count() or 1) + 1)
+            resource.prlimit(child, resource.RLIMIT_CPU, (every, every + 5))
             resource.prlimit(child, resource.RLIMIT_CORE, (0, 0))
 
     def run(self, words: list[str], folder: str) -> tuple[int, str]:
@@ -42,8 +46,9 @@ class Bounds:
             here = self.kernels if os.path.isabs(self.kernels) else SparkFiles.get(self.kernels)
             environment["PERF_BUILDID_DIR"] = here
         with open(os.path.join(folder, "complaints"), "w+b") as complaints:
-            child = subprocess.Popen([SparkFiles.get(self.program), *words], cwd=folder, env=environment,
-                                     stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
+            # In UTF-8, whatever the locale.
+            child = subprocess.Popen([os.fsencode(SparkFiles.get(self.program)), *map(str.encode, words)], cwd=folder,
+                                     env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
                                      start_new_session=True)
             self.limit(child.pid, seconds)
             try:
@@ -51,15 +56,17 @@ class Bounds:
             except subprocess.TimeoutExpired:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
-                return -signal.SIGXCPU, ""
+                return TOO_LONG, ""
             complaints.seek(0)
             lines = complaints.read().decode(errors="replace").strip().splitlines()
         return child.returncode, lines[-1].removeprefix("ptrauth-trace: ") if lines else ""
 
     def why(self, code: int, complaint: str) -> str:
         """Why there is no report, in a sentence."""
-        if code == -signal.SIGXCPU:
+        if code == TOO_LONG:
             return f"was ended after {self.seconds} s, which is what --seconds allows"
+        if code == -signal.SIGXCPU:
+            return f"was ended for the processor time of its threads, which is more than --seconds {self.seconds} of every core"
         if code == -signal.SIGKILL:
             return "the analysis was killed, as a machine does that has no memory left, or its operator"
         if code < 0:

@@ -7,82 +7,29 @@ takes too long, or too much memory, has a report that says so.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 
 import servers
 from bounds import Bounds
-from listing import NoInput, recordings
+from judging import judge
+from listing import LOCAL, NoInput, recordings
 from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
 
-INPUTS = "path string, length bigint, modified timestamp, labels map<string,string>"
-
-
-def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
-    """One recording: its report, or one that says why there is none."""
-    name = servers.name(row.path) if row.path.startswith(servers.URLS) else os.path.basename(row.path)
-    with tempfile.TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
-        path = row.path.removeprefix("file:")
-        absent = None if row.modified else "is named in the list, and is not there"
-        if not absent and not row.path.startswith("file:"):
-            # In a folder of its own: whatever it is called, it is not taken for one of ours.
-            os.mkdir(os.path.join(folder, "recording"))
-            path = os.path.join("recording", name)
-            absent = bring(row, Path(folder, path))
-        report = Path(folder, "report.json")
-        words = ["analyze", "-q", "--offline", "--format", "json", "-o", str(report), path]
-        if bounds.require:
-            words += ["--require", bounds.require]
-        start = time.monotonic()
-        code, complaint = (2, "") if absent else bounds.run(words, folder)
-        seconds = time.monotonic() - start
-        labels = [word for key, value in row.labels.items() for word in ("--label", f"{key}={value}")]
-        summary = Path(folder, "summary.jsonl")
-        words = ["render", "-q", "--format", "summary", "-o", str(summary), *labels, str(report)]
-        if absent or code < 0 or not report.exists() or bounds.run(words, folder)[0] != 0:
-            why = absent or bounds.why(code, complaint)
-            report.write_text(refused(name, why.removeprefix(f"{path}: "), bounds.version))
-            rendered, complaint = bounds.run(words, folder)
-            if rendered != 0:  # The program itself is wrong: no row could be believed.
-                raise RuntimeError(f"{row.path}: render --format summary: {complaint}")
-        timeline = None
-        if bounds.timeline and not absent and code in (0, 1, 2):
-            lines = Path(folder, "timeline.jsonl")
-            bounds.run(["analyze", "-q", "--offline", "--no-audit", "--format", "jsonl", "-o", str(lines), path], folder)
-            timeline = lines.read_text() if lines.exists() else None
-        return {"path": row.path, "length": row.length, "modified": row.modified, "labels": row.labels,
-                "exit_code": code, "seconds": seconds, "report": report.read_text(), "summary": summary.read_text(),
-                "timeline": timeline}
-
-
-def bring(row: Row, place: Path) -> str | None:
-    """Puts what lies elsewhere into a file; why it did not come."""
-    place.write_bytes(row.content or b"")
-    if row.path.startswith(servers.URLS):
-        why = servers.fetch(row.path, place)
-        return why and f"could not be fetched: {why}"
-    if row.content is None:
-        return "could not be fetched: it is gone, or Spark takes its name, with _ or . in front, for its own"
-    return None
-
-
-def refused(name: str, why: str, version: str) -> str:
-    """The report of a recording of which there is none, as analyze writes it among those of others."""
-    return json.dumps({"schema": "ptrauth-trace/analysis/2", "toolVersion": version, "recording": {"path": name},
-                       "verdict": "unusable", "error": why}) + "\n"
+INPUTS = "path string, length bigint, modified timestamp, absent string, labels map<string,string>, batch int"
+TODO = Row("path", "length", "modified", "absent", "labels", "batch")
+REPORTED = ["exit_code", "seconds", "report", "timeline"]
 
 
 def merge(lines: Iterator[str], bounds: Bounds) -> Iterator[str]:
@@ -118,29 +65,67 @@ def table(spark: SparkSession, out: str, name: str, numbers: set[int], schema: s
     return spark.read.option("basePath", f"{out}/{name}").schema(schema + ", batch int").parquet(*paths)
 
 
-def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) -> int:
-    """Judges what has no report, and returns how many that were."""
-    there = batches(spark, f"{options.out}/reports")
-    given = spark.createDataFrame(recordings(spark, options.input), INPUTS)
-    done = table(spark, options.out, "reports", there, REPORTS)
+def todo(spark: SparkSession, options: argparse.Namespace, there: set[int]) -> list[Row]:
+    """What has no report of its length and time, or not with its labels: the latter has the batch of its report. What was
+    judged and cannot be looked up now keeps what it has."""
+    given = sorted((TODO(*one, None) for one in recordings(spark, options.input)), key=lambda row: row.path)
+    if not there:
+        return given
+    last = f.max(f.struct("batch", "length", "modified", entries("labels").alias("labels")))
+    reports = table(spark, options.out, "reports", there, REPORTS).groupBy("path").agg(last.alias("last"))
+    rows = spark.createDataFrame(given, INPUTS).drop("batch").join(reports, "path", "left")
+    away = f.col("absent").isNotNull()
+    same = f.col("length").eqNullSafe(f.col("last.length")) & f.col("modified").eqNullSafe(f.col("last.modified"))
     if options.again:
-        again = rows_of(spark, options.out).where(options.again).select("path")
-        done = done.join(again, "path", "left_anti")
-    same = [given[name].eqNullSafe(done[name]) for name in ("path", "length", "modified")]
-    todo = given.join(done, same, "left_anti").orderBy("path").collect()
-    for number, start in enumerate(range(0, len(todo), options.batch), max(there, default=-1) + 1):
-        rows = todo[start:start + options.batch]
-        chosen = spark.createDataFrame(rows, INPUTS).withColumn("content", f.lit(None).cast("binary"))
-        # What executors cannot read by themselves. Of these letters Spark makes patterns.
-        paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows
-                 if row.modified is not None and not row.path.startswith(("file:", *servers.URLS))]
-        if paths:
-            reader = spark.read.format("binaryFile").option("ignoreMissingFiles", True)
-            chosen = chosen.drop("content").join(reader.load(paths).select("path", "content"), "path", "left")
+        wrong = rows_of(spark, options.out).where(options.again).select("path", f.lit(True).alias("wrong"))
+        rows, same = rows.join(wrong, "path", "left"), same & f.col("wrong").isNull()
+    judged = f.col("last").isNotNull() & (away | same)
+    relabelled = judged & f.col("labels").isNotNull() & (entries("labels") != f.col("last.labels"))
+    facts = [f.when(judged, f.col(f"last.{name}")).otherwise(f.col(name)).alias(name) for name in ("length", "modified")]
+    found = rows.where(~judged | relabelled | away).select(
+        "path", *facts, "absent", "labels", f.when(judged, f.col("last.batch")).alias("batch"), relabelled.alias("relabelled")
+    ).orderBy("path").collect()
+    kept = [row for row in found if row.batch is not None and row.absent is not None]
+    if kept:
+        print(f"{len(kept)} recordings could not be looked up now, and keep what was found of them, as {kept[0].path}: "
+              f"{kept[0].absent}", file=sys.stderr)
+    return [TODO(*row[:-1]) for row in found if row.batch is None or row.relabelled]
+
+
+def entries(labels: str) -> Column:
+    """Spark compares no maps."""
+    return f.sort_array(f.map_entries(labels))
+
+
+def chosen(spark: SparkSession, options: argparse.Namespace, rows: list[Row]) -> DataFrame:
+    """A batch with what executors cannot read by themselves, and with the reports of those of which the labels alone are new."""
+    frame = spark.createDataFrame(rows, INPUTS)
+    reported = {row.batch for row in rows} - {None}
+    if reported:
+        reports = table(spark, options.out, "reports", reported, REPORTS)
+        frame = frame.join(reports.select("path", "batch", *REPORTED), ["path", "batch"], "left")
+    else:
+        frame = frame.withColumns({name: f.lit(None) for name in REPORTED})
+    # Of these letters Spark makes patterns.
+    paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows
+             if row.batch is None and row.absent is None and not row.path.startswith((LOCAL, *servers.URLS))]
+    if not paths:
+        return frame.withColumn("content", f.lit(None).cast("binary"))
+    reader = spark.read.format("binaryFile").option("ignoreMissingFiles", True)
+    return frame.join(reader.load(paths).select("path", "content"), "path", "left")
+
+
+def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) -> tuple[int, int]:
+    """Judges what has no report, and returns how many that were, and how many got other labels."""
+    there = batches(spark, f"{options.out}/reports")
+    found = todo(spark, options, there)
+    for number, start in enumerate(range(0, len(found), options.batch), max(there, default=-1) + 1):
+        rows = found[start:start + options.batch]
         tasks = max(1, -(-len(rows) // options.recordings_per_task))
-        judged = chosen.repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
+        judged = chosen(spark, options, rows).repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
         spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
-    return len(todo)
+    relabelled = sum(row.batch is not None for row in found)
+    return len(found) - relabelled, relabelled
 
 
 def rows_of(spark: SparkSession, out: str) -> DataFrame:
@@ -173,6 +158,8 @@ def timeline(row: Row) -> Iterator[dict[str, Any]]:
 def main() -> int:
     options = arguments()
     options.program = os.path.abspath(shutil.which(options.program) or options.program)
+    if not os.access(options.program, os.X_OK):
+        raise NoInput(f"{options.program} is no program")
     asked = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True)
     options.version = asked.stdout.split()[1].rstrip(",")
     codec = ("spark.sql.parquet.compression.codec", "zstd")
@@ -181,19 +168,21 @@ def main() -> int:
         # Spark's 200 are for rows: what is shuffled here are their names.
         spark.conf.set("spark.sql.shuffle.partitions", max(8, 2 * spark.sparkContext.defaultParallelism))
     spark.sparkContext.addFile(options.program)
-    for ours in ("bounds.py", "servers.py", "tables.py"):
+    for ours in ("bounds.py", "facts.py", "judging.py", "servers.py", "tables.py"):
         spark.sparkContext.addPyFile(str(Path(__file__).with_name(ours)))
     kernels = options.kernels
     if kernels and "://" in kernels:
         spark.sparkContext.addFile(kernels, recursive=True)
         kernels = os.path.basename(kernels.rstrip("/"))
     bounds = Bounds(options, kernels and (kernels if "://" in options.kernels else os.path.abspath(kernels)))
-    new = analyze(spark, options, bounds)
+    new, relabelled = analyze(spark, options, bounds)
     derive(spark, options.out)
     summaries = rows_of(spark, options.out)
     lines = summaries.select("summary").rdd.map(lambda row: row.summary)
     merged = lines.mapPartitions(lambda part: merge(iter(part), bounds)).collect()
     print(f"{new} new recordings, {summaries.count()} in all", file=sys.stderr)
+    if relabelled:
+        print(f"{relabelled} have other labels now, and the same report", file=sys.stderr)
     others = summaries.where(~f.col("version").eqNullSafe(options.version)).count()
     if others:
         print(f"{others} of them were judged by other versions of ptrauth-trace than {options.version}; judge them again with "
@@ -212,16 +201,31 @@ def report(merged: list[str], options: argparse.Namespace) -> int:
     return next((other for other in codes if other != code), code)
 
 
+class Words(argparse.ArgumentParser):
+    """Of which the exit code 2 would say that something could not be judged."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(64, f"{self.prog}: {message}\n")
+
+
+def number(word: str) -> int:
+    """Of what there must be some."""
+    if not re.fullmatch(r"[1-9]\d{0,8}", word):
+        raise argparse.ArgumentTypeError(f"{word!r} is no number from 1 on")
+    return int(word)
+
+
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Words(prog="fleet.py", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--input", required=True, help="a folder of recordings, or a list (.list, .tsv, .txt): see README.md")
     parser.add_argument("--out", required=True, help="where the Parquet tables are, and those of earlier runs")
     parser.add_argument("--program", default="ptrauth-trace", help="the static program, which executors get")
     parser.add_argument("--kernels", help="vmlinux files by build-id: .build-id/b1/4dcc.../vmlinux, as perf keeps them")
-    parser.add_argument("--seconds", type=int, default=300, help="a recording may take (default 300)")
-    parser.add_argument("--memory", type=int, default=4096, help="MiB a recording may take (default 4096)")
-    parser.add_argument("--batch", type=int, default=5000, help="recordings between two commits (default 5000)")
-    parser.add_argument("--recordings-per-task", type=int, default=8, help="of one Spark task (default 8)")
+    parser.add_argument("--seconds", type=number, default=300, help="a recording may take (default 300)")
+    parser.add_argument("--memory", type=number, default=4096, help="MiB a recording may take (default 4096)")
+    parser.add_argument("--batch", type=number, default=5000, help="recordings between two commits (default 5000)")
+    parser.add_argument("--recordings-per-task", type=number, default=8, help="of one Spark task (default 8)")
     parser.add_argument("--require", help="rules without which a recording is no pass, as analyze --require")
     parser.add_argument("--again", help="judge those again of which this holds, as \"verdict = 'unusable'\": SQL over the "
                         "columns of recordings")

@@ -1,5 +1,6 @@
 """Which recordings there are: all of a folder, or those of a list."""
 
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -7,13 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from py4j.protocol import Py4JError
+from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+import facts
+from facts import NOT_THERE, Facts, absent
+from folders import Tree, look
 from servers import URLS, ask
 
 LISTS = (".list", ".tsv", ".txt")
+LOCAL = "file:"
 # Servers that are asked at a time.
 ASKED = 16
 
@@ -23,12 +28,13 @@ class NoInput(Exception):
 
 
 class Recording(NamedTuple):
-    """As Spark spells its path. What is not there has no bytes and no time, and a row that says so."""
+    """As Spark spells its path. What cannot be had has neither bytes nor time, and a row that says why. A folder says no labels."""
 
     path: str
-    length: int
+    length: int | None
     modified: datetime | None
-    labels: dict[str, str]
+    absent: str | None
+    labels: dict[str, str] | None
 
 
 def recordings(spark: SparkSession, source: str) -> list[Recording]:
@@ -39,35 +45,50 @@ def recordings(spark: SparkSession, source: str) -> list[Recording]:
 
 
 def of_folder(spark: SparkSession, source: str) -> list[Recording]:
-    """Every file below it but kernels; what Spark takes for its own (names that begin with _ or .) is left out, and said."""
-    found, hidden = [], []
-    top = file_system(spark, source)[1].toString()
-    for status in statuses(spark, source):
-        path = str(status.getPath().toString())
-        below = path.removeprefix(str(top)).strip("/").split("/")
-        if below[-1].startswith("vmlinux"):
-            continue
-        if any(name.startswith(("_", ".")) for name in below):
-            hidden.append(path)
-        else:
-            found.append(recording(status, {}))
-    if hidden:
-        print(f"{len(hidden)} files are left out: names that begin with _ or . are taken for Spark's own, as "
-              f"{min(hidden)} (a list may name them)", file=sys.stderr)
+    """Every file below it but kernels, and every folder that is a recording; what is left out is said."""
+    top = str(file_system(spark, source)[1].toString())
+    found: list[Recording] = []
+    hidden: list[str] = []
+    if top.startswith(LOCAL):
+        if not os.path.exists(top.removeprefix(LOCAL)):
+            raise NoInput(f"{source} does not exist")
+        local = Tree(top.removeprefix(LOCAL))
+        found = [Recording(LOCAL + path, *known, None) for path, known in local.rows()]
+        hidden = local.hidden
+        say(local.links, "links to folders are not followed")
+        say(local.twice, "links are left out: what they lead to has its own row")
+    else:
+        for status in statuses(spark, source):
+            path = str(status.getPath().toString())
+            below = path.removeprefix(top).strip("/").split("/")
+            if below[-1].startswith("vmlinux"):
+                continue
+            if any(name.startswith(("_", ".")) for name in below):
+                hidden.append(path)
+            else:
+                found.append(Recording(path, *of_status(status), None))
+    say(hidden, "names are left out: those that begin with _ or . are taken for Spark's own (a list may name them)")
     if not found:
         raise NoInput(f"{source} has no recordings")
-    return sorted(found)
+    return found
+
+
+def say(paths: list[str], words: str) -> None:
+    if paths:
+        print(f"{len(paths)} {words}, as {min(paths).encode('utf-8', 'backslashreplace').decode()}", file=sys.stderr)
 
 
 def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recording]:
     """A path a line, then KEY=VALUE, between tabs; a line that is none ends the job before it begins."""
     found: dict[str, Recording] = {}
     for number, line in enumerate(lines, 1):
-        text, *facts = line.rstrip("\r").split("\t")
+        text, *words = line.rstrip("\r").split("\t")
         if not text.strip() or text.startswith("#"):
             continue
         try:
-            given = labels(facts)
+            if "\ufffd" in line:
+                raise ValueError("this is not UTF-8")
+            given = labels(words)
             system, path = (None, text) if text.startswith(URLS) else file_system(spark, text)
         except (ValueError, Py4JError, PySparkException) as error:
             said = str(getattr(error, "java_exception", error))
@@ -75,10 +96,8 @@ def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recordin
         name = str(path)
         if name in found:
             raise NoInput(f"{source}, line {number}: {name} is there twice")
-        if system is not None and system.isFile(path):
-            found[name] = recording(system.getFileStatus(path), given)
-        else:
-            found[name] = Recording(name, 0, None, given)
+        known = absent("") if system is None else of_path(system, path)
+        found[name] = Recording(name, *known, given)
     if not found:
         raise NoInput(f"{source} names no recordings")
     with ThreadPoolExecutor(ASKED) as pool:
@@ -86,15 +105,33 @@ def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recordin
 
 
 def of_server(named: Recording) -> Recording:
-    """As its server says; as named, which is not there, where it says nothing."""
-    said = ask(named.path)
-    return Recording(named.path, said[0], said[1], named.labels) if said else named
+    return Recording(named.path, *ask(named.path), named.labels)
 
 
-def labels(facts: list[str]) -> dict[str, str]:
+def of_path(system: Any, path: Any) -> Facts:
+    """As its file system says. Of this machine Python is asked, which knows more names than Java."""
+    name = str(path)
+    if name.startswith(LOCAL):
+        return look(name.removeprefix(LOCAL))
+    try:
+        status = system.getFileStatus(path)
+    except Py4JJavaError as error:
+        kind = str(error.java_exception.getClass().getName())
+        return absent(NOT_THERE if kind == "java.io.FileNotFoundException" else f"could not be looked up: {error.java_exception.getMessage()}")
+    if status.isDirectory():
+        return absent("is a folder: one that is a recording (raw buffers, perf record --threads) is read where executors see it as a "
+                      "path, not from here; copy it there")
+    return of_status(status)
+
+
+def of_status(status: Any) -> Facts:
+    return Facts(int(status.getLen()), facts.time(int(status.getModificationTime())))
+
+
+def labels(words: list[str]) -> dict[str, str]:
     """As analyze --label takes them."""
     given: dict[str, str] = {}
-    for fact in facts:
+    for fact in words:
         key, is_one, value = fact.partition("=")
         if not fact:
             continue
@@ -124,8 +161,3 @@ def statuses(spark: SparkSession, source: str) -> Iterator[Any]:
     files = system.listFiles(path, True)
     while files.hasNext():
         yield files.next()
-
-
-def recording(status: Any, given: dict[str, str]) -> Recording:
-    when = datetime.fromtimestamp(status.getModificationTime() / 1000)
-    return Recording(str(status.getPath().toString()), int(status.getLen()), when, given)

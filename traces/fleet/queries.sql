@@ -2,7 +2,8 @@
 --   CREATE VIEW recordings AS SELECT * FROM read_parquet('OUT/recordings/*/*.parquet', hive_partitioning = true);
 -- and the same for findings and vcpus; to Spark by
 --   CREATE TEMPORARY VIEW recordings USING parquet OPTIONS (path 'OUT/recordings');
--- Kernels come in the order in which they were first recorded: SQL does not know that 6.10 comes after 6.9.
+-- Kernels come in the order of their oldest recordings, by the time of the file's last change, which a copy may have lost, and
+-- last where no server said one (null: not known): SQL does not know that 6.10 comes after 6.9.
 
 -- verdicts: how was the night?
 SELECT verdict, count(*) AS recordings FROM recordings GROUP BY verdict ORDER BY recordings DESC, verdict;
@@ -16,16 +17,16 @@ broken AS (
   WHERE f.correctness AND r.verdict = 'findings' GROUP BY f.rule, r.release, r.build_id),
 ranked AS (
   SELECT b.rule, b.release, b.build_id, b.recordings, k.since,
-         row_number() OVER (PARTITION BY b.rule ORDER BY k.since, b.build_id) AS place
+         row_number() OVER (PARTITION BY b.rule ORDER BY k.since NULLS LAST, b.build_id NULLS LAST) AS place
   FROM broken b JOIN kernels k ON k.build_id IS NOT DISTINCT FROM b.build_id AND k.release IS NOT DISTINCT FROM b.release)
-SELECT rule, release, build_id, since, recordings FROM ranked WHERE place = 1 ORDER BY since, rule;
+SELECT rule, release, build_id, since, recordings FROM ranked WHERE place = 1 ORDER BY since NULLS LAST, rule;
 
 -- new_findings_by_board: rules that a board has with its last kernel, and had with none before; of boards that had one.
 WITH kernels AS (
   SELECT board, build_id, min(modified) AS since FROM recordings WHERE build_id IS NOT NULL GROUP BY board, build_id),
 last AS (
   SELECT board, build_id FROM (
-    SELECT board, build_id, row_number() OVER (PARTITION BY board ORDER BY since DESC, build_id) AS place FROM kernels) k
+    SELECT board, build_id, row_number() OVER (PARTITION BY board ORDER BY since DESC NULLS LAST, build_id) AS place FROM kernels) k
   WHERE place = 1)
 SELECT l.board, f.rule, count(DISTINCT f.path) AS recordings
 FROM last l
@@ -45,7 +46,7 @@ GROUP BY f.rule, f.severity, f.place ORDER BY recordings DESC, f.rule, f.place N
 -- shares: of the recordings of a kernel, how many have findings?
 SELECT release, build_id, count(*) AS recordings, sum(CASE WHEN verdict = 'findings' THEN 1 ELSE 0 END) AS bad,
        100.0 * sum(CASE WHEN verdict = 'findings' THEN 1 ELSE 0 END) / count(*) AS per_cent
-FROM recordings GROUP BY release, build_id ORDER BY min(modified), build_id NULLS FIRST;
+FROM recordings GROUP BY release, build_id ORDER BY min(modified) NULLS LAST, build_id NULLS FIRST;
 
 -- not_judged: recordings that could not be judged, and why.
 SELECT verdict, reason, count(*) AS recordings, min(path) AS example FROM recordings
@@ -58,7 +59,7 @@ GROUP BY release, build_id ORDER BY judged NULLS FIRST, release NULLS FIRST, bui
 -- redundant_share: accesses to key registers that were for nothing, of those of counted passes.
 SELECT release, build_id, sum(redundant) AS redundant, sum(accesses) AS accesses,
        CASE WHEN sum(accesses) > 0 THEN 1.0 * sum(redundant) / sum(accesses) END AS share
-FROM recordings WHERE verdict IN ('clean', 'findings') GROUP BY release, build_id ORDER BY share DESC, release NULLS FIRST, build_id NULLS FIRST;
+FROM recordings WHERE verdict IN ('clean', 'findings') GROUP BY release, build_id ORDER BY share DESC NULLS LAST, release NULLS FIRST, build_id NULLS FIRST;
 
 -- traps_per_second: the vCPUs that trap most, by kernel, in traps per second of guest time.
 SELECT r.release, v.path, v.vm, v.vcpu,
@@ -66,10 +67,10 @@ SELECT r.release, v.path, v.vm, v.vcpu,
 FROM vcpus v JOIN recordings r ON r.path = v.path
 WHERE v.guestTime > 0 AND v.feature = 'both' ORDER BY traps_per_second DESC, v.path, v.vcpu LIMIT 20;
 
--- slowest_rates: by kernel, the median and the worst vCPU's share of runs that switched keys.
+-- slowest_rates: by kernel, the median and the worst vCPU's share of runs that switched keys, where that is seen.
 SELECT r.release, r.build_id, count(*) AS vcpus, percentile_cont(0.5) WITHIN GROUP (ORDER BY 1.0 * v.keySwitches / v.runs) AS median,
        max(1.0 * v.keySwitches / v.runs) AS most
-FROM vcpus v JOIN recordings r ON r.path = v.path WHERE v.runs > 0
+FROM vcpus v JOIN recordings r ON r.path = v.path WHERE v.runs > 0 AND v.keySwitches IS NOT NULL
 GROUP BY r.release, r.build_id ORDER BY median DESC, r.release NULLS FIRST, r.build_id NULLS FIRST;
 
 -- costs: what each cost rule cost, in register accesses and trips.

@@ -16,6 +16,8 @@ FINDINGS = ("path string, rule string, level string, severity string, correctnes
             "reads bigint, writes bigint, trips bigint, statement string")
 COUNTERS = ["loads", "puts", "runs", "knownRuns", "enabledRuns", "undefs", "resets", "hostSaves", "keySwitches",
             "guestTime"]
+# Which rule is not judged where these are not seen.
+COUNTED_BY = {"keySwitches": "redundant-switch", "hostSaves": "redundant-host-save"}
 VCPUS = ("path string, vm int, vmm string, vcpu int, tid int, feature string, pac_traps bigint, register_traps bigint, "
          "hidden_traps bigint, " + ", ".join(f"{name} bigint" for name in COUNTERS))
 TIMELINE = "path string, line string"
@@ -35,6 +37,16 @@ def document(row: Row) -> dict[str, Any]:
     return parsed
 
 
+def unseen(report: dict[str, Any]) -> set[str]:
+    """Rules that its events cannot show. Where switches or saves of keys are not seen, none counted is not none."""
+    return {hidden["rule"] for hidden in report.get("notObservable", []) if hidden.get("applies", True)}
+
+
+def counted(vcpu: dict[str, Any], hidden: set[str]) -> dict[str, Any]:
+    """What a vCPU's counters count: as merge, nothing where nothing is seen."""
+    return {name: None if COUNTED_BY.get(name) in hidden else vcpu["counters"][name] for name in COUNTERS}
+
+
 def recording(row: Row) -> dict[str, Any]:
     """Every recording has its row, whatever became of it."""
     report = document(row)
@@ -42,6 +54,7 @@ def recording(row: Row) -> dict[str, Any]:
     counters = [vcpu["counters"] for vcpu in report.get("vcpus", [])]
     costs = [finding for finding in report.get("findings", []) if not finding["correctness"] and finding["cost"]]
     judged = report.get("judged", {})
+    blind = "vcpus" not in report or "redundant-switch" in unseen(report)
     begin, end = facts.get("begin"), facts.get("end")
     return fit({
         "path": row.path, "board": row.labels.get("board"), "labels": row.labels, "modified": row.modified,
@@ -52,9 +65,9 @@ def recording(row: Row) -> dict[str, Any]:
         "events_missing": facts.get("eventsMissing"),
         "duration": None if begin is None or end is None else end - begin,
         "judged": judged.get("rules"), "breakable": judged.get("of"),
-        "redundant": sum(cost["cost"]["reads"] + cost["cost"]["writes"] for cost in costs
-                         if cost["rule"] != "lazy-thrash"),
-        "accesses": sum(PASS * c["keySwitches"] + SAVE * c["hostSaves"] for c in counters),
+        "redundant": None if blind else sum(cost["cost"]["reads"] + cost["cost"]["writes"] for cost in costs
+                                            if cost["rule"] != "lazy-thrash"),
+        "accesses": None if blind else sum(PASS * c["keySwitches"] + SAVE * c["hostSaves"] for c in counters),
         "version": report["toolVersion"], "summary": row.summary,
     })
 
@@ -70,8 +83,10 @@ def findings(row: Row) -> Iterator[dict[str, Any]]:
 
 def vcpus(row: Row) -> Iterator[dict[str, Any]]:
     """One row for a vCPU."""
-    for vcpu in document(row).get("vcpus", []):
-        counters, traps = vcpu["counters"], vcpu["counters"]["traps"]
+    report = document(row)
+    hidden = unseen(report)
+    for vcpu in report.get("vcpus", []):
+        traps = vcpu["counters"]["traps"]
         yield fit({"path": row.path, "vm": vcpu["pid"], "vmm": vcpu["vmm"], "vcpu": vcpu["vcpuId"], "tid": vcpu["tid"],
                "feature": vcpu["feature"], "pac_traps": traps["pac"], "register_traps": traps["keyRegister"],
-               "hidden_traps": traps["hidden"], **{name: counters[name] for name in COUNTERS}})
+               "hidden_traps": traps["hidden"], **counted(vcpu, hidden)})
