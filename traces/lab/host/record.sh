@@ -41,8 +41,13 @@ read=$(trace-cmd report -i record.dat 2> /dev/null | grep -c ' [0-9]*\.[0-9]*: [
 echo "ok: trace-cmd reads $read events"
 
 start ptrauth-trace record -o t/a.dat
+sh /out/load.sh > /dev/null
 kill -KILL $pid
 wait $pid
+# What it had written stays, and is read; that says no more than what is in it, without a vmlinux.
+ptrauth-trace info -q t/a.dat.unfinished > info.txt 2>&1
+grep -q '[0-9] kvm:kvm_entry$' info.txt || fail "SIGKILL of record: $(cat info.txt)"
+rm t/a.dat.unfinished t/a.dat.cpu*
 nothing_left "SIGKILL of record"
 
 for signal in INT TERM HUP; do
