@@ -2,11 +2,15 @@
 public struct Group: Sendable, Hashable, Comparable {
   /// From the most important.
   public var parts: [Part]
+  /// Recordings were merged over all that is no part: nobody knows it any more. Else what is no part was not said.
+  public var isMergedOver = false
 
   public enum Part: Sendable, Hashable {
     case kernel(Kernel)
     /// nil: a recording without this label.
     case label(Spelling, Spelling?)
+    /// What the recordings were merged over before.
+    case mergedOver(Grouping.Facet)
   }
 
   public struct Kernel: Sendable, Hashable {
@@ -20,7 +24,10 @@ public struct Group: Sendable, Hashable, Comparable {
     }
   }
 
-  public init(_ parts: [Part]) { self.parts = parts }
+  public init(_ parts: [Part], isMergedOver: Bool = false) {
+    self.parts = parts
+    self.isMergedOver = isMergedOver
+  }
 
   /// - Parameter labels: any number of them; of two with one key the last counts.
   public init(_ kernel: Kernel?, labels: [(key: String, value: String?)]) {
@@ -48,6 +55,8 @@ public struct Group: Sendable, Hashable, Comparable {
       switch part {
       case .kernel(let kernel): kernel.words
       case .label(let key, let value): "\(key.text) \(value?.text ?? "not said")"
+      case .mergedOver(.kernel): "recordings merged over kernels"
+      case .mergedOver(.label(let key)): "\(key) merged over"
       }
     }
     return words.isEmpty ? "all recordings" : words.joined(separator: ", ")
@@ -57,7 +66,8 @@ public struct Group: Sendable, Hashable, Comparable {
     for (one, other) in zip(a.parts, b.parts) where one != other {
       return one.precedes(other)
     }
-    return a.parts.count < b.parts.count
+    return a.parts.count == b.parts.count
+      ? !a.isMergedOver && b.isMergedOver : a.parts.count < b.parts.count
   }
 }
 
@@ -70,7 +80,7 @@ extension Group.Kernel {
 }
 
 extension Group.Part {
-  /// What is not known comes last.
+  /// What is not known comes last, and behind it what was merged over.
   fileprivate func precedes(_ other: Self) -> Bool {
     func first(_ a: Spelling?, _ b: Spelling?) -> Bool {
       guard let a, let b else { return a != nil }
@@ -82,7 +92,9 @@ extension Group.Part {
         ? first(a.buildID, b.buildID) : first(a.release, b.release)
     case (.label(let a, let one), .label(let b, let two)):
       return a == b ? first(one, two) : a < b
-    case (.kernel, .label): return true
+    case (.mergedOver(let a), .mergedOver(let b)): return Spelling(a.name) < Spelling(b.name)
+    case (.mergedOver, _): return false
+    case (_, .mergedOver), (.kernel, .label): return true
     case (.label, .kernel): return false
     }
   }

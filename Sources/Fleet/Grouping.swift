@@ -49,12 +49,30 @@ public struct Grouping: Sendable, Hashable {
   public func group(_ group: Group) -> Group {
     guard let facets else { return group }
     return Group(
-      facets.map { facet in
+      facets.map { facet -> Group.Part in
+        if let part = group.parts.first(where: { $0.facet == facet }) { return part }
+        if group.isMergedOver { return .mergedOver(facet) }
         switch facet {
-        case .kernel: .kernel(group.kernel ?? Group.Kernel(release: nil, buildID: nil))
-        case .label(let key):
-          .label(Spelling(key), group.labels.first { $0.key == key }?.value.map(Spelling.init))
+        case .kernel: return .kernel(Group.Kernel(release: nil, buildID: nil))
+        case .label(let key): return .label(Spelling(key), nil)
         }
-      })
+      }, isMergedOver: true)
+  }
+
+  /// By the kernel too.
+  public var withKernels: Grouping {
+    guard let facets, !facets.contains(.kernel) else { return self }
+    return Grouping(facets: facets + [.kernel])
+  }
+}
+
+extension Group.Part {
+  /// What it tells recordings apart by.
+  public var facet: Grouping.Facet {
+    switch self {
+    case .kernel: .kernel
+    case .label(let key, _): .label(key.text)
+    case .mergedOver(let facet): facet
+    }
   }
 }

@@ -43,6 +43,8 @@ public struct RuleTally: Sendable, Hashable {
   public var found: UInt64 { recordings(.broken, .known, .doubtful) }
   /// Recordings that say whether it was broken.
   public var judged: UInt64 { recordings(.broken, .known, .kept) }
+  /// Some recording judged it and it was not broken, and none has a finding of it.
+  public var isKept: Bool { found == 0 && recordings(.kept) > 0 }
 
   public var count: UInt64 { occurrences.values.reduce(0, Counters.sum) }
 

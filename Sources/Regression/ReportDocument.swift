@@ -2,6 +2,15 @@ import FoundationEssentials
 import Ptrauth
 import Replay
 
+extension Sample {
+  /// None of its sums is larger than any recording's.
+  package var isPossible: Bool {
+    let sums =
+      counters.counts + [redundantAccesses, findings.reduce(0) { Counters.sum($0, $1.count) }]
+    return sums.allSatisfy { $0 <= ReportDocument.countLimit }
+  }
+}
+
 /// The text of a report of `analyze --format json`, read back.
 public enum ReportDocument {
   /// Why a text that begins like a report says nothing.
@@ -15,7 +24,7 @@ public enum ReportDocument {
   }
 
   /// Sums over vCPUs and products with the cost of a switch stay far below 64 bits.
-  private static let countLimit: UInt64 = 1 << 48
+  package static let countLimit: UInt64 = 1 << 48
 
   /// What its documents say: an array of documents is several recordings.
   ///
@@ -33,14 +42,8 @@ public enum ReportDocument {
     }
     guard shapes.allSatisfy({ $0.filtered == nil }) else { throw .isFiltered }
     let samples = shapes.map { sample($0, name, isOne: shapes.count == 1) }
-    guard samples.allSatisfy(isPossible) else { throw .impossibleCount }
+    guard samples.allSatisfy(\.isPossible) else { throw .impossibleCount }
     return samples
-  }
-
-  private static func isPossible(_ sample: Sample) -> Bool {
-    sample.counters.counts.allSatisfy { $0 <= countLimit }
-      && sample.redundantAccesses <= countLimit
-      && sample.findings.allSatisfy { $0.count <= countLimit }
   }
 
   private static func sample(_ shape: Shape, _ path: String, isOne: Bool) -> Sample {

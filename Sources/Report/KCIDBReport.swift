@@ -1,4 +1,5 @@
 import Ptrauth
+import Regression
 import Replay
 
 /// `--format kcidb`: test results for KernelCI's common database (KCIDB I/O schema 5.3). Submit them with
@@ -63,7 +64,7 @@ public struct KCIDBReport {
     let lines = FindingLines.lines(test)
     if !lines.isEmpty {
       // The schema's limit; findings are shorter unless there are hundreds of vCPUs.
-      json.field("log_excerpt", String(lines.joined(separator: "\n").prefix(16384)))
+      json.field("log_excerpt", Self.excerpt(lines.joined(separator: "\n")))
     }
     json.key("environment")
     json.object { json in
@@ -88,7 +89,7 @@ public struct KCIDBReport {
       json.field("severity", test.rule.severity.name)
       if let level = test.findings.first?.level { json.field("confidence", level.word) }
       if !test.findings.isEmpty {
-        json.field("count", test.findings.reduce(0) { $0 + $1.count })
+        json.field("count", test.findings.reduce(0) { Counters.sum($0, $1.count) })
         json.key("counts")
         json.object { json in
           for finding in test.findings { json.field(finding.level.word, finding.count) }
@@ -100,6 +101,11 @@ public struct KCIDBReport {
         json.field("reason", isOfSuite ? suite.trouble ?? reason : reason)
       }
     }
+  }
+
+  /// As much of the lines as the schema takes: 16384 characters, which are code points there.
+  static func excerpt(_ lines: String) -> String {
+    String(lines.unicodeScalars.prefix(16384))
   }
 
   private func status(_ test: TestCase, in suite: TestSuite) -> String {
@@ -116,7 +122,7 @@ public struct KCIDBReport {
     guard !test.rule.isCorrectness, [.passed, .failed].contains(test.result.kind) else {
       return nil
     }
-    return test.findings.reduce(0) { $0 + ($1.cost?.accesses ?? 0) }
+    return test.findings.reduce(0) { Counters.sum($0, $1.cost?.accesses ?? 0) }
   }
 
   private static func digest(_ suite: TestSuite) -> String {

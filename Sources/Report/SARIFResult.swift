@@ -1,4 +1,5 @@
 import Ptrauth
+import Regression
 import Replay
 
 /// One rule at one place, over all recordings.
@@ -46,7 +47,7 @@ struct SARIFResult {
     SARIFReport.message(text, "message", &json)
     json.key("locations")
     json.array { json in json.object { location(&$0) } }
-    json.field("occurrenceCount", occurrences.reduce(0) { $0 + $1.finding.count })
+    json.field("occurrenceCount", occurrences.reduce(0) { Counters.sum($0, $1.finding.count) })
     if let isKnown {
       json.field("baselineState", isKnown ? "unchanged" : "new")
       if isKnown {
@@ -85,7 +86,9 @@ struct SARIFResult {
   private static let levels: [Finding.Level] = [.proved, .static, .suspected]
 
   private func count(_ level: Finding.Level) -> UInt64 {
-    occurrences.filter { $0.finding.level == level }.reduce(0) { $0 &+ $1.finding.count }
+    occurrences.filter { $0.finding.level == level }.reduce(0) {
+      Counters.sum($0, $1.finding.count)
+    }
   }
 
   /// "375 proved, 2 suspected".

@@ -50,7 +50,7 @@ public enum TrendHTML {
       let found = sample.findings.filter { $0.rule == rule.id }
       let runs = sample.counters.runs
       if !found.isEmpty || sample.judges(rule) {
-        let count = found.reduce(0) { $0 + $1.count }
+        let count = found.reduce(0) { Counters.sum($0, $1.count) }
         // Places in the code are no rate.
         let isStatic = found.contains { $0.level == Finding.Level.static.word }
         self = .count(

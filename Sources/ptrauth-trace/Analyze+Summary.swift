@@ -6,6 +6,10 @@ import Report
 extension Analyze {
   /// A line for each recording as it is judged. One that cannot be read has its line too: nothing of a fleet is lost.
   func summarize(_ groups: RecordingGroups) throws -> Outcome {
+    var seen: Set<String> = []
+    for path in groups.recordings where !seen.insert(path).inserted {
+      throw Problem("\(path) is given twice, by its folder too: it would count twice")
+    }
     let sink = try ByteSink(path: output.output)
     let labels = label.labels
     var worst = Outcome.clean
@@ -26,7 +30,8 @@ extension Analyze {
       } catch let problem as Problem {
         ProcessState.complain("ptrauth-trace: \(problem.sentence)")
         let tally = Tally(
-          unreadable: path, because: problem.sentence, vmlinux: kernel.vmlinux)
+          unreadable: path, because: problem.sentence,
+          files: [kernel.vmlinux, kernel.formats, kernel.types.btf].compactMap(\.self))
         let unknown = Group(Group.Kernel(release: nil, buildID: nil), labels: labels)
         try sink.write(SummaryReport.line(tally, of: unknown))
         worst = max(worst, .cannotJudge)

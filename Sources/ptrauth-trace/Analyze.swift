@@ -23,7 +23,7 @@ package struct Analyze: ParsableCommand {
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
         ptrauth-trace analyze --vcpu 1 --time 5.25,5.3 perf.data
         ptrauth-trace analyze a.dat b.data
-        ptrauth-trace analyze recordings/     (all that are in it, the summary first)
+        ptrauth-trace analyze recordings/     (all that lie in it, the summary first; folders in it are not read)
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
         ssh host cat /sys/kernel/tracing/trace_pipe |
           ptrauth-trace analyze -k vmlinux -
@@ -40,7 +40,10 @@ package struct Analyze: ParsableCommand {
       do not count, and one that is not there any more is said.
 
       Several recordings give one report each, then a summary (json: an array of the documents); the exit code is \
-      that of the worst: findings, then what cannot be judged, then clean.
+      that of the worst: findings, then what cannot be judged, then clean. In a folder a file that should have been a \
+      recording and does not begin like one is unusable: one called *.data, *.dat, perf.data* or trace.dat*, packed or \
+      not, one that cannot be opened, and one that is empty or all but empty and called as recordings there are. What \
+      is passed over is named in a warning.
 
       In CI, and to find the commit (traces/ci/ and traces/bisect/ have the whole):
         ptrauth-trace analyze --require critical perf.data
@@ -119,6 +122,11 @@ package struct Analyze: ParsableCommand {
     if format == .perfetto, recordings.count > 1 {
       throw ValidationError("--format perfetto shows one recording")
     }
+    if format == .summary,
+      let twice = recordings.first(where: { path in recordings.count { $0 == path } > 1 })
+    {
+      throw ValidationError("\(twice) is given twice: it would count twice")
+    }
     if format == .summary, let part = filters.chosen {
       throw ValidationError("\(part.words): a summary is of the whole recording")
     }
@@ -146,9 +154,7 @@ package struct Analyze: ParsableCommand {
       let (groups, log) = try inputs()
       let recordings = groups.recordings
       if let log, recordings.isEmpty { return try analyzeInstructions(log) }
-      for (path, others) in groups.folders where others > 0 {
-        complain("warning: \(path): files in it that are no recordings: \(others)")
-      }
+      for sentence in groups.passedOver { complain("warning: \(sentence)") }
       if format == .perfetto, recordings.count > 1 {
         throw Problem("perfetto shows one recording; there are \(recordings.count)")
       }

@@ -37,7 +37,7 @@ package struct Merge: ParsableCommand {
     help: ArgumentHelp(
       """
       What recordings are told apart by, separated by commas, the first being the first in the order of rows: kernel, \
-      label:KEY (default: kernel).
+      label:KEY (default: kernel). With kcidb kernels stay apart too, unless --kcidb-build-id names the one build.
       """,
       valueName: "facets"),
     transform: { words in
@@ -80,6 +80,13 @@ package struct Merge: ParsableCommand {
     if let twice = files.first(where: { path in files.count { $0 == path } > 1 }) {
       throw ValidationError("\(twice) is given twice: its recordings would count twice")
     }
+    if chosenFormat == nil, let asked: ReportFormat = output.impliedFormat(),
+      asked != .jsonl, Format(rawValue: asked.rawValue) == nil
+    {
+      throw ValidationError(
+        "-o \(output.output): merge writes no \(asked.rawValue); its formats are "
+          + Format.allCases.map(\.rawValue).joined(separator: ", "))
+    }
     if files.isEmpty, ByteStream.standardInputIsTerminal {
       throw ValidationError("give files of summaries, as analyze --format summary writes them")
     }
@@ -87,8 +94,7 @@ package struct Merge: ParsableCommand {
 
   func run() throws {
     try verdict.exitCode.run {
-      var summaries = SummaryFiles(
-        by: by ?? (format == .summary ? .everything : .kernels), isQuiet: output.quiet)
+      var summaries = SummaryFiles(by: grouping, isQuiet: output.quiet)
       for path in files.isEmpty ? ["-"] : files { summaries.read(path) }
       summaries.finish()
       let report = FleetReport(summaries.fleet, failOn: verdict.failOn.severity)
@@ -97,6 +103,12 @@ package struct Merge: ParsableCommand {
       try sink.finish()
       return report.failing.isEmpty ? (report.isOpen ? .cannotJudge : .clean) : .findings
     }
+  }
+
+  private var grouping: Grouping {
+    let asked = by ?? (format == .summary ? .everything : .kernels)
+    // A test result of KCIDB is of one build.
+    return format == .kcidb && kcidb.kcidbBuildID == nil ? asked.withKernels : asked
   }
 
   private func rendered(_ report: FleetReport) -> [UInt8] {

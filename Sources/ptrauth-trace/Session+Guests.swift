@@ -54,15 +54,15 @@ struct RecordingGroups {
   private(set) var recordings: [String] = []
   /// By the host's path.
   private(set) var guests: [String: [String]] = [:]
-  /// Directories that stand for the recordings in them, and how many other files are there.
-  private(set) var folders: [(path: String, others: Int)] = []
+  /// Directories that stand for the recordings in them, and what else is there.
+  private(set) var folders: [(path: String, folder: RecordingFolder)] = []
 
   init(_ given: [String]) {
     var paths: [String] = []
     for path in given {
       if let folder = RecordingFolder(path), !folder.recordings.isEmpty {
         paths += folder.recordings
-        folders.append((path, folder.others))
+        folders.append((path, folder))
       } else {
         paths.append(path)
       }
@@ -81,6 +81,20 @@ struct RecordingGroups {
         guests[host, default: []].append(path)
       } else {
         recordings.append(path)
+      }
+    }
+  }
+  /// What was passed over, a sentence each.
+  var passedOver: [String] {
+    folders.flatMap { path, folder in
+      [
+        ("files in it that are no recordings", folder.others),
+        ("folders in it, which are not read", folder.folders),
+      ].compactMap { what, names in
+        guard !names.isEmpty else { return nil }
+        let rest = names.count > 3 ? " and \(names.count - 3) more" : ""
+        let first = names.prefix(3).joined(separator: ", ")
+        return "\(path): \(what): \(names.count) (\(first)\(rest))"
       }
     }
   }

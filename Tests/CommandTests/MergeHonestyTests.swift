@@ -59,7 +59,80 @@ struct MergeHonestyTests {
     #expect(page.contains("; 1 between them cannot say"))
     let alone = try merge([SummaryLine.of(blind), SummaryLine.of(faulty)], ["--format", "html"])
       .output
-    #expect(alone.contains("; none of the 1 before it is clean and judges what it breaks"))
+    #expect(alone.contains("; none of the 1 before it judges and keeps what it breaks"))
+  }
+
+  /// A kernel of which one recording cannot be read, and the others keep the rule, can say so; one that has it among what
+  /// is known is no good one.
+  @Test func theLastGoodOneIsOfTheRule() throws {
+    func line(_ document: Document, _ release: String) -> [UInt8] {
+      var document = document
+      document.recording.osRelease = release
+      document.kernel.recordedBuildID = nil
+      document.kernel.buildID = nil
+      return SummaryLine.of(document)
+    }
+    var known = Documents.faulty
+    var list = Known()
+    list.findings = known.analysis.findings.map { ($0.rule, $0.level) }
+    known.analysis.known = list
+    let good = [line(Documents.clean, "6.1.0"), line(Documents.clean, "6.2.0")]
+    let bad = [line(Documents.unusable, "6.2.0"), line(Documents.faulty, "6.4.0")]
+    let page = try merge(good + bad, ["--format", "html"]).output
+    #expect(
+      page.contains("; the last before it that keeps what it breaks: 6.2.0."), "\(page.prefix(0))")
+    #expect(!page.contains("cannot say"))
+    let later = try merge(
+      good + bad + [line(known, "6.3.0"), line(Documents.unusable, "6.3.1")], ["--format", "html"])
+    #expect(
+      later.output.contains(
+        "keeps what it breaks: 6.2.0; 1 between them cannot say; in 1 between them it is known"))
+    let text = try words(merge(good + bad + [line(known, "6.2.0")]))
+    #expect(text.contains("first in 6.4.0; last kept in 6.1.0"), "\(text)")
+  }
+
+  /// What --by left out nobody knows any more: that is not "not said", and not an unknown kernel.
+  @Test func whatWasMergedOverIsSaid() throws {
+    let labels: [(key: String, value: String?)] = [("board", "a"), ("x", "1")]
+    let lines = [Documents.clean, Documents.faulty].map { SummaryLine.of($0, labels: labels) }
+    let boards = try merge(lines, ["--format", "summary", "--by", "label:board"]).output
+    #expect(boards.count { $0 == "\n" } == 1 && boards.contains(#""by":["label:board"]"#))
+    let line = Array(boards.utf8)
+    #expect(
+      try words(merge([line], ["--by", "kernel"])).contains(
+        "first in recordings merged over kernels;"))
+    #expect(try words(merge([line], ["--by", "label:x"])).contains("first in x merged over;"))
+    #expect(try words(merge([line], ["--by", "label:board"])).contains("first in board a;"))
+    #expect(try words(merge(lines, ["--by", "label:y"])).contains("first in y not said;"))
+    #expect(try merge([line], ["--format", "summary"]).output == boards)
+    // A line from before that was written.
+    let old = Array(boards.replacing(#""by":["label:board"],"#, with: "").utf8)
+    #expect(try words(merge([old], ["--by", "kernel"])).contains("merged over kernels;"))
+  }
+
+  /// A result of KCIDB is of one build, whatever the rows are, and its excerpt as long as the schema has it.
+  @Test func kcidbKnowsTheBuildAndTheLimit() throws {
+    let line = SummaryLine.of(Documents.faulty, labels: [("board", "a")])
+    let build = try #require(
+      Documents.faulty.kernel.recordedBuildID ?? Documents.faulty.kernel.buildID)
+    let run = try merge([line], ["--format", "kcidb", "--by", "label:board"]).output
+    #expect(run.contains("ptrauth_trace:\(build)") && !run.contains(":unknown"))
+    let given = try merge(
+      [line], ["--format", "kcidb", "--by", "label:board", "--kcidb-build-id", "a:b"])
+    #expect(!given.output.contains(build) && given.output.contains("\"a:b\""))
+    var long = Documents.faulty
+    long.recording.path = String(repeating: "a\u{300}", count: 20_000)
+    let excerpts = try merge([SummaryLine.of(long)], ["--format", "kcidb"]).output
+      .split(separator: "\n").filter { $0.contains("\"log_excerpt\"") }
+    let most = excerpts.map { $0.unicodeScalars.count }.max() ?? 0
+    #expect(most > 16_384 && most < 16_384 + 60, "\(most)")
+  }
+
+  @Test(arguments: ["x.csv", "x.sarif", "x.ktap"])
+  func formatsThatMergeHasNot(name: String) throws {
+    let run = try Program.run(
+      Program.command, ["merge", "-o", "/nonexistent/" + name], input: "")
+    #expect(run.code == 64 && run.errors.contains("merge writes no \(name.dropFirst(2))"))
   }
 
   /// Findings that are known are findings.

@@ -10,6 +10,21 @@ struct GroupTests {
       "6.2.0-rc10", "6.2.0", "6.2.0-56-generic", "6.2.0-056-generic", "6.2.1", "6.10.0",
       "99999999999999999999999.1", "next",
     ]
+    ordered(releases)
+  }
+
+  /// As rpm(8) orders them within a version; and "-rc" is one only with its number, and alone.
+  @Test func distributionsAreOrdered() {
+    ordered([
+      "4.18.0-425.3.1.el8", "4.18.0-425.10.1.el8_7", "5.14.0-70.el9", "5.14.0-162.el9",
+      "5.14.0-162.el9.aarch64", "5.14.0-162.6.1.el9_1", "5.14.0-162.6.1.el9_1.aarch64",
+      "5.14.0-162.12.1.el9_1", "5.14.0-284.el9", "6.1.0-0.rc3.26.fc38", "6.1.0-65.fc38",
+      "6.9~rc4-arm64", "6.9", "6.9.0-rc1", "6.9.0-rc1+", "6.9.0-rc10", "6.9.0", "6.9.0-rc-board",
+      "6.9.0-rcar-gen3",
+    ])
+  }
+
+  private func ordered(_ releases: [String]) {
     for (number, a) in releases.enumerated() {
       for (other, b) in releases.enumerated() where a != b {
         let isEqualToTheEye = a.contains("56-generic") && b.contains("56-generic")
@@ -31,6 +46,10 @@ struct GroupTests {
   @Test func whatIsNotKnownComesLast() {
     let groups = [group(nil), group("6.2"), group("6.10"), group("5.1")]
     #expect(groups.sorted() == [groups[3], groups[1], groups[2], groups[0]])
+    let merged = group("6.1", ("board", "a"))
+    let over = Grouping(facets: [.label("board")]).group(merged)
+    #expect(Grouping.kernels.group(over).words == "recordings merged over kernels")
+    #expect(group(nil) < Grouping.kernels.group(over))
     let boards = ["b", nil, "a"].map { group("6.1", ("board", $0)) }
     #expect(boards.sorted() == [boards[2], boards[0], boards[1]])
   }

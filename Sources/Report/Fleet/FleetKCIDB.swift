@@ -19,7 +19,7 @@ public struct FleetKCIDB {
   public func render(_ report: FleetReport, suite name: String) -> [UInt8] {
     KCIDBReport.document { json in
       for suite in FleetSuites(report, name: name).suites {
-        let line = suite.group.map { SummaryReport.line(suite.tally, of: $0) } ?? []
+        let line = suite.group.map { SummaryReport.line(suite.tally, of: Group($0.parts)) } ?? []
         let digest = Digest.of(name + "\u{0}" + String(decoding: line, as: UTF8.self))
         for test in suite.cases { json.object { self.test(test, in: suite, digest, &$0) } }
       }
@@ -48,7 +48,7 @@ public struct FleetKCIDB {
     if !test.lines.isEmpty {
       // The schema takes no NUL, and readers of lines nothing that makes another.
       let lines = test.lines.map(ControlCharacters.escaped).joined(separator: "\n")
-      json.field("log_excerpt", String(lines.prefix(16384)))
+      json.field("log_excerpt", KCIDBReport.excerpt(lines))
     }
     json.key("environment")
     json.object { json in

@@ -107,26 +107,37 @@ extension FleetReport {
     enumerated(rules) + (rules.count == 1 ? " was" : " were") + " not judged"
   }
 
-  /// The last row before the first bad one that is clean, and of which recordings judge what that one breaks.
-  var lastGood: Int? {
+  /// The last row before the first bad one that keeps what that one breaks, whatever else of it cannot be said.
+  private var lastGood: Int? {
     guard let bad = firstBad else { return nil }
     let rules = rows[bad].tally.failing(failOn)
     return rows[..<bad].lastIndex { row in
-      word(row.tally) == "clean"
-        && rules.allSatisfy { (row.tally.rules[$0]?.recordings(.kept) ?? 0) > 0 }
+      rules.allSatisfy { row.tally.rules[$0]?.isKept ?? false }
     }
   }
 
-  /// Follows the name of the first bad row: the last good one before it, and how many between them cannot say.
+  /// Follows the name of the first bad row: the last before it that was still right, and how many between them cannot
+  /// say, or have it among what is known.
   var beforeFirstBad: String {
     guard let bad = firstBad else { return "" }
-    let between = bad - (lastGood.map { $0 + 1 } ?? 0)
-    let silent = between == 0 ? "" : "; \(between) between them cannot say"
-    if let good = lastGood {
-      return "; the last clean one before it: \(rows[good].group.words)\(silent)"
+    guard bad > 0 else { return "; there is none before it" }
+    let rules = rows[bad].tally.failing(failOn)
+    let between = rows[((lastGood ?? -1) + 1)..<bad]
+    let known = between.count { row in
+      rules.contains { (row.tally.rules[$0]?.recordings(.known) ?? 0) > 0 }
     }
-    return bad == 0
-      ? "; there is none before it"
-      : "; none of the \(bad) before it is clean and judges what it breaks"
+    var words =
+      lastGood.map { good in
+        (word(rows[good].tally) == "clean"
+          ? "; the last clean one before it: " : "; the last before it that keeps what it breaks: ")
+          + rows[good].group.words
+      } ?? "; none of the \(bad) before it judges and keeps what it breaks"
+    if lastGood != nil, between.count > known {
+      words += "; \(between.count - known) between them cannot say"
+    }
+    if known > 0 {
+      words += "; in \(known) \(lastGood == nil ? "of these" : "between them") it is known"
+    }
+    return words
   }
 }

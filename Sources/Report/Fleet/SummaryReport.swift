@@ -9,6 +9,7 @@ import Replay
 ///     toolVersion   of the ptrauth-trace that wrote it
 ///     kernel        release, buildId (null: not known); absent: merged over kernels
 ///     labels        {key: value}, as --label gave them (null: a recording without it)
+///     by            what --by told recordings apart by: over all else they were merged; absent: over nothing
 ///     recordings    how many; all the rest are sums over them
 ///     verdicts      {verdict: recordings}
 ///     eventsMissing, open   recordings that miss events; that are no pass, whatever was found in others
@@ -18,7 +19,9 @@ import Replay
 ///     rules         {rule: broken, known, doubtful, kept, keptOutsideGaps, notJudged, impossible (recordings: one of
 ///                   these each; 0 is left out), proved, static, suspected (occurrences), reads, writes, trips (what
 ///                   they cost), places, examples (names of recordings that have it), reasons (of notJudged)}
-///     vcpus, vms, counters, redundantAccesses   sums
+///     vcpus, vms, redundantAccesses   sums
+///     counters      sums over vCPUs; of instructionTraps, registerTraps and hiddenTraps over those that may have
+///                   ptrauth: for others a trap is no cost of the key switch
 ///     lowerBounds   keySwitches, loads: recordings of which these are lower bounds
 ///     rates         {metric: recordings, vms, vcpus: [[bucket, count]]}; the bucket's number b is of values from 2^(b/128),
 ///                   linear between powers of two; null is 0
@@ -30,6 +33,7 @@ public enum SummaryReport {
     json.object { json in
       json.begin(.summary)
       self.group(group, &json)
+      by(group, &json)
       members(tally, &json)
     }
     json.newline()
@@ -60,6 +64,16 @@ public enum SummaryReport {
     }
     json.key("labels")
     json.object { json in for label in group.labels { json.field(label.key, label.value) } }
+  }
+
+  /// In one order, whatever that of --by was.
+  private static func by(_ group: Group, _ json: inout JSONWriter) {
+    guard group.isMergedOver else { return }
+    json.key("by")
+    json.array { json in
+      if group.kernel != nil { json.value(Grouping.Facet.kernel.name) }
+      for label in group.labels { json.value(Grouping.Facet.label(label.key).name) }
+    }
   }
 
   static func members(_ tally: Tally, _ json: inout JSONWriter) {

@@ -8,7 +8,7 @@ extension Tally {
   public init(_ document: Document) {
     self.init()
     let (facts, analysis) = (document.recording, document.analysis)
-    let name = baseName(facts.path)
+    let name = FileNames.base(facts.path)
     begin(name, analysis.verdict)
     eventsMissing = analysis.isIncomplete ? 1 : 0
     bytes = facts.byteCount
@@ -22,11 +22,9 @@ extension Tally {
       && analysis.requiredNotJudged.isEmpty
     if !isFit {
       // A refusal names the files that it is about.
-      let folders = [facts.path, document.kernel.path ?? ""].map { $0.dropLast(baseName($0).count) }
+      let files = [facts.path, document.kernel.path].compactMap(\.self)
       isOpen(
-        name,
-        because: withoutFolders(
-          document.obstacle ?? Self.trouble(analysis), folders.map(String.init)))
+        name, because: FileNames.only(in: document.obstacle ?? Self.trouble(analysis), of: files))
     }
     for rule in Analysis.judgedRules { add(rule, document, name) }
     for rule in analysis.findings.map(\.rule) where rules[rule] == nil { add(rule, document, name) }
@@ -34,11 +32,13 @@ extension Tally {
   }
 
   /// A recording that could not be read.
-  public init(unreadable path: String, because sentence: String, vmlinux: String? = nil) {
+  ///
+  /// - Parameter files: others that the sentence may name.
+  public init(unreadable path: String, because sentence: String, files: [String] = []) {
     self.init()
-    let folders = [path, vmlinux ?? ""].map { String($0.dropLast(baseName($0).count)) }
-    begin(baseName(path), .unusable)
-    isOpen(baseName(path), because: withoutFolders(sentence, folders))
+    let name = FileNames.base(path)
+    begin(name, .unusable)
+    isOpen(name, because: FileNames.only(in: sentence, of: [path] + files))
   }
 
   private mutating func begin(_ name: String, _ verdict: Analysis.Verdict) {
@@ -153,17 +153,4 @@ extension Group {
         release: document.recording.osRelease, buildID: kernel.recordedBuildID ?? kernel.buildID),
       labels: labels)
   }
-}
-
-/// The file's name without its directories.
-private func baseName(_ path: String) -> String {
-  path.split(separator: "/").last.map(String.init) ?? path
-}
-
-/// A sentence about files, with their base names.
-private func withoutFolders(_ sentence: String, _ folders: [String]) -> String {
-  let known = folders.filter { !$0.isEmpty }.reduce(sentence) { $0.replacing($1, with: "") }
-  return known.split(separator: " ", omittingEmptySubsequences: false).map { word in
-    word.first == "/" ? baseName(String(word)) : String(word)
-  }.joined(separator: " ")
 }

@@ -227,7 +227,7 @@ public struct TimelineCollector {
   /// A loss that names no pCPU may have been on any.
   private mutating func openGap(_ at: Moment, since: UInt64) {
     for cpu in at.cpu < 0 ? cpuNumbers.keys.sorted() : [at.cpu] {
-      openGaps[cpu] = (min(openGaps[cpu]?.begin ?? since, since), at.time)
+      openGaps[cpu] = (min(openGaps[cpu]?.begin ?? since, since, at.time), at.time)
     }
   }
 

@@ -1,4 +1,5 @@
 import Ptrauth
+import Regression
 import Replay
 
 // The parts of a saved report that say what was found. What it does not show stays empty.
@@ -8,15 +9,15 @@ extension Analysis {
     self.init(
       reported: try saved.one("verdict", of: Verdict.allCases) { $0.word },
       firstTime: try recording.number("begin"), lastTime: try recording.number("end"),
-      eventCount: try recording.number("eventsUsed"))
-    lostEvents = try recording.numbers("lost").map { (cpu: Int32($0.name) ?? -1, count: $0.value) }
+      eventCount: try recording.amount("eventsUsed"))
+    lostEvents = try recording.amounts("lost").map { (cpu: Int32($0.name) ?? -1, count: $0.value) }
     missingParts = try recording.texts("missingParts")
     leavesOutTasks = try recording.flag("someTasksOnly")
-    sequenceBreaks = try recording.number("sequenceBreaks")
+    sequenceBreaks = try recording.amount("sequenceBreaks")
     silentTails = try recording.numbers("silentTails")
       .map { (cpu: Int32($0.name) ?? -1, nanoseconds: $0.value) }
     if let silent = try recording.objectOrNull("silences") {
-      silenceCount = try silent.number("count")
+      silenceCount = try silent.amount("count")
       longestSilence = Silence(
         since: try silent.number("since"), until: try silent.number("until"),
         busyCPU: try silent.number("cpu"))
@@ -30,7 +31,7 @@ extension Analysis {
           state: PCPUState(
             live: KeyOwner(described: cpu.textOrNull("live")),
             hostSlots: HostSlots(described: cpu.textOrNull("hostSlots"))),
-          hostSaves: try cpu.number("hostSaves")))
+          hostSaves: try cpu.amount("hostSaves")))
     }
     for finding in try saved.objects("findings") { findings.append(try Finding(finding)) }
     for item in try saved.objects("notObservable") {
@@ -53,15 +54,19 @@ extension Analysis {
     requirement = Requirement(
       named: try required.rules("rules"),
       least: required.textOrNull("severity").flatMap { Rule.Severity(name: $0) })
+    guard Sample(name: "", kernel: "", self).isPossible else {
+      throw SavedFault(
+        description: "\(saved.place)vcpus or findings add up to a count that no recording can have")
+    }
   }
 }
 
 extension Analysis.Coverage {
   fileprivate init(_ saved: SavedObject) throws(SavedFault) {
-    let seen: Int? = saved.numberOrNull("vcpus")
-    let concerned: Int? = saved.numberOrNull("of")
+    let seen: Int? = try saved.amountOrNull("vcpus")
+    let concerned: Int? = try saved.amountOrNull("of")
     self.init(
-      rule: try saved.rule(), situations: try saved.number("situations"),
+      rule: try saved.rule(), situations: try saved.amount("situations"),
       vcpus: seen.flatMap { seen in concerned.map { VCPUs(seen: seen, concerned: $0) } })
   }
 }
@@ -89,9 +94,9 @@ extension Selection {
     if case .list = saved.value["rules"] { rules = try saved.rules("rules") }
     self.init(
       words: try saved.text("options"), rules: rules,
-      findings: try saved.object("findings").number("of"),
-      occurrences: try saved.object("occurrences").number("of"), cpuCount: try saved.number("cpus"),
-      vcpuCount: try saved.number("vcpus"), isOfPart: try saved.flag("judgedInWhole"),
+      findings: try saved.object("findings").amount("of"),
+      occurrences: try saved.object("occurrences").amount("of"), cpuCount: try saved.amount("cpus"),
+      vcpuCount: try saved.amount("vcpus"), isOfPart: try saved.flag("judgedInWhole"),
       countersAreOfWhole: try saved.flag("countersOfWhole"))
   }
 }
@@ -141,19 +146,19 @@ extension Analysis.VCPU {
 extension Counters {
   fileprivate init(_ saved: SavedObject, _ lowerBounds: [String]) throws(SavedFault) {
     self.init()
-    loads = try saved.number("loads")
-    puts = try saved.number("puts")
-    runs = try saved.number("runs")
-    knownRuns = try saved.number("knownRuns")
-    enabledRuns = try saved.number("enabledRuns")
+    loads = try saved.amount("loads")
+    puts = try saved.amount("puts")
+    runs = try saved.amount("runs")
+    knownRuns = try saved.amount("knownRuns")
+    enabledRuns = try saved.amount("enabledRuns")
     let traps = try saved.object("traps")
-    instructionTraps = try traps.number("pac")
-    registerTraps = try traps.number("keyRegister")
-    hiddenTraps = try traps.number("hidden")
-    undefs = try saved.number("undefs")
-    resets = try saved.number("resets")
-    hostSaves = try saved.number("hostSaves")
-    keySwitches = try saved.number("keySwitches")
+    instructionTraps = try traps.amount("pac")
+    registerTraps = try traps.amount("keyRegister")
+    hiddenTraps = try traps.amount("hidden")
+    undefs = try saved.amount("undefs")
+    resets = try saved.amount("resets")
+    hostSaves = try saved.amount("hostSaves")
+    keySwitches = try saved.amount("keySwitches")
     guestTime = try saved.number("guestTime")
     keySwitchesAreExact = !lowerBounds.contains("keySwitches")
     loadsAreLowerBounds = lowerBounds.contains("loads")
@@ -168,20 +173,20 @@ extension Finding {
     self.init(
       reported: try saved.rule(),
       try saved.one("level", of: [.proved, .static, .suspected]) { $0.word },
-      count: try saved.number("count"), first: moment("first"), last: moment("last"),
+      count: try saved.amount("count"), first: moment("first"), last: moment("last"),
       statement: try saved.text("statement"))
     for vcpu in try saved.objects("vcpus") {
-      vcpus.append((identity: vcpu.identity(.thread), count: try vcpu.number("count")))
+      vcpus.append((identity: vcpu.identity(.thread), count: try vcpu.amount("count")))
     }
     if case .list = saved.value["causes"] {
       for cause in try saved.objects("causes") {
-        causes.append(Cause(rule: try cause.rule(), count: try cause.number("count")))
+        causes.append(Cause(rule: try cause.rule(), count: try cause.amount("count")))
       }
     }
     if let paid = try saved.objectOrNull("cost") {
       cost = Cost(
-        reads: try paid.number("reads"), writes: try paid.number("writes"),
-        trips: try paid.number("trips"))
+        reads: try paid.amount("reads"), writes: try paid.amount("writes"),
+        trips: try paid.amount("trips"))
     }
     for event in try saved.objects("evidence") {
       evidence.append(
@@ -224,7 +229,7 @@ extension CodeJudgement {
     }
     var all = try checks("elsewhere", .fail) + checks("open", .cannotJudge)
     for (name, outcome) in [("passed", CodeCheck.Outcome.pass), ("failed", .fail)] {
-      let count: UInt16 = try saved.number(name)
+      let count: UInt16 = try saved.amount(name)
       let missing = Int(count) - all.count { $0.outcome == outcome }
       all += Array(repeating: CodeCheck(.sites, outcome, at: "", ""), count: max(0, missing))
     }
@@ -237,15 +242,15 @@ extension InstructionPasses {
   init(_ saved: SavedObject) throws(SavedFault) {
     func counts(_ saved: SavedObject) throws(SavedFault) -> PassCounts {
       var counts = PassCounts()
-      counts.calls = try saved.number("calls")
-      counts.bailOuts = try saved.number("bailOuts")
-      counts.entries = try saved.number("entries")
-      counts.exits = try saved.number("exits")
-      counts.switchedEntries = try saved.number("switchedEntries")
-      counts.switchedExits = try saved.number("switchedExits")
-      counts.partialSwitches = try saved.number("partialSwitches")
-      counts.reads = try saved.number("reads")
-      counts.writes = try saved.number("writes")
+      counts.calls = try saved.amount("calls")
+      counts.bailOuts = try saved.amount("bailOuts")
+      counts.entries = try saved.amount("entries")
+      counts.exits = try saved.amount("exits")
+      counts.switchedEntries = try saved.amount("switchedEntries")
+      counts.switchedExits = try saved.amount("switchedExits")
+      counts.partialSwitches = try saved.amount("partialSwitches")
+      counts.reads = try saved.amount("reads")
+      counts.writes = try saved.amount("writes")
       return counts
     }
     var cpus: [(cpu: Int, passes: PassCounts)] = []

@@ -1,3 +1,5 @@
+import Regression
+
 /// Why a saved document cannot be shown, in words.
 public struct SavedFault: Error, Equatable, CustomStringConvertible {
   public var description: String
@@ -28,6 +30,21 @@ struct SavedObject {
     try need(value[name].whole(T.self), name, "number that fits")
   }
   func numberOrNull<T: FixedWidthInteger>(_ name: String) -> T? { value[name].whole(T.self) }
+  /// A number of things in one recording. One that no recording can have is refused: no sum or product of them is near
+  /// the end of its type.
+  func amount<T: FixedWidthInteger>(_ name: String) throws(SavedFault) -> T {
+    try bounded(try number(name), name)
+  }
+  func amountOrNull<T: FixedWidthInteger>(_ name: String) throws(SavedFault) -> T? {
+    guard let found: T = numberOrNull(name) else { return nil }
+    return try bounded(found, name)
+  }
+  private func bounded<T: FixedWidthInteger>(_ count: T, _ name: String) throws(SavedFault) -> T {
+    guard count >= 0, UInt64(clamping: count) <= ReportDocument.countLimit else {
+      throw SavedFault(description: "\(place)\(name) is a count that no recording can have")
+    }
+    return count
+  }
   func object(_ name: String) throws(SavedFault) -> SavedObject {
     guard case .object = value[name] else { throw fault(name, "object") }
     return SavedObject(value: value[name], place: "\(place)\(name).")
@@ -42,6 +59,9 @@ struct SavedObject {
     }
     return texts
   }
+  func textsOrNull(_ name: String) throws(SavedFault) -> [String]? {
+    if case .null = value[name] { nil } else { try texts(name) }
+  }
   func objects(_ name: String) throws(SavedFault) -> [SavedObject] {
     try need(value[name].list, name, "list").enumerated()
       .map { SavedObject(value: $1, place: "\(place)\(name)[\($0)].") }
@@ -55,6 +75,11 @@ struct SavedObject {
       numbers.append((key, try need(item.whole(T.self), "\(name).\(key)", "number that fits")))
     }
     return numbers
+  }
+  func amounts(_ name: String) throws(SavedFault) -> [(name: String, value: UInt64)] {
+    let amounts: [(name: String, value: UInt64)] = try numbers(name)
+    for item in amounts { _ = try bounded(item.value, "\(name).\(item.name)") }
+    return amounts
   }
   /// One of `all`, by the word that stands for it.
   func one<T>(_ name: String, of all: [T], by word: (T) -> String) throws(SavedFault) -> T {

@@ -50,13 +50,13 @@ extension RecordingFacts {
   fileprivate init(_ saved: SavedObject) throws(SavedFault) {
     self.init(
       path: try saved.text("path"), format: try saved.text("format"),
-      byteCount: try saved.number("bytes"), clock: try saved.text("clock"))
+      byteCount: try saved.amount("bytes"), clock: try saved.text("clock"))
     osRelease = saved.textOrNull("osrelease")
     architecture = saved.textOrNull("arch")
-    cpusOnline = saved.numberOrNull("cpus")
+    cpusOnline = try saved.amountOrNull("cpus")
     commandLine = try saved.texts("command")
-    events = try saved.numbers("events").map { (name: $0.name, count: $0.value) }
-    lostSamples = try saved.number("lostSamples")
+    events = try saved.amounts("events").map { (name: $0.name, count: $0.value) }
+    lostSamples = try saved.amount("lostSamples")
     isIncomplete = try saved.flag("incomplete")
     warnings = try saved.texts("warnings")
     if case .list = saved.value["guests"] {
@@ -79,9 +79,9 @@ extension GuestFacts {
       span = (first, last)
     }
     var recording = Recording(
-      path: path, eventCount: try saved.number("events"), cpuCount: try saved.number("cpus"),
+      path: path, eventCount: try saved.amount("events"), cpuCount: try saved.amount("cpus"),
       span: span, hasHostTimes: try saved.flag("hostClock"))
-    recording.lostCount = try saved.number("lost")
+    recording.lostCount = try saved.amount("lost")
     recording.isIncomplete = try saved.flag("incomplete")
     self.recording = recording
   }

@@ -44,6 +44,9 @@ extension Group {
       labels.append((key, value.text))
     }
     self.init(kernel, labels: labels)
+    // Before `by` was written, a line without a kernel alone told it.
+    let by = try saved.textsOrNull("by")
+    isMergedOver = kernel == nil || by != nil
   }
 }
 

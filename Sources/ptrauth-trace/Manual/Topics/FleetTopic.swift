@@ -9,12 +9,15 @@ extension ManualTopic {
           saved reports. It has the kernel's release and build-id, the scheme, the verdict, what became of each rule, \
           sums of counters, and sketches of rates; no key, no host name, and of paths the base name alone. --label \
           board=rock5 says where it was made: a host's name is in it if you say so. A recording that cannot be read \
-          has its line too, and the line says why.
+          has its line too, and the line says why: of a folder also a file that is empty, cut to a few bytes or not to be \
+          opened, if it is called as recordings are. Folders in it are not read; what is passed over is said.
 
           A merged summary is the same kind of line about more recordings: `merge` takes both, in any order and grouping, and \
           what it says is the same. Everything in it is a sum, a sketch whose buckets add up exactly, or the first \
           eight of a list of names by their bytes, with the number of the others. So merge cannot tell that a recording is \
-          in its input twice: it counts twice.
+          in its input twice: it counts twice. Sums of traps are over vCPUs that may have pointer authentication: for \
+          others a trap is no cost of the key switch. What --by left out was merged over, and the line says so (`by`): \
+          nobody can tell it apart again.
 
           A line that contradicts itself, as one does of which a verdict was changed by hand, is no summary, and a file \
           without a line is damaged: what it should have said is not known.
@@ -33,8 +36,8 @@ extension ManualTopic {
       Section(
         title: "ORDER",
         text: """
-          Rows come in the order of --by: releases as people count them (6.2.0-rc1, 6.2.0, 6.10.0), equal releases by \
-          build-id, which is no order in time. Where nightly kernels have one release, give a label that sorts: \
+          Rows come in the order of --by: releases as people and rpm count them (6.2.0-rc1, 6.2.0, 6.10.0; \
+          5.14.0-162.el9, 5.14.0-162.6.1.el9_1), equal releases by build-id, which is no order in time. Where nightly kernels have one release, give a label that sorts: \
           --label night=2026-03-01, and --by label:night,kernel. The first row that fails is named as the first bad one.
           """),
       Section(
