@@ -34,7 +34,7 @@ public struct RecordingFolder: Sendable {
         unread.append(name)
       }
     }
-    let endings = Set(recordings.map(Self.ending))
+    let endings = Set(recordings.map(Self.ending)).filter { !$0.isEmpty }
     for name in unread {
       if Self.isMeant(name, at: entry(name), among: endings) {
         recordings.append(name)

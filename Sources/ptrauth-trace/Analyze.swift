@@ -23,7 +23,7 @@ package struct Analyze: ParsableCommand {
         ptrauth-trace analyze --generation 5.8 perf.data     (no vmlinux at hand)
         ptrauth-trace analyze --vcpu 1 --time 5.25,5.3 perf.data
         ptrauth-trace analyze a.dat b.data
-        ptrauth-trace analyze recordings/     (all that lie in it, the summary first; folders in it are not read)
+        ptrauth-trace analyze recordings/     (all in it, the summary first)
         perf record -a -e 'kvm:*' -o - | ptrauth-trace analyze -
         ssh host cat /sys/kernel/tracing/trace_pipe |
           ptrauth-trace analyze -k vmlinux -

@@ -47,7 +47,7 @@ struct SavedContextFaultTests {
     // ADD Xd, Xn, #imm of nVHE's context: 8 bytes further on.
     let key = try subject.first { if case .keyRead = $0 { true } else { false } }
     let context = try subject.last(before: key) {
-      if case .addImmediate(_, _, 1..., false, true) = $0 { true } else { false }
+      if case .addImmediate(_, _, 1..., true, false) = $0 { true } else { false }
     }
     #expect(try !subject.saves([context: words[context] + 8 << 10]).contains(.pass))
   }

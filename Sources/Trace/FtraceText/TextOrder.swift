@@ -37,6 +37,8 @@ struct TextOrder {
   private(set) var isShuffled = false
   /// Where a pCPU's own times go back that far.
   private(set) var turn: (cpu: Int32, line: Int)?
+  /// The first line whose own pCPU was later before, however little.
+  private var step: (cpu: Int32, line: Int)?
 
   @inline(__always)
   mutating func note(_ time: UInt64, cpu: Int32, line: Int) {
@@ -48,7 +50,7 @@ struct TextOrder {
       if slots[slot].cpu >= 0 { return noteOther(time, cpu, line, isLate) }
       slots[slot].cpu = cpu
     }
-    if isLate, turn == nil, time < slots[slot].butOne { turn = (cpu, line) }
+    if time < slots[slot].butOne { goBack(cpu, line, isLate) }
     slots[slot].note(time)
     endLine(time)
   }
@@ -56,10 +58,16 @@ struct TextOrder {
   @inline(never)
   private mutating func noteOther(_ time: UInt64, _ cpu: Int32, _ line: Int, _ isLate: Bool) {
     var latest = others[cpu] ?? Latest(cpu: cpu)
-    if isLate, turn == nil, time < latest.butOne { turn = (cpu, line) }
+    if time < latest.butOne { goBack(cpu, line, isLate) }
     latest.note(time)
     others[cpu] = latest
     endLine(time)
+  }
+
+  @inline(never)
+  private mutating func goBack(_ cpu: Int32, _ line: Int, _ isLate: Bool) {
+    if step == nil { step = (cpu, line) }
+    if isLate, turn == nil { turn = (cpu, line) }
   }
 
   @inline(__always)
@@ -75,12 +83,12 @@ struct TextOrder {
 
   /// Why the text is no recording's; nil: it is one.
   var refusal: String? {
-    guard let turn else { return nil }
-    if trend.goesNowhere {
+    if step != nil, trend.goesNowhere {
       return
         "its times do not go forward; print the times themselves, not the differences (perf script "
         + "--deltatime)"
     }
+    guard let turn else { return nil }
     return
       "the times of pCPU \(turn.cpu) go back at line \(turn.line): it is more than one recording, or its parts were "
       + "swapped; analyze each part by itself"
