@@ -28,6 +28,14 @@ struct FeatureFaultTests {
       try subject.answers(subject.always(test)) == ["S10 cannot judge - kvm_arch_vcpu_load"])
   }
 
+  /// TBZ on another bit of the same word: nobody asks for ptrauth any more.
+  @Test func theClearAtLoadForOthers() throws {
+    let subject = try ChangedFunction("6.1", "kvm_arch_vcpu_load")
+    let test = try subject.first(Self.isFeatureTest)
+    let other = subject.words[test] & ~(0x1f << 19) | 3 << 19
+    #expect(try subject.answers([test: other]) == ["S10 cannot judge - kvm_arch_vcpu_load"])
+  }
+
   @Test func theTrapHandlerAtEL2() throws {
     let name = "kvm_hyp_handle_ptrauth"
     let subject = try ChangedFunction("6.1", name)

@@ -29,8 +29,10 @@ struct FeatureChecks {
     }
     let others = self.answers(
       result.ends.filter { $0.kind != .traps && !storing.contains($0) }, among: result)
+    // A host that lacks ptrauth may leave it out behind that question.
     if others.contains(.present) {
-      return fault(.staleEnable, "a way of vCPUs with ptrauth leaves it out")
+      return Objection(
+        outcome: .cannotJudge, statement: "a way of vCPUs with ptrauth leaves it out")
     }
     return answers.contains(.present) || others.allSatisfy { $0 == .absent }
       ? nil

@@ -51,7 +51,7 @@ struct GuardChecks {
     ] {
       let vcpu: UInt8 = side == "__guest_enter" ? 0 : 1
       let around = ends.inOrder.first { end in
-        !end.state.touchesKeys
+        !end.state.touchesKeys && !end.state.lostConditions
           && Set(end.state.conditions.compactMap { term($0, vcpu: vcpu)?.opposite })
             .isDisjoint(with: enter)
       }

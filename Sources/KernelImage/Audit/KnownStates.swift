@@ -150,6 +150,8 @@ extension WalkState {
       joined.lostKeys.insert(key)
     }
     joined.lostKeys.formUnion(other.lostKeys)
+    joined.lostConditions =
+      lostConditions || other.lostConditions || conditions != other.conditions
     joined.conditions.formIntersection(other.conditions)
     return joined
   }

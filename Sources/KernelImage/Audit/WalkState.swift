@@ -25,6 +25,9 @@ package struct WalkState: Hashable {
   /// ways were taken together.
   var lostKeys: Set<KeyRegister> = []
 
+  /// Ways that assume different things became one: it assumes what they have in common.
+  var lostConditions = false
+
   /// It stored through a null pointer: what the code takes for impossible.
   var isImpossible = false
 
