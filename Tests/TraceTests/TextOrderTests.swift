@@ -33,12 +33,17 @@ struct TextOrderTests {
     let error = #expect(throws: TraceError.self) {
       try Self.events(one + Self.lines(cpu: 1, from: distance))
     }
-    #expect(error?.description.contains("pCPU 1 go back at line 200") == true)
+    #expect(error?.description.contains("pCPU 1 go back at line ") == true)
   }
 
-  @Test func oneWrongTimeIsNoOrder() throws {
+  @Test("a few wrong times are no order, but said", arguments: [(100, " 9."), (17_000, " 3.")])
+  func slips(line: Int, time: String) throws {
     var lines = Self.lines(cpu: 1)
-    lines[100] = lines[100].replacing(" 7.", with: " 9.")
-    #expect(try Self.events(lines).list.count == Self.perCPU)
+    lines[line] = lines[line].replacing(" 7.", with: time)
+    let one = try Self.events(lines)
+    #expect(one.list.count == Self.perCPU && one.recording.isIncomplete)
+    let two = try Self.events(lines + Self.lines(cpu: 2))
+    #expect(two.list.count == 2 * Self.perCPU)
+    #expect(two.recording.isIncomplete == (time == " 3."))
   }
 }

@@ -80,6 +80,9 @@ public struct FtraceTextFile: ~Copyable, Sendable {
       map.giveBackPages()
     }
     if let refusal = scan.refusal { throw TraceError(refusal, path: path) }
+    if let reason = scan.order.refusal {
+      throw TraceError(.isCorrupt(part: "text", reason: reason), path: path)
+    }
     return scan
   }
 
@@ -100,10 +103,12 @@ public struct FtraceTextFile: ~Copyable, Sendable {
     pass.finish(bytes, scan.table, body)
     var result = opened
     result.warnings += pass.doubts.warnings
-    if pass.lateCount > 0 { result.isIncomplete = true }
-    if pass.lateCount > 0 {
+    // Sorted as a whole, none comes late; those that slipped are where they do not belong all the same.
+    let lateCount = scan.order.isShuffled ? scan.order.turnCount : pass.lateCount
+    if lateCount > 0 {
+      result.isIncomplete = true
       result.warnings.append(
-        "\(pass.lateCount) event\(pass.lateCount == 1 ? "" : "s") came out of order, more than "
+        "\(lateCount) event\(lateCount == 1 ? "" : "s") came out of order, more than "
           + "\(TextPass.roundSize) events late")
     }
     return PassResult(

@@ -95,9 +95,7 @@ package struct TextScan {
 
   /// Why this is no text that can be read; nil if it can.
   var refusal: TraceError.Code? {
-    guard eventCount == 0, functionCount == 0 else {
-      return order.refusal.map { .isCorrupt(part: "text", reason: $0) }
-    }
+    guard eventCount == 0, functionCount == 0 else { return nil }
     if let option = options.max(by: { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }) {
       if option.key != .bin || form.hasHeader { return .textOption(option.key.rawValue) }
     }
