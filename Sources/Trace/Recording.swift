@@ -70,6 +70,14 @@ public struct Recording: Sendable {
         + "in it is suspected at most; copy or record it again")
   }
 
+  /// Bytes behind the recording's own, from byte `offset` of the file on.
+  mutating func note(more byteCount: UInt64, at offset: UInt64) {
+    isIncomplete = true
+    warnings.append(
+      "\(byteCount) bytes follow the recording in its file, from byte \(offset) on, and are not read: if they are "
+        + "another recording, cut it off there and analyze it by itself")
+  }
+
   public init(path: String, format: String, byteCount: UInt64, clock: String) {
     self.path = path
     self.format = format

@@ -9,8 +9,8 @@ struct PageTextTests {
     #
              vcpu-90    [001] d..2.  5.000001: sched_switch: prev_comm=vcpu prev_pid=90 prev_prio=120 prev_state=S ==> next_comm=swapper/1 next_pid=0 next_prio=120
              vcpu-90    [001] d..1.  5.000002: kvm_entry: PC: 0x0000000080528a6c
-             vcpu-90    [001] d..1.  5.000003: p: (kvm_arm_vcpu_ptrauth_trap+0x0/0x40) vcpu=0x10 hcr_el2=0x1
-             vcpu-90    [001] d..1.  5.000004: r: (handle_exit+0x58/0x80 <- kvm_arm_vcpu_ptrauth_trap) vcpu=0x10
+             vcpu-90    [001] d..1.  5.000003: p: (kvm_arm_vcpu_ptrauth_trap+0x0/0x40) vcpu=0xffff000000000010 hcr_el2=0x800000001
+             vcpu-90    [001] d..1.  5.000004: r: (handle_exit+0x58/0x80 <- kvm_arm_vcpu_ptrauth_trap) vcpu=0xffff000000000010
              a&b-91     [000] d..1.  5.000005: kvm_exit: TRAP: HSR_EC: 0x0009 (PAC), PC: 0x0000000080528a6c
 
     """
@@ -32,6 +32,32 @@ struct PageTextTests {
     #expect(found.counts == expected.counts)
     #expect(found.recording.warnings == expected.recording.warnings)
     #expect(found.recording.byteCount == UInt64(escaped(Self.text).utf8.count))
+  }
+
+  @Test(arguments: ["0x807c263f", "-2139347393"])
+  func halfOfHCRIsNone(value: String) throws {
+    let events = try events(Self.text.replacing("hcr_el2=0x800000001", with: "hcr_el2=\(value)"))
+    #expect(events.list.count == 5)
+    #expect(
+      events.recording.warnings.contains {
+        $0.contains("fetch it as x64 ") || $0.hasSuffix("as x64")
+      })
+    for event in events.list {
+      guard case .probe(let hit) = event.payload else { continue }
+      #expect(hit.fields.hcr == nil && hit.fields.vcpu == 0xffff_0000_0000_0010)
+    }
+  }
+
+  @Test(arguments: [(5, false), (6, true), (500, true)])
+  func linesThatTheHeaderCounts(kept: Int, isCut: Bool) throws {
+    let header = "# entries-in-buffer/entries-written: \(kept)/\(kept)   #P:2\n"
+    let events = try events(Self.text.replacing("#\n", with: header))
+    #expect(events.list.count == 5 && events.recording.isIncomplete == isCut)
+    #expect(
+      events.recording.warnings.contains {
+        $0.contains("5 of the \(kept) events that its header counts")
+      }
+        == isCut)
   }
 
   /// A text without arrows stays as it is.

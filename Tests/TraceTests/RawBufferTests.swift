@@ -53,6 +53,38 @@ struct RawBufferTests {
     }
   }
 
+  @Test func aDumpUnderAnotherCPUsNameIsRefused() throws {
+    var built = Built(Self.builder())
+    built.file.add(9, built.file.instances[0].cpus[0].pages)
+    built.write()
+    let error = #expect(throws: TraceError.self) { _ = try Outcome(built.folder.path) }
+    #expect(error?.description.contains("cpu9.trace_pipe_raw begins as ") == true)
+  }
+
+  @Test func aPageThatIsThereTwiceIsReadOnce() throws {
+    func page(_ time: UInt64) -> [UInt8] {
+      var page = PageBuilder(time: time)
+      page.entry(after: 0, pc: time)
+      page.entry(after: 10, pc: time + 1)
+      return page.bytes()
+    }
+    var file = TraceDatBuilder()
+    file.add(0, [page(1000), page(2000)])
+    let whole = Built(file)
+    whole.write()
+    let expected = try Outcome(whole.folder.path)
+    var twice = whole.file
+    let cpu = twice.instances[0].cpus[0]
+    twice.instances[0].cpus[0].pages = cpu.pages + cpu.pages
+    let built = Built(twice)
+    built.write()
+    let found = try Outcome(built.folder.path)
+    #expect(
+      found.lines.filter { !$0.contains("lost") } == expected.lines.filter { !$0.contains("lost") })
+    #expect(found.recording.isIncomplete || !found.losses.isEmpty)
+    #expect(found.recording.warnings.contains { $0.contains("it is there twice") })
+  }
+
   static func builder(longSize: Int = 8) -> TraceDatBuilder {
     var first = PageBuilder(time: 1000, longSize: longSize)
     first.entry(after: 0, pc: 1)

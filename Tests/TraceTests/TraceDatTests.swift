@@ -40,6 +40,24 @@ struct TraceDatTests {
     }
   }
 
+  @Test(arguments: [Builder.Compression.none, .zstd, .zlib], [6, 7])
+  func whatFollowsIsSaid(compression: Builder.Compression, version: Int) throws {
+    if version == 6, compression != .none { return }
+    var file = Builder()
+    file.compression = compression
+    file.add(0, [Self.page(100, 1, 2), Self.page(200, 3)])
+    let bytes = version == 6 ? file.version6() : file.version7()
+    let one = try TraceDatOutcome(bytes)
+    #expect(!one.recording.isIncomplete && one.recording.warnings == [])
+    let two = try TraceDatOutcome(bytes + bytes)
+    #expect(two.lines == one.lines && two.recording.isIncomplete)
+    #expect(
+      two.recording.warnings.contains {
+        $0.hasPrefix(
+          "\(bytes.count) bytes follow the recording in its file, from byte \(bytes.count) on")
+      })
+  }
+
   /// Every kind of time; 59 bits of an absolute one are stored, the others are those of the time before.
   private static func times(from high: UInt64) -> (page: [UInt8], times: [UInt64]) {
     var page = PageBuilder(time: high + 5)

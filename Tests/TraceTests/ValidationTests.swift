@@ -36,6 +36,19 @@ struct ValidationTests {
     }
   }
 
+  @Test func whatFollowsIsSaid() throws {
+    var file = Self.builder()
+    file.finishRound()
+    let bytes = file.bytes()
+    let one = try Outcome(bytes)
+    #expect(!one.recording.isIncomplete)
+    let two = try Outcome(bytes + bytes)
+    #expect(two.recording.isIncomplete)
+    #expect(
+      Self.warns(
+        two, "\(bytes.count) bytes follow the recording in its file, from byte \(bytes.count) on"))
+  }
+
   enum Count: CaseIterable { case read, callchain, raw, branches }
 
   /// One sample says that it has more of something than its record; those around it are read.

@@ -132,7 +132,12 @@ public struct FtraceTextFile: ~Copyable, Sendable {
       event.count = scan.functionCount
       recording.recordedEvents.append(event)
     }
-    recording.isIncomplete = scan.isCut
+    recording.isIncomplete = scan.isCut || scan.absentCount > 0
+    if scan.absentCount > 0 {
+      recording.warnings.append(
+        "the text has \(scan.form.promised - scan.absentCount) of the \(scan.form.promised) events that its "
+          + "header counts: lines were cut off or filtered out")
+    }
     recording.warnings.append(label(scan))
     let names = Set(recording.recordedEvents.lazy.filter { $0.system == "kvm" }.map(\.name))
     if scan.form.kind == .script, !names.isEmpty, !names.contains("kvm_entry") {

@@ -40,8 +40,9 @@ struct ProbeTextLayout {
     isReturn = place.isReturn
   }
 
-  /// Decodes the values of another line of the event, which start at `start`.
-  func read(_ line: RawSpan, from start: Int, into fields: inout ProbeFields) {
+  /// Decodes the values of another line of the event, which start at `start`; false where one of them was fetched
+  /// too narrow, and is left out.
+  func read(_ line: RawSpan, from start: Int, into fields: inout ProbeFields) -> Bool {
     var values = ProbeValues()
     var position = start
     var expected = 0
@@ -68,7 +69,7 @@ struct ProbeTextLayout {
       }
       line.skipValue(&position)
     }
-    values.finish(&fields)
+    return values.finish(&fields)
   }
 
   /// Position behind the equals sign, if field `index` is the one at `position`.
@@ -120,9 +121,14 @@ struct ProbeValues {
     present |= 1 << UInt64(slot)
   }
 
-  /// The line is at its end. Of key sets that are not whole nothing is there.
+  /// The kernel's pointers, and HCR_EL2: KVM sets TLOR (bit 35) in every vCPU's (HCR_GUEST_FLAGS). Whoever fetches
+  /// 32 bits of them (x32) loses what tells them apart, and API and APK.
+  private static let wide: InlineArray<4, Int> = [0, 3, 10, 11]
+
+  /// The line is at its end. Of key sets that are not whole nothing is there, nor of numbers that are too narrow;
+  /// false: there are such.
   @inline(__always)
-  func finish(_ fields: inout ProbeFields) {
+  func finish(_ fields: inout ProbeFields) -> Bool {
     func has(_ slots: Range<Int>) -> Bool {
       let mask = (UInt64(1) << UInt64(slots.count) &- 1) << UInt64(slots.lowerBound)
       return present & mask == mask
@@ -130,6 +136,16 @@ struct ProbeValues {
     fields.present =
       UInt16(truncatingIfNeeded: present & 0x1fff)
       | (has(Self.guest) ? ProbeFields.guestBit : 0) | (has(Self.host) ? ProbeFields.hostBit : 0)
+    var areWhole = true
+    for index in Self.wide.indices {
+      let slot = Self.wide[index]
+      guard fields.present >> UInt16(slot) & 1 != 0 else { continue }
+      let value = Int64(bitPattern: fields.numbers[slot])
+      guard value != 0, value >= Int64(Int32.min), value <= Int64(UInt32.max) else { continue }
+      fields.present &= ~(1 << UInt16(slot))
+      areWhole = false
+    }
+    return areWhole
   }
 }
 

@@ -28,7 +28,7 @@ package struct TextDecoder {
     into event: inout Event
   ) -> Bool {
     if let layout = table.events[index].probe {
-      guard read(line, values, layout, index, into: &event.hit) else {
+      guard read(line, values, layout, index, number, into: &event.hit) else {
         doubts.unreadValues.note(number)
         return false
       }
@@ -108,7 +108,7 @@ package struct TextDecoder {
   }
 
   private mutating func read(
-    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int,
+    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int, _ number: Int,
     into hit: inout ProbeHit
   ) -> Bool {
     guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else {
@@ -117,7 +117,7 @@ package struct TextDecoder {
     hit.address = place.address
     hit.isReturn = place.isReturn
     hit.isTraced = false
-    layout.read(line, from: place.end, into: &hit.fields)
+    if !layout.read(line, from: place.end, into: &hit.fields) { doubts.narrowFields.note(number) }
     hit.symbolName =
       place.symbolEnd > place.symbolStart ? symbol(line, place, index) : nil
     return true

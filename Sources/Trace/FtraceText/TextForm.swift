@@ -19,6 +19,8 @@ struct TextForm {
   private(set) var commandLine: [String] = []
   /// Of "entries-in-buffer/entries-written": events that were overwritten before anyone read them.
   private(set) var overwritten: UInt64 = 0
+  /// As it counts them: events that the text has, if it is whole; of several headers all.
+  private(set) var promised: UInt64 = 0
   private(set) var hasHeader = false
   /// "# tracer: function_graph"; `nop` is none.
   private(set) var tracer: String?
@@ -50,6 +52,7 @@ struct TextForm {
       }
       position += 1
       guard let written = line.decimal(&position) else { return }
+      promised.saturatingAdd(kept)
       if written > kept { overwritten.saturatingAdd(written - kept) }
       takeProcessors(line, position)
     } else if let place = line.position(behind: Self.latencyHead, from: 0), kind == .trace {

@@ -93,6 +93,13 @@ package struct TextScan {
     doubts.unreadLines.note(number)
   }
 
+  /// Events that its header counts, and it has no lines of. (The tracer function_graph makes one line of two.)
+  var absentCount: UInt64 {
+    guard form.tracer == nil || form.tracer == "nop" else { return 0 }
+    let lines = eventCount &+ functionCount &+ doubts.lineCount
+    return form.promised > lines ? form.promised - lines : 0
+  }
+
   /// Why this is no text that can be read; nil if it can.
   var refusal: TraceError.Code? {
     guard eventCount == 0, functionCount == 0 else { return nil }
@@ -131,11 +138,18 @@ struct TextDoubts {
   var failedToParse = Tally()
   /// Events whose values are not what the event prints.
   var unreadValues = Tally()
+  /// Pointers or HCR_EL2 of which 32 bits were fetched.
+  var narrowFields = Tally()
   /// kvm_arm_setup_debug with "(____ptrval____)".
   var maskedPointers = Tally()
 
   /// There are lines that say something, and it was not read.
   var hasUnreadLines: Bool { unreadLines.count > 0 || tracerLines.count > 0 }
+
+  /// Lines that are no events to us, and may be the kernel's.
+  var lineCount: UInt64 {
+    longLines.count &+ unreadLines.count &+ tracerLines.count &+ namelessEvents.count
+  }
 
   /// Sentences for the user.
   var warnings: [String] {
@@ -167,6 +181,11 @@ struct TextDoubts {
     say(
       unreadValues, "has values that its event does not print and is not used",
       "have values that their events do not print and are not used")
+    say(
+      narrowFields,
+      "has 32 bits of a pointer or of hcr_el2, which has 64: that field is not used; fetch it as x64",
+      "have 32 bits of a pointer or of hcr_el2, which has 64: those fields are not used; fetch them "
+        + "as x64")
     say(
       maskedPointers, "has (____ptrval____) in place of a vCPU's pointer and is not used",
       "have (____ptrval____) in place of a vCPU's pointer and are not used")

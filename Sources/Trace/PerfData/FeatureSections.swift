@@ -14,6 +14,8 @@ struct FeatureSections {
   /// Names of events by attr.config, from HEADER_EVENT_TYPE of old streams.
   var namesByConfig: [UInt64: String] = [:]
   var isDirectoryMode = false
+  /// Where the last of them ends in the file, in bytes.
+  private(set) var end: UInt64 = 0
   /// The file ends inside of the sections or their table.
   var isCut = false
   var warnings: [String] = []
@@ -37,6 +39,7 @@ struct FeatureSections {
   /// `end`: where the data ends and the table of sections begins, in bytes.
   init(_ header: PerfHeader, in bytes: RawSpan, after end: UInt64, isSwapped: Bool) {
     var entry = end
+    defer { self.end = max(self.end, entry) }
     for bit in 0..<256 where header.hasFeature(bit) {
       guard let place = Int(exactly: entry),
         let offset = bytes.u64(at: place, swapped: isSwapped),
@@ -55,6 +58,7 @@ struct FeatureSections {
             + "the file; it is ignored")
         continue
       }
+      self.end = max(self.end, offset + size)
       take(bit, section, at: offset, isSwapped: isSwapped)
     }
   }

@@ -31,6 +31,7 @@ struct Parts {
     var isIncomplete = false
     var features = FeatureSections()
     var end = main.byteCount
+    var last = fileEnd
     // A directory's samples lie in the other files: its own data may be empty, and is not if the
     // recorder came to its end.
     if header.data.size == 0 {
@@ -41,6 +42,7 @@ struct Parts {
       end = known
       features = FeatureSections(header, in: main, after: dataEnd, isSwapped: isSwapped)
       isIncomplete = features.isCut
+      last = max(features.end, header.attributes.end ?? 0)
     } else {
       isIncomplete = true
       let (missing, overflow) = header.data.size.subtractingReportingOverflow(
@@ -66,6 +68,7 @@ struct Parts {
     recording.byteCount = files.reduce(0) { $0 + UInt64($1.count) }
     recording.isIncomplete = isIncomplete
     recording.warnings = warnings + recording.warnings
+    if !features.isCut, last < fileEnd { recording.note(more: fileEnd - last, at: last) }
     let sideBand = Self.prologue(main, start..<end, isSwapped, throughSamples: isBackward)
     recording.kernelText = sideBand.kernelText
     recording.kernelBuildID = features.kernelBuildID ?? sideBand.kernelBuildID

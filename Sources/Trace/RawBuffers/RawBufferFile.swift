@@ -29,6 +29,7 @@ public struct RawBufferFile: ~Copyable, Sendable {
       throw TraceError(TraceError.Code(error), path: folder.path)
     }
     do throws(TraceError) {
+      try Self.refuseCopies(folder, map)
       var reading = try BufferReading(
         raw: folder, parts: map.parts, fileSize: UInt64(map.byteCount), formats: formats)
       reading.recording.note(map.compression)
@@ -40,6 +41,29 @@ public struct RawBufferFile: ~Copyable, Sendable {
     recording = reading.recording
     file = map
   }
+
+  /// Two CPUs' first pages have never the same time and the same events.
+  private static func refuseCopies(
+    _ folder: RawBufferFolder, _ map: borrowing MappedFile
+  ) throws(TraceError) {
+    let bytes = map.bytes
+    var first: [[UInt8]: RawBufferFolder.Dump] = [:]
+    for (dump, part) in zip(folder.dumps, map.parts) where part.count >= pageHead {
+      let head = bytes.slice(at: part.lowerBound, count: pageHead)?.copied() ?? []
+      // An empty page has a time and no more.
+      guard head.dropFirst(16).contains(where: { $0 != 0 }) else { continue }
+      if let other = first.updateValue(dump, forKey: head) {
+        throw TraceError(
+          .isCorrupt(
+            part: "copy of the ring buffers",
+            reason:
+              "\(dump.path) begins as \(other.path) does, so one of them is not that CPU's; copy "
+              + "them again"))
+      }
+    }
+  }
+  /// The header of a page and some of its events, in bytes.
+  private static let pageHead = 512
 
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.

@@ -173,6 +173,14 @@ struct CPUStream {
     if cursor.isDamaged {
       note("a page says that it holds more than a page", isCut: room < pageSize)
       if cursor.time < last { cursor = PageCursor(at: last) }
+    } else if cursor.time < last {
+      // A CPU's ring buffer is in order.
+      if cursor.hasContents {
+        note(
+          "its times are before those of the page before it: it is there twice, or pages were swapped"
+        )
+      }
+      cursor = PageCursor(at: last)
     }
     if isTorn, hasPages {
       isWall = true

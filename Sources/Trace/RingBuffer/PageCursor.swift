@@ -18,6 +18,8 @@ package struct PageCursor: BitwiseCopyable {
   private(set) var missed: UInt64? = 0
   /// The events do not fill the page as it says.
   private(set) var isDamaged = false
+  /// It has events, or says so.
+  var hasContents: Bool { position < end }
   /// Of the next event, from the start of the page, in bytes.
   private var position = 0
   private var end = 0

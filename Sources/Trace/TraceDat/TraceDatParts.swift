@@ -45,6 +45,26 @@ struct TraceDatParts {
     }
   }
 
+  /// Where another trace.dat begins behind the data of all CPUs, in bytes. (How long compressed data is, only its
+  /// chunks say: there it is looked for from the last CPU's on.)
+  func next(in bytes: RawSpan) -> Int? {
+    var place = UInt64(header.byteCount)
+    for cpu in buffers.lazy.flatMap(\.cpus) where cpu.size > 0 {
+      let (end, overflow) = cpu.offset.addingReportingOverflow(cpu.size)
+      if overflow { return nil }
+      place = max(place, header.compression == nil ? end : cpu.offset)
+    }
+    guard let start = Int(exactly: place), start < bytes.byteCount else { return nil }
+    for offset in start..<bytes.byteCount
+    where bytes.u8(at: offset) == TraceDatHeader.magic[0]
+      && bytes.slice(at: offset, count: TraceDatHeader.magic.count)?.copied()
+        == TraceDatHeader.magic
+    {
+      return offset
+    }
+    return nil
+  }
+
   /// "header_page", u64 size and text; "header_event", u64 size and text.
   mutating func takePageHeader(_ cursor: inout ByteCursor) throws(ByteCursor.Truncation) {
     _ = try cursor.terminatedText()

@@ -57,6 +57,9 @@ extension BufferReading {
       warnings.append("the file is cut: \(missing) bytes of its events are missing")
     }
     recording.warnings = warnings
+    if let next = parts.next(in: bytes) {
+      recording.note(more: fileSize - UInt64(next), at: UInt64(next))
+    }
     self.init(
       plan: plan, set: set, times: times, counted: counted, recording: recording,
       formats: parts.formats.formats, isContainer: true, owners: choice.owners)
