@@ -10,6 +10,9 @@ struct ModelWatch {
   private var next = 0
   /// Since the last run was judged.
   var contradiction: Contradiction?
+  /// Its last kvm_entry, if no load came since: before one the recorder may not have turned on what says that it ran,
+  /// or have turned it off already.
+  var entered: Moment?
 
   struct Sight {
     var symbol: Symbol
@@ -22,6 +25,12 @@ struct ModelWatch {
   mutating func note(_ sight: Sight) {
     trail[next % 4] = sight
     next += 1
+  }
+
+  /// Events are missing before this one.
+  mutating func breakOff() {
+    contradiction = nil
+    entered = nil
   }
 
   /// In the order they came.

@@ -50,6 +50,12 @@ extension Replayer {
     emit?(.finding(rule, .suspected, identity, run.enter))
   }
 
+  /// Some event of each pass samples the shadow: a run without a sample had none, and its loads may have none either.
+  private var samplesPasses: Bool {
+    capabilities.samplesShadow
+      && !probesHit.isDisjoint(with: [.flush, .vcpuRun, .sync, .handleExit])
+  }
+
   /// A ptrauth trap of a run whose entry was not sampled, where the generation leaves it no reason.
   mutating func judgeUnsampledTrap(_ run: OpenRun, _ trap: PtrauthTrap, _ exit: Moment) {
     guard let generation, !configuration.generationIsWeak, vcpus[run.vcpu].state.feature == .both
@@ -58,7 +64,7 @@ extension Replayer {
     if generation.trap == .never {
       judgeUnsetLoad(run, trap, exit, nil)
     } else if generation.trap == .reachesHost, run.followsAnsweredTrap,
-      run.exitSample == nil, probesHit.contains(.vcpuLoad)
+      run.exitSample == nil, probesHit.contains(.vcpuLoad), !samplesPasses
     {
       // A trap with an SError pending is not answered, and kvm_exit does not show that.
       log.add(.trapWhileEnabled, .suspected, vcpu: identity, at: exit) {

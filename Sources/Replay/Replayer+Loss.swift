@@ -82,6 +82,7 @@ extension Replayer {
       guard let thread = threads.all[tid] else { continue }
       thread.sampleBeforeEntry = nil
       thread.isInKVMRun = nil
+      thread.awaitsHandler = .unknown
       thread.wasSwitchedOut = false
       thread.isBornHere = false
       thread.handler = nil
@@ -105,6 +106,12 @@ extension Replayer {
     wall(index)
   }
 
+  /// Its kvm_entry or kvm_exit is not there: where the recorder had not turned them on yet, or behind a loss.
+  mutating func ranUnseen(vcpu index: Int) {
+    threads[vcpus[index].tid]?.hostKeys.wall()
+    wall(index)
+  }
+
   /// Between two turns on recorded pCPUs the thread may have had one on a pCPU that was not recorded.
   mutating func mayHaveRunUnseen(_ tid: Int32) {
     guard let index = threads[tid]?.vcpu, vcpus[index].tid == tid else { return }
@@ -112,6 +119,7 @@ extension Replayer {
     threads[tid]?.hostKeys.wall()
     threads[tid]?.sampleBeforeEntry = nil
     threads[tid]?.isInKVMRun = nil
+    threads[tid]?.awaitsHandler = .unknown
     threads[tid]?.handler = nil
     wall(index)
   }

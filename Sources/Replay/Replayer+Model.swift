@@ -19,7 +19,9 @@ extension Replayer {
     guard !configuration.generationIsWeak else { return }
     if !showsEveryLoad { step(index, Symbol(.unseenLoads)) }
     vcpus[index].model.note(ModelWatch.Sight(symbol: symbol, sample: sample, at: at))
+    if kind == .entry { vcpus[index].model.entered = at }
     step(index, symbol)
+    if kind.isLoad { vcpus[index].model.entered = nil }
   }
 
   /// Where nothing is sampled, and kvm_vgic_sync_hwstate did not come, the passes of a run lie before its kvm_exit.
@@ -70,10 +72,8 @@ extension Replayer {
 
   private mutating func step(_ index: Int, _ symbol: Symbol) {
     guard let update = advance(index, symbol)?.update else { return }
-    if update.isOutOfPlace {
-      vcpus[index].model.contradiction = nil
-      return
-    }
+    if update.isOutOfPlace { return vcpus[index].model.breakOff() }
+    guard vcpus[index].model.entered != nil else { return }
     if update.expected.isKnown, refutations.refuted.isSuperset(of: update.undecided) {
       exercise(.unexplained, index)
     }

@@ -54,6 +54,7 @@ extension Replayer {
     case .vcpuRun: sampleAtEntry(index, thread, at, sample)
     case .sync: sampleAtSync(thread, at, sample)
     case .handleExit:
+      noteHandledExit(index, thread)
       if let esr = event.hit.fields.esr { thread.run?.esr = esr }
       follow(index, .look, at, sample)
       sampleAfterExit(index, thread, at, function, sample, event)
@@ -75,6 +76,17 @@ extension Replayer {
     if let guest = event.hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
+    }
+  }
+
+  /// handle_exit comes once for each kvm_exit.
+  private mutating func noteHandledExit(_ index: Int, _ thread: ThreadRecord) {
+    defer { thread.awaitsHandler = .clear }
+    guard capabilities.hasEntryAndExit else { return }
+    switch thread.awaitsHandler {
+    case .set: break
+    case .clear: broken(vcpu: index)
+    case .unknown: ranUnseen(vcpu: index)
     }
   }
 
@@ -117,6 +129,8 @@ extension Replayer {
       follow(index, .look, at, sample)
     } else {
       closeRun(of: thread, at.tid)
+      // __kvm_vcpu_run comes behind kvm_entry.
+      if capabilities.hasEntryAndExit { ranUnseen(vcpu: index) }
       thread.sampleBeforeEntry = sample
     }
   }

@@ -60,6 +60,7 @@ extension Replayer {
       pendingFindings.clear(thread: at.tid, begin: handling.begin)
     }
     if run.isFirstOfInterval { tellUnsaid(index) }
+    if lacksProbes(thread, run) { follow(index, .unseenLoads, at) }
     follow(index, .entry, at, run.entrySample)
     run.steps.entry = vcpus[index].unsaid.trellis.end - 1
     thread.sampleBeforeEntry = nil
@@ -77,18 +78,29 @@ extension Replayer {
     if at.tid <= 0 { namelessEntries += 1 }
   }
 
+  /// Probes that come in each pass did not: loads may lack theirs too.
+  private func lacksProbes(_ thread: ThreadRecord, _ run: OpenRun) -> Bool {
+    capabilities.samplesShadow && run.entrySample == nil && probesHit.contains(.flush)
+      || thread.awaitsHandler == .set && probesHit.contains(.handleExit)
+  }
+
   mutating func exit(
     _ at: Moment, _ pid: Int32, _ current: ThreadRecord?, ret: Int32, ec: UInt32, pc: UInt64
   ) {
     let cpu = cpus[at.cpu]
     let inGuest = cpu?.inGuest
     cpu?.inGuest = nil
+    current?.awaitsHandler = .set
     guard let thread = current, let index = thread.run?.vcpu, inGuest == at.tid,
       thread.run?.exit == nil
     else {
-      // Where the recording begins this is a run that was under way.
+      // Where the recording begins this is a run that was under way: its load was not seen either.
       closeRun(at.tid)
-      if let index = current?.vcpu, vcpus[index].counters.runs > 0 { broken(vcpu: index) }
+      if let index = current?.vcpu,
+        vcpus[index].counters.runs > 0 || vcpus[index].counters.loads > 0
+      {
+        broken(vcpu: index)
+      }
       _ = currentVCPU(at, pid, current ?? thread(at.tid, pid))
       return
     }

@@ -27,6 +27,8 @@ final class ThreadRecord: ReplayRecord {
   /// It was placed somewhere and not seen there, or seen where nothing placed it: events of a pCPU
   /// may be missing.
   var skippedAPlace = false
+  /// Its last kvm_exit has no handle_exit yet.
+  var awaitsHandler = Bit.unknown
   /// It is inside kvm_arm_vcpu_ptrauth_trap.
   var handler: OpenHandler?
   var hostKeys = HostKeyWatch()

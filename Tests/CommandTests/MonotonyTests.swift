@@ -66,6 +66,50 @@ struct MonotonyTests {
     }
   }
 
+  enum Switched: String, CaseIterable {
+    case probes, tracepoints, entries, exits, handlers
+
+    func has(_ event: Event) -> Bool {
+      switch (self, event.payload) {
+      case (.probes, .probe): true
+      case (.handlers, .probe(let hit)): hit.address == CourseEvents.address(of: .handleExit)
+      case (.tracepoints, .entry), (.tracepoints, .exit), (.tracepoints, .handleSysReg),
+        (.tracepoints, .userspaceExit), (.entries, .entry), (.exits, .exit):
+        true
+      default: false
+      }
+    }
+  }
+
+  /// A recorder turns its events on and off one after another: for a moment it has some of them only.
+  @Test(arguments: Switched.allCases)
+  func whatBeginsLaterOrEndsEarlierAccusesNobody(switched: Switched) {
+    for generation in Generation.all {
+      for seed in 0..<ScheduleTests.seeds {
+        var random = SplitMix(state: seed &* 1_000_003 &+ 71)
+        var setting = ScheduleTests.setting(generation, &random)
+        // What v7 to 5.7 do by design.
+        if generation.hostSave == .preemptibleTrap { setting.preemptsHandler = false }
+        let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
+        guard recording.configuration.generation?.eras.contains(setting.era) == true else {
+          continue
+        }
+        var view = View.everything
+        view.hasKeys = random.next() % 2 == 0
+        let events = view.events(recording.events, &random)
+        let middle = events[Int(random.next() % UInt64(events.count))].time
+        for isOn in [true, false] {
+          let left = events.filter { !switched.has($0) || ($0.time >= middle) == isOn }
+          let accused = rules(ScheduleTests.replay(recording, view, left).analysis)
+          let words =
+            "seed \(seed), \(generation.name) \(setting.era.name): \(switched) "
+            + "\(isOn ? "from" : "until") \(middle) on, keys \(view.hasKeys)"
+          #expect(accused.isEmpty, "\(words)")
+        }
+      }
+    }
+  }
+
   /// From the last event of the pCPU before it to its notice.
   private func losses(_ events: [Event]) -> [ClosedRange<UInt64>] {
     var last: [Int32: UInt64] = [:]

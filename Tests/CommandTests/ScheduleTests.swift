@@ -32,13 +32,20 @@ struct ScheduleTests {
   static func replay(
     _ recording: CourseEvents, _ view: View, _ random: inout SplitMix
   ) -> (analysis: Analysis, runs: [Run]) {
+    replay(recording, view, view.events(recording.events, &random))
+  }
+
+  /// - Parameter events: what the view leaves of the recording's.
+  static func replay(
+    _ recording: CourseEvents, _ view: View, _ events: [Event]
+  ) -> (analysis: Analysis, runs: [Run]) {
     var configuration = recording.configuration
     configuration.recordedEvents = view.recorded(configuration.recordedEvents)
     var runs: [Run] = []
     var replayer = Replayer(configuration) { line in
       if case .run(let run) = line { runs.append(run) }
     }
-    for event in view.events(recording.events, &random) { replayer.consume(event) }
+    for event in events { replayer.consume(event) }
     return (replayer.finish(), runs)
   }
 

@@ -37,7 +37,7 @@ struct UnexplainedTests {
       script.run(v, hcr: 0)
       script.trap(v)
       script.run(v, hcr: on)
-      script.probe(.handleExit, v, hcr: 0)
+      script.probe(.handlePtrauth, v, hcr: 0)
       script.run(v, hcr: on)
       script.run(v, hcr: on)
       script.put(v, hcr: on)
