@@ -62,6 +62,21 @@ public struct Group: Sendable, Hashable, Comparable {
     return words.isEmpty ? "all recordings" : words.joined(separator: ", ")
   }
 
+  /// The same but for the kernel, which is of an older release. Those of one release, or of none that is known, are in
+  /// no order.
+  public func isOlder(than other: Self) -> Bool {
+    guard parts.count == other.parts.count, let one = kernel?.release,
+      let two = other.kernel?.release, one != two
+    else { return false }
+    let areAlike = zip(parts, other.parts).allSatisfy { part, other in
+      switch (part, other) {
+      case (.kernel, .kernel): true
+      default: part == other
+      }
+    }
+    return areAlike && VersionOrder.precedes(one.text, two.text)
+  }
+
   public static func < (a: Self, b: Self) -> Bool {
     for (one, other) in zip(a.parts, b.parts) where one != other {
       return one.precedes(other)

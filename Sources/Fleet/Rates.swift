@@ -1,3 +1,5 @@
+public import Regression
+
 /// One metric: of whole recordings, of each of their VMs, and of each vCPU.
 public struct Rates: Sendable, Hashable {
   public var recordings = RateSketch()

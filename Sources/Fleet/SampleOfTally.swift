@@ -22,10 +22,12 @@ extension Sample {
           isCorrectness: rule.isCorrectness, count: found.count, statement: rule.title)
       },
       hidden: Set(
-        Analysis.judgedRules.filter { tally.silent(on: $0) == tally.recordings }.map(\.id)),
+        Analysis.judgedRules.filter { tally.silent(on: $0) > 0 && tally.says(nothingOf: $0) }
+          .map(\.id)),
       impossible: Set(
-        tally.rules.filter { $1.recordings(.impossible) > 0 && max($1.judged, $1.found) == 0 }.map(
-          \.key.id)),
+        Rule.all.filter {
+          tally.rules[$0]?.recordings(.impossible) == tally.recordings && tally.recordings > 0
+        }.map(\.id)),
       counters: tally.counters, guestTime: nil, redundantAccesses: 0)
     counters.keySwitchesAreExact = tally.leastSwitches == 0
     // No event judged a rule in any of them.
@@ -39,7 +41,9 @@ extension Sample {
     for (rule, found) in tally.rules {
       merged.having[rule.id] = Int(clamping: found.found)
       merged.judging[rule.id] = Int(clamping: found.recordings(.broken, .known, .doubtful, .kept))
-      if found.recordings(.kept, .impossible) > 0 { merged.absent.insert(rule.id) }
+      if found.recordings(.kept) > 0 || found.recordings(.impossible) == tally.recordings {
+        merged.absent.insert(rule.id)
+      }
     }
     for (metric, rates) in tally.rates {
       merged.rates[metric] = rates.recordings.values.flatMap {

@@ -73,6 +73,11 @@ extension Tally {
     }
   }
 
+  /// No recording that could break the rule says whether it does.
+  func says(nothingOf rule: Rule) -> Bool {
+    rules[rule]?.recordings(.broken, .known, .doubtful, .kept, .keptOutsideGaps) ?? 0 == 0
+  }
+
   /// Recordings of which nothing is said about the rule.
   public func silent(on rule: Rule) -> UInt64 {
     let said =

@@ -136,8 +136,13 @@ public struct Comparison: Sendable {
   }
 
   private static func rate(_ metric: Metric, _ base: [Sample], _ new: [Sample]) -> Rate? {
-    let old = base.flatMap(metric.values)
-    let now = new.flatMap(metric.values)
+    // Beside values that a sketch kept, all others must be as it would keep them: it moves them all one way.
+    let isKept = (base + new).contains { $0.merged != nil }
+    func values(_ side: [Sample]) -> [Double] {
+      let all = side.flatMap(metric.values)
+      return isKept ? all.compactMap(RateSketch.kept) : all
+    }
+    let (old, now) = (values(base), values(new))
     guard !old.isEmpty || !now.isEmpty else { return nil }
     let isTested = min(old.count, now.count) >= MannWhitney.leastRuns
     return Rate(

@@ -34,7 +34,7 @@ extension Sample {
   }
 
   /// Nothing was found, and would have been.
-  func showsAbsence(of rule: String) -> Bool {
+  package func showsAbsence(of rule: String) -> Bool {
     merged.map { $0.absent.contains(rule) }
       ?? (isUsable && !isIncomplete && !hidden.contains(rule))
   }

@@ -1,4 +1,3 @@
-import Regression
 import Replay
 
 /// Rates by size: how many there are in each bucket. A bucket is a 128th of a power of two, so a quantile is at most
@@ -49,6 +48,13 @@ public struct RateSketch: Sendable, Hashable {
   public var values: [(value: Double, count: UInt64)] {
     (zeros > 0 ? [(0, zeros)] : [])
       + buckets.sorted { $0.key < $1.key }.map { (Self.least($0.key), $0.value) }
+  }
+
+  /// The value as a sketch keeps it; nil: it is no rate.
+  static func kept(_ value: Double) -> Double? {
+    var sketch = Self()
+    sketch.add(value)
+    return sketch.values.first?.value
   }
 
   /// Where a bucket begins.

@@ -37,7 +37,7 @@ package struct Merge: ParsableCommand {
     help: ArgumentHelp(
       """
       What recordings are told apart by, separated by commas, the first being the first in the order of rows: kernel, \
-      label:KEY (default: kernel). With kcidb kernels stay apart too, unless --kcidb-build-id names the one build.
+      label:KEY (default: kernel). With kcidb kernels stay apart too.
       """,
       valueName: "facets"),
     transform: { words in
@@ -97,6 +97,14 @@ package struct Merge: ParsableCommand {
       var summaries = SummaryFiles(by: grouping, isQuiet: output.quiet)
       for path in files.isEmpty ? ["-"] : files { summaries.read(path) }
       summaries.finish()
+      if format == .kcidb, kcidb.kcidbBuildID != nil {
+        let kernels = Set(summaries.fleet.sorted.map(\.group.kernel)).count
+        guard kernels <= 1 else {
+          throw ValidationError(
+            "--kcidb-build-id names one build, and the recordings are of \(kernels) kernels: leave it out, or merge "
+              + "those of one")
+        }
+      }
       let report = FleetReport(summaries.fleet, failOn: verdict.failOn.severity)
       let sink = try output.sink(isText: format == .text)
       try sink.write(rendered(report))
@@ -108,7 +116,7 @@ package struct Merge: ParsableCommand {
   private var grouping: Grouping {
     let asked = by ?? (format == .summary ? .everything : .kernels)
     // A test result of KCIDB is of one build.
-    return format == .kcidb && kcidb.kcidbBuildID == nil ? asked.withKernels : asked
+    return format == .kcidb ? asked.withKernels : asked
   }
 
   private func rendered(_ report: FleetReport) -> [UInt8] {

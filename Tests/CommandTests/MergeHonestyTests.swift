@@ -1,6 +1,7 @@
 import Fleet
 import Glibc
 import Ptrauth
+import Regression
 import Replay
 import Report
 import Testing
@@ -126,6 +127,60 @@ struct MergeHonestyTests {
       .split(separator: "\n").filter { $0.contains("\"log_excerpt\"") }
     let most = excerpts.map { $0.unicodeScalars.count }.max() ?? 0
     #expect(most > 16_384 && most < 16_384 + 60, "\(most)")
+  }
+
+  @Test func oneBuildIsOfOneKernel() throws {
+    var other = Documents.faulty
+    other.recording.osRelease = "8.0.0"
+    let lines = [SummaryLine.of(Documents.faulty), SummaryLine.of(other)]
+    let run = try merge(lines, ["--format", "kcidb", "--kcidb-build-id", "a:b"])
+    #expect(run.code == 64 && run.output.isEmpty && run.errors.contains("are of 2 kernels"))
+  }
+
+  @Test func aListOfNoDamageIsDamage() throws {
+    let line = Array(
+      #"{"schema":"\#(JSONFormat.summary.name)","damaged":{"total":0,"named":{}}}"#.utf8)
+    let run = try merge([line + [10], SummaryLine.of(Documents.clean)])
+    #expect(run.code == 2, "\(run.output.prefix(200)) \(run.errors)")
+  }
+
+  private func sample(_ documents: [Document]) throws -> Sample {
+    var all = Tally()
+    for document in documents {
+      guard case .tally(let tally, _) = try SavedSummary(SummaryLine.of(document)) else { continue }
+      all.merge(tally)
+    }
+    return try #require(Sample(all, name: "merged", kernel: "6.1"))
+  }
+
+  /// A sketch moves all values one way: those of recordings beside it are moved alike.
+  @Test func mergedAndWholeAreComparedAlike() throws {
+    for document in [Documents.clean, Documents.faulty] {
+      let whole = Sample(name: "whole", kernel: "6.1", document.analysis)
+      let rates = try Comparison(base: [sample([document])], new: [whole]).rates
+      #expect(rates.contains { $0.base.contains { $0 != 0 } })
+      for rate in rates { #expect(rate.base == rate.new, "\(rate.metric.name)") }
+    }
+  }
+
+  /// Recordings that cannot break a rule say nothing of those that do not judge it.
+  @Test func whatCannotBeBrokenIsNotShown() throws {
+    func document(applies: Bool) -> Document {
+      var document = Documents.clean
+      document.analysis.notObservable.removeAll { $0.rule == .missedHostSave }
+      document.analysis.notObservable.append(
+        .init(rule: .missedHostSave, reason: "no", remedy: "record keys", applies: applies))
+      return document
+    }
+    let mixed = try sample([document(applies: false), document(applies: true)])
+    #expect(mixed.hidden.contains("missed-host-save") && !mixed.judges(.missedHostSave))
+    #expect(!mixed.showsAbsence(of: "missed-host-save"))
+    let faulty = try sample([Documents.faulty])
+    #expect(Comparison(base: [mixed], new: [faulty]).findings.first?.baseIsBlind == true)
+    #expect(Comparison(base: [faulty], new: [mixed]).notJudged.contains(.missedHostSave))
+    let never = try sample([document(applies: false)])
+    #expect(
+      never.impossible.contains("missed-host-save") && !never.hidden.contains("missed-host-save"))
   }
 
   @Test(arguments: ["x.csv", "x.sarif", "x.ktap"])

@@ -54,6 +54,20 @@ struct GroupTests {
     #expect(boards.sorted() == [boards[2], boards[0], boards[1]])
   }
 
+  @Test func whichIsOlder() {
+    let old = group("6.1", ("board", "a"))
+    #expect(old.isOlder(than: group("6.2", ("board", "a"))))
+    #expect(!group("6.2", ("board", "a")).isOlder(than: old))
+    #expect(!old.isOlder(than: group("6.2", ("board", "b"))))
+    #expect(!old.isOlder(than: group("6.2")))
+    #expect(!old.isOlder(than: group(nil, ("board", "a"))))
+    #expect(!group(nil, ("board", "a")).isOlder(than: old))
+    let other = Group(
+      Group.Kernel(release: "6.1", buildID: "0"), labels: [(key: "board", value: "a")])
+    #expect(!old.isOlder(than: other) && !other.isOlder(than: old))
+    #expect((old < other) != (other < old))
+  }
+
   @Test func byChoosesAndOrders() throws {
     let whole = group("6.1", ("board", "x"), ("night", "3"))
     #expect(Grouping.everything.group(whole) == whole)

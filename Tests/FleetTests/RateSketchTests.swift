@@ -1,4 +1,5 @@
 import Fleet
+import Regression
 import Testing
 
 /// A sketch is near every quantile, and adds up exactly.

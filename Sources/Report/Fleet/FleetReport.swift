@@ -47,7 +47,9 @@ public struct FleetReport: Sendable {
       else { return nil }
       return FoundRule(
         rule: rule, tally: tally, first: first, groups: rows.count { has($0.tally) },
-        lastGood: rows[..<first].lastIndex { $0.tally.rules[rule]?.isKept ?? false })
+        lastGood: rows[..<first].lastIndex {
+          $0.group.isOlder(than: rows[first].group) && $0.tally.rules[rule]?.isKept ?? false
+        })
     }
     found =
       [.critical, .high, .medium, .low, .info].flatMap { severity in

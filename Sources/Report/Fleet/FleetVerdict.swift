@@ -112,7 +112,8 @@ extension FleetReport {
     guard let bad = firstBad else { return nil }
     let rules = rows[bad].tally.failing(failOn)
     return rows[..<bad].lastIndex { row in
-      rules.allSatisfy { row.tally.rules[$0]?.isKept ?? false }
+      row.group.isOlder(than: rows[bad].group)
+        && rules.allSatisfy { row.tally.rules[$0]?.isKept ?? false }
     }
   }
 
@@ -120,9 +121,12 @@ extension FleetReport {
   /// say, or have it among what is known.
   var beforeFirstBad: String {
     guard let bad = firstBad else { return "" }
-    guard bad > 0 else { return "; there is none before it" }
+    let older = rows[..<bad].count { $0.group.isOlder(than: rows[bad].group) }
+    guard older > 0 else { return "; there is none before it" }
     let rules = rows[bad].tally.failing(failOn)
-    let between = rows[((lastGood ?? -1) + 1)..<bad]
+    let between = rows[((lastGood ?? -1) + 1)..<bad].filter {
+      $0.group.isOlder(than: rows[bad].group)
+    }
     let known = between.count { row in
       rules.contains { (row.tally.rules[$0]?.recordings(.known) ?? 0) > 0 }
     }
@@ -131,7 +135,7 @@ extension FleetReport {
         (word(rows[good].tally) == "clean"
           ? "; the last clean one before it: " : "; the last before it that keeps what it breaks: ")
           + rows[good].group.words
-      } ?? "; none of the \(bad) before it judges and keeps what it breaks"
+      } ?? "; none of the \(older) before it judges and keeps what it breaks"
     if lastGood != nil, between.count > known {
       words += "; \(between.count - known) between them cannot say"
     }

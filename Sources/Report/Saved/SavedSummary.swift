@@ -22,7 +22,9 @@ public enum SavedSummary: Sendable {
           + "analyze --format summary writes it")
     }
     if let damaged = try saved.objectOrNull("damaged") {
-      self = .damaged(try NameCounts(damaged))
+      let counts = try NameCounts(damaged)
+      guard !counts.isEmpty else { throw SavedFault(description: "damaged: it names no line") }
+      self = .damaged(counts)
     } else {
       let tally = try Tally(saved)
       if let words = tally.contradiction { throw SavedFault(description: words) }
