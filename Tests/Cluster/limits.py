@@ -40,20 +40,20 @@ WAYS = {
 
 def hold(program: str, work: Path) -> None:
     wrapper = work / "ptrauth-trace"
-    ways = "".join(f"  *analyze*{name}.data) {way} ;;\n" for name, (way, _, _) in WAYS.items())
+    ways = "".join(f"  *analyze*{name}.data*) {way} ;;\n" for name, (way, _, _) in WAYS.items())
     wrapper.write_text(f'#!/bin/bash\ncase "$*" in\n{ways}esac\nexec {program} "$@"\n')
     wrapper.chmod(0o755)
     bounds.SparkFiles = SimpleNamespace(get=lambda _: str(wrapper))  # type: ignore[attr-defined, assignment]
 
     def may(seconds: int) -> bounds.Bounds:
-        return bounds.Bounds(argparse.Namespace(program="ptrauth-trace", seconds=seconds, memory=2048, require=None, timeline=False,
+        return bounds.Bounds(argparse.Namespace(program="ptrauth-trace", seconds=seconds, memory=2048, require="critical", timeline=False,
                                                version="1"), None)
 
     def judged(name: str) -> Any:
         path = work / f"{name}.data"
         shutil.copy(SOURCE, path)
         given = row(f"file:{path}", 1, datetime(2026, 1, 1))
-        return SimpleNamespace(**judging.judge(given, may(2 if WAYS[name][2] == ENDED else 300)))
+        return made(given, may(2 if WAYS[name][2] == ENDED else 300))
 
     with ThreadPoolExecutor(len(WAYS)) as pool:
         rows = dict(zip(WAYS, pool.map(judged, WAYS), strict=True))
@@ -66,16 +66,27 @@ def hold(program: str, work: Path) -> None:
                                     (b"", None, "the file is empty;")]:
         # Named as one of the job's own files.
         one = row("s3a://lab/report.json", 0, None, absent, content)
-        judged_one: Any = SimpleNamespace(**judging.judge(one, may(300)))
+        judged_one = made(one, may(300))
         said = tables.recording(judged_one)
         expect(said["verdict"] == "unusable" and said["reason"].startswith(reason), f"from elsewhere: {said['reason']}")
         expect((judged_one.length is None) == (content is None), "what did not come is tried again")
+        one.earlier = True
+        expect((judging.judge(one, may(300)) is None) == (content is None), "and keeps the report that it had")
     other = row("file:/nonexistent", 1, None)
-    other.report, other.exit_code, other.labels = rows["fine"].report, 0, {"board": "y"}
-    again: Any = SimpleNamespace(**judging.judge(other, may(300)))
+    other.report, other.exit_code, other.labels, other.require = rows["fine"].report, 0, {"board": "y"}, "all"
+    again = made(other, may(300))
+    expect((again.require, rows["fine"].require) == ("all", "critical"), "a report has what was required of it")
     expect('"board":"y"' in again.summary and again.report == rows["fine"].report, "other labels need no recording")
+
+
+def made(row: Any, may: bounds.Bounds) -> Any:
+    """Its row."""
+    found = judging.judge(row, may)
+    if found is None:
+        raise SystemExit(f"not so: {row.path} has a row")
+    return SimpleNamespace(**found)
 
 
 def row(path: str, length: int, modified: datetime | None, absent: str | None = None, content: bytes | None = None) -> Any:
     return SimpleNamespace(path=path, length=length, modified=modified, absent=absent, content=content, labels={"board": "x"},
-                           report=None, exit_code=None, seconds=None, timeline=None)
+                           url=None, earlier=False, require=None, report=None, exit_code=None, seconds=None, timeline=None)

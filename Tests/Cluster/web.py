@@ -5,6 +5,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import limits  # Finds the modules of the job.
 import servers
@@ -25,7 +26,9 @@ class Asked(SimpleHTTPRequestHandler):
             super().do_HEAD()
 
     def do_GET(self) -> None:
-        if "slow-headers" in self.path:
+        if "busy" in self.path and (Path(self.directory) / "busy").exists():
+            self.send_error(503)
+        elif "slow-headers" in self.path:
             self.drip(b"HTTP/1.0 200 OK\r\nX: ")
         elif "drip" in self.path:
             self.drip(b"HTTP/1.0 200 OK\r\n\r\n")
@@ -45,6 +48,13 @@ class Asked(SimpleHTTPRequestHandler):
             time.sleep(0.5)
 
 
+class Said:
+    """An answer with one header."""
+
+    def __init__(self, time: str) -> None:
+        self.headers = {"Last-Modified": time}
+
+
 class Server(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
         """Who asked may go before the answer ends."""
@@ -61,8 +71,30 @@ class Web:
         self.server.server_close()
 
 
+# Without a signature these are one.
+SIGNED = ["X-Amz-Signature=1&X-Amz-Date=2&X-Amz-Expires=3", "x-goog-signature=1&X-Goog-Date=2", "Expires=1&Signature=2&Key-Pair-Id=3&Policy=4",
+          "AWSAccessKeyId=1&Expires=2&Signature=3", "sv=1&st=2&se=3&sr=b&sp=r&sig=4&skoid=5&spr=https", "token=1", "private_token=2"]
+
+
+def names() -> None:
+    """What tables call a URL."""
+    for url in ("https://h/a.data", "https://h/a.data?versionId=1", "https://h/get?sp=1&expires=never&se=3", "https://h/a.data?", "https://h/a.data?a=b?c"):
+        expect(servers.unsigned(url) == url, f"{url} has no signature")
+        for query in SIGNED[:2] + SIGNED[5:] if "get" in url else SIGNED if url[-1] != "?" else []:
+            mark = "&" if "?" in url else "?"
+            if servers.unsigned(f"{url}{mark}{query}") != url:
+                raise SystemExit(f"not so: {servers.unsigned(f'{url}{mark}{query}')} is {url}")
+    expect(servers.unsigned("https://h/a.data?token=1&part=2#x") == "https://h/a.data?part=2#x", "a signature is in no table")
+    for word, year in [("Sat, 28 Nov 2026 10:00:00 GMT", 2026), ("Mon, 01 Jan 0001 00:00:00 GMT", None), ("Sun, 28 Nov 1965 10:00:00 GMT", None),
+                       ("Thu, 01 Jan 1970 00:00:00 GMT", None), ("Saturday, 28-Nov-26 10:00:00 GMT", 2026), ("", None), ("yesterday", None)]:
+        answer: Any = Said(word)
+        known = servers.changed(answer)
+        expect((known.year if known else None) == year, f"Last-Modified: {word} is {year}")
+
+
 def hold(work: Path) -> None:
     """What comes of each, without Spark."""
+    names()
     folder = work / "web"
     folder.mkdir()
     for name in ("plain.data", "signed.data"):

@@ -21,15 +21,14 @@ from typing import Any, NoReturn
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as f
 
-import servers
 from bounds import Bounds
 from judging import judge
-from listing import LOCAL, NoInput, recordings
+from listing import LOCAL, NoInput, literal, recordings
 from tables import FINDINGS, RECORDINGS, REPORTS, TIMELINE, VCPUS, findings, recording, vcpus
 
-INPUTS = "path string, length bigint, modified timestamp, absent string, labels map<string,string>, batch int"
-TODO = Row("path", "length", "modified", "absent", "labels", "batch")
-REPORTED = ["exit_code", "seconds", "report", "timeline"]
+INPUTS = "path string, url string, length bigint, modified timestamp, absent string, labels map<string,string>, batch int, earlier boolean"
+TODO = Row("path", "url", "length", "modified", "absent", "labels", "batch", "earlier")
+REPORTED = ["require", "exit_code", "seconds", "report", "timeline"]
 
 
 def merge(lines: Iterator[str], bounds: Bounds) -> Iterator[str]:
@@ -52,30 +51,35 @@ def batches(spark: SparkSession, table: str) -> set[int]:
     """Numbers of the batches of a table that are whole: Spark writes _SUCCESS last."""
     java: Any = spark._jvm
     context: Any = spark._jsc
-    path = java.org.apache.hadoop.fs.Path(table + "/batch=*/_SUCCESS")
-    found = path.getFileSystem(context.hadoopConfiguration()).globStatus(path)
-    return {int(str(status.getPath().getParent().getName()).split("=")[1]) for status in found or []}
+    place = java.org.apache.hadoop.fs.Path(table)
+    system = place.getFileSystem(context.hadoopConfiguration())
+    if not system.exists(place):
+        return set()
+    found = [status.getPath() for status in system.listStatus(place)]
+    return {int(str(path.getName()).removeprefix("batch=")) for path in found
+            if re.fullmatch(r"batch=\d+", str(path.getName())) and system.exists(java.org.apache.hadoop.fs.Path(path, "_SUCCESS"))}
 
 
 def table(spark: SparkSession, out: str, name: str, numbers: set[int], schema: str) -> DataFrame:
     """The whole batches of a table."""
     if not numbers:
         return spark.createDataFrame([], schema + ", batch int")
-    paths = [f"{out}/{name}/batch={number}" for number in sorted(numbers)]
+    paths = [literal(f"{out}/{name}/batch={number}") for number in sorted(numbers)]
     return spark.read.option("basePath", f"{out}/{name}").schema(schema + ", batch int").parquet(*paths)
 
 
 def todo(spark: SparkSession, options: argparse.Namespace, there: set[int]) -> list[Row]:
-    """What has no report of its length and time, or not with its labels: the latter has the batch of its report. What was
-    judged and cannot be looked up now keeps what it has."""
-    given = sorted((TODO(*one, None) for one in recordings(spark, options.input)), key=lambda row: row.path)
+    """What has no report of its length and time with these rules required, or not with its labels: the latter has the batch of
+    its report. What was judged and cannot be looked up now keeps what it has."""
+    given = sorted((TODO(one.path, one.url, *one[1:5], None, False) for one in recordings(spark, options.input)), key=lambda row: row.path)
     if not there:
         return given
-    last = f.max(f.struct("batch", "length", "modified", entries("labels").alias("labels")))
+    last = f.max(f.struct("batch", "length", "modified", "require", entries("labels").alias("labels")))
     reports = table(spark, options.out, "reports", there, REPORTS).groupBy("path").agg(last.alias("last"))
-    rows = spark.createDataFrame(given, INPUTS).drop("batch").join(reports, "path", "left")
+    rows = spark.createDataFrame(given, INPUTS).drop("batch", "earlier").join(reports, "path", "left")
     away = f.col("absent").isNotNull()
     same = f.col("length").eqNullSafe(f.col("last.length")) & f.col("modified").eqNullSafe(f.col("last.modified"))
+    same &= f.col("last.require").eqNullSafe(f.lit(options.require))
     if options.again:
         wrong = rows_of(spark, options.out).where(options.again).select("path", f.lit(True).alias("wrong"))
         rows, same = rows.join(wrong, "path", "left"), same & f.col("wrong").isNull()
@@ -83,7 +87,8 @@ def todo(spark: SparkSession, options: argparse.Namespace, there: set[int]) -> l
     relabelled = judged & f.col("labels").isNotNull() & (entries("labels") != f.col("last.labels"))
     facts = [f.when(judged, f.col(f"last.{name}")).otherwise(f.col(name)).alias(name) for name in ("length", "modified")]
     found = rows.where(~judged | relabelled | away).select(
-        "path", *facts, "absent", "labels", f.when(judged, f.col("last.batch")).alias("batch"), relabelled.alias("relabelled")
+        "path", "url", *facts, "absent", "labels", f.when(judged, f.col("last.batch")).alias("batch"),
+        f.col("last.length").isNotNull().alias("earlier"), relabelled.alias("relabelled")
     ).orderBy("path").collect()
     kept = [row for row in found if row.batch is not None and row.absent is not None]
     if kept:
@@ -106,9 +111,8 @@ def chosen(spark: SparkSession, options: argparse.Namespace, rows: list[Row]) ->
         frame = frame.join(reports.select("path", "batch", *REPORTED), ["path", "batch"], "left")
     else:
         frame = frame.withColumns({name: f.lit(None) for name in REPORTED})
-    # Of these letters Spark makes patterns.
-    paths = [re.sub(r"([\\*?\[\]{}])", r"\\\1", row.path) for row in rows
-             if row.batch is None and row.absent is None and not row.path.startswith((LOCAL, *servers.URLS))]
+    paths = [literal(row.path) for row in rows
+             if row.batch is None and row.absent is None and row.url is None and not row.path.startswith(LOCAL)]
     if not paths:
         return frame.withColumn("content", f.lit(None).cast("binary"))
     reader = spark.read.format("binaryFile").option("ignoreMissingFiles", True)
@@ -116,16 +120,22 @@ def chosen(spark: SparkSession, options: argparse.Namespace, rows: list[Row]) ->
 
 
 def analyze(spark: SparkSession, options: argparse.Namespace, bounds: Bounds) -> tuple[int, int]:
-    """Judges what has no report, and returns how many that were, and how many got other labels."""
+    """Judges what has no report, and returns how many have one now, and how many got other labels."""
     there = batches(spark, f"{options.out}/reports")
     found = todo(spark, options, there)
+    kept: list[str] = []
     for number, start in enumerate(range(0, len(found), options.batch), max(there, default=-1) + 1):
         rows = found[start:start + options.batch]
         tasks = max(1, -(-len(rows) // options.recordings_per_task))
-        judged = chosen(spark, options, rows).repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds))
+        judged = chosen(spark, options, rows).repartition(tasks, "path").rdd.map(lambda row: judge(row, bounds)).filter(bool)
         spark.createDataFrame(judged, REPORTS).write.mode("overwrite").parquet(f"{options.out}/reports/batch={number}")
+        if any(row.earlier for row in rows):
+            written = {path for (path,) in table(spark, options.out, "reports", {number}, REPORTS).select("path").collect()}
+            kept += [row.path for row in rows if row.path not in written]
+    if kept:
+        print(f"{len(kept)} recordings could not be fetched now, and keep what was found of them, as {kept[0]}", file=sys.stderr)
     relabelled = sum(row.batch is not None for row in found)
-    return len(found) - relabelled, relabelled
+    return len(found) - relabelled - len(kept), relabelled
 
 
 def rows_of(spark: SparkSession, out: str) -> DataFrame:
@@ -149,19 +159,46 @@ def derive(spark: SparkSession, out: str) -> None:
             spark.createDataFrame(rows, schema).write.mode("overwrite").parquet(f"{out}/{name}/batch={number}")
 
 
+def unlike(spark: SparkSession, options: argparse.Namespace) -> int:
+    """How many reports were made with other rules required."""
+    reports = table(spark, options.out, "reports", batches(spark, f"{options.out}/reports"), REPORTS)
+    last = reports.groupBy("path").agg(f.max(f.struct("batch", "require")).alias("last"))
+    return last.where(~f.col("last.require").eqNullSafe(f.lit(options.require))).count()
+
+
 def timeline(row: Row) -> Iterator[dict[str, Any]]:
     """Lines of the timeline, where it was asked for."""
     for line in (row.timeline or "").splitlines():
         yield {"path": row.path, "line": line}
 
 
+def program(word: str) -> str:
+    """Where it is: of a link Spark ships what it leads to, by that name."""
+    path = os.path.realpath(shutil.which(word) or word)
+    if not os.access(path, os.X_OK):
+        raise NoInput(f"{word} is no program")
+    return path
+
+
+def refuse(options: argparse.Namespace) -> None:
+    """What the program does not take, before it is asked of every recording."""
+    questions = [["merge", "--by", options.by, "-"]]
+    if options.require:
+        questions.append(["analyze", "--require", options.require, "/dev/null"])
+    for words in questions:
+        asked = subprocess.run([options.program, *words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        if asked.returncode == 64:
+            raise NoInput(asked.stderr.partition("\n")[0].removeprefix("Error: "))
+
+
 def main() -> int:
     options = arguments()
-    options.program = os.path.abspath(shutil.which(options.program) or options.program)
-    if not os.access(options.program, os.X_OK):
-        raise NoInput(f"{options.program} is no program")
+    options.program = program(options.program)
+    refuse(options)
     asked = subprocess.run([options.program, "--version"], capture_output=True, text=True, check=True)
     options.version = asked.stdout.split()[1].rstrip(",")
+    # However it is spelled: with another one the verdict may be another.
+    options.require = ",".join(sorted(set(filter(None, (options.require or "").split(","))))) or None
     codec = ("spark.sql.parquet.compression.codec", "zstd")
     spark = SparkSession.builder.appName("ptrauth-trace").config(*codec).getOrCreate()
     if not spark.sparkContext.getConf().contains("spark.sql.shuffle.partitions"):
@@ -180,15 +217,26 @@ def main() -> int:
     summaries = rows_of(spark, options.out)
     lines = summaries.select("summary").rdd.map(lambda row: row.summary)
     merged = lines.mapPartitions(lambda part: merge(iter(part), bounds)).collect()
-    print(f"{new} new recordings, {summaries.count()} in all", file=sys.stderr)
+    all_of_them = summaries.count()
+    compare(new + relabelled, all_of_them, options.out)
+    print(f"{new} new recordings, {all_of_them} in all", file=sys.stderr)
     if relabelled:
         print(f"{relabelled} have other labels now, and the same report", file=sys.stderr)
+    demanded = unlike(spark, options)
+    if demanded:
+        print(f"{demanded} of them were judged with another --require: a run judges them anew if its --input has them", file=sys.stderr)
     others = summaries.where(~f.col("version").eqNullSafe(options.version)).count()
     if others:
         print(f"{others} of them were judged by other versions of ptrauth-trace than {options.version}; judge them again with "
               f"--again \"version <> '{options.version}'\"", file=sys.stderr)
     spark.stop()
     return report(merged, options)
+
+
+def compare(written: int, found: int, out: str) -> None:
+    """A report of less than what was written just now would be taken for one of all."""
+    if found < written:
+        raise RuntimeError(f"{written} rows were written, and of them {found} are in {out}")
 
 
 def report(merged: list[str], options: argparse.Namespace) -> int:

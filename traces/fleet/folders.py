@@ -1,5 +1,6 @@
 """Folders of this machine. Python sees every name in them: Java sees those that its locale can say, and follows every link."""
 
+import contextlib
 import os
 import re
 import stat
@@ -16,6 +17,11 @@ DATA = re.compile(r"data(\.\d+)?")
 BESIDE = re.compile(rf"(.*\.)?{CPU}\.stats|.*\.unfinished|(trace_clock|saved_cmdlines|saved_tgids|kallsyms|modules|printk_formats|"
                     r"buffer_(total_)?size_kb|trace_options|tracing_on)(\.(gz|xz|zst))?")
 FOLDERS = re.compile(rf"{CPU}|per_cpu|events|formats|options|kcore_dir.*")
+# What is a recording by its name, also among those.
+NAMED = re.compile(r".+\.(data|dat)(\.(gz|xz|zst))?")
+# How perf.data, of either order of bytes, and trace.dat begin: the page of a raw buffer begins with a time.
+WHOLE = (b"PERFILE2", b"2ELIFREP", b"\x17\x08Dtracing")
+GONE = "was in its folder when that was listed, and is gone"
 
 
 def raw(path: str) -> bytes:
@@ -40,7 +46,7 @@ def parts(folder: str) -> list[str]:
         files, folders = names(folder)
         if "data" in files:
             return [name for name in files if DATA.fullmatch(name)]
-        found = [name for name in files if DUMP.fullmatch(name)]
+        found = [name for name in files if DUMP.fullmatch(name) and not is_whole(folder, name)]
         of_cpus = [name for name in folders if re.fullmatch(CPU, name)]
         if not found and not of_cpus and "per_cpu" in folders:
             of_cpus = [f"per_cpu/{name}" for name in names(f"{folder}/per_cpu")[1] if re.fullmatch(CPU, name)]
@@ -50,11 +56,23 @@ def parts(folder: str) -> list[str]:
         return []
 
 
+def is_whole(folder: str, name: str) -> bool:
+    """Of a file that is called as that of a CPU: whether it is a recording by itself. Tracefs' own are not opened, since what
+    is read of them is gone."""
+    path = raw(f"{folder}/{name}")
+    if "_raw" in name or not os.path.isfile(path):
+        return False
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(10).startswith(WHOLE)
+    return False
+
+
 def look(path: str, missing: str = NOT_THERE) -> Facts:
     """Of a file, or of a folder that is a recording."""
     try:
         status = os.stat(raw(path))
         if stat.S_ISDIR(status.st_mode):
+            missing = "is a folder that is a recording, and a part of it is a link to what is not there"
             all_of_it = [os.stat(raw(f"{path}/{name}")) for name in parts(path)]
             if not all_of_it:
                 return absent("is a folder and no recording: give a line to each recording in it")
@@ -90,30 +108,37 @@ class Tree:
 
     def walk(self, top: str) -> None:
         waiting = [top]
+        # Folders of a recording that is a folder: of what lies there only what is called a recording is another one.
+        inner: set[str] = set()
         while waiting:
             folder = waiting.pop()
             try:
                 files, folders = names(folder)
             except NotADirectoryError:
-                self.found[folder] = look(folder)
+                self.found[folder] = look(folder, GONE)
                 continue
             except OSError as error:
                 self.found[folder] = absent(f"could not be listed: {error.strerror}")
                 continue
-            its_parts = parts(folder)
+            name = os.path.basename(folder)
+            its_own = folder in inner and FOLDERS.fullmatch(name) is not None
+            its_parts = [] if its_own else parts(folder)
+            formats = name in ("events", "formats") and "header_page" in files  # Of raw buffers that lie beside.
             if its_parts:
-                self.found[folder] = look(folder)
+                self.found[folder] = look(folder, GONE)
                 files = [name for name in files if name not in its_parts and not BESIDE.fullmatch(name)]
-                folders = [name for name in folders if not FOLDERS.fullmatch(name)]
-            elif os.path.basename(folder) in ("events", "formats") and "header_page" in files:
-                continue  # Formats of the events of raw buffers that lie beside.
+            elif folder in inner or formats:
+                files = [name for name in files if NAMED.fullmatch(name)]
+            below = self.shown(folder, folders)
+            inner.update(path for path in below if folder in inner or formats
+                         or (its_parts and FOLDERS.fullmatch(os.path.basename(path))))
             self.take(folder, files)
-            waiting += self.shown(folder, folders)
+            waiting += below
 
     def take(self, folder: str, files: list[str]) -> None:
         for path in self.shown(folder, [name for name in files if not name.startswith("vmlinux")]):
             if not os.path.islink(raw(path)):
-                self.found[path] = look(path)
+                self.found[path] = look(path, GONE)
             elif os.path.isdir(raw(path)):
                 self.links.append(path)
             else:

@@ -14,14 +14,17 @@ from bounds import Bounds
 from servers import NotFetched
 
 
-def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
-    """Its row. One that has a report already gets its labels alone."""
+def judge(row: Row, bounds: Bounds) -> dict[str, Any] | None:
+    """Its row. One that has a report already gets its labels alone; one that had one, and does not come now, keeps that, and has
+    no new one."""
     with TemporaryDirectory(prefix="ptrauth-fleet-") as folder:
         report = Path(folder, "report.json")
-        found = {name: getattr(row, name) for name in ("length", "modified", "exit_code", "seconds", "timeline")}
+        found = {name: getattr(row, name) for name in ("length", "modified", "require", "exit_code", "seconds", "timeline")}
         why = None
         if row.report is None:
             why = analyze(row, bounds, folder, found)
+            if found["length"] is None and row.earlier:
+                return None
         else:
             report.write_text(row.report, encoding="utf-8")
         labels = [word for key, value in (row.labels or {}).items() for word in ("--label", f"{key}={value}")]
@@ -39,7 +42,7 @@ def judge(row: Row, bounds: Bounds) -> dict[str, Any]:
 
 def analyze(row: Row, bounds: Bounds, folder: str, found: dict[str, Any]) -> str | None:
     """Writes its report; why there is none."""
-    found |= {"exit_code": 2, "seconds": 0.0}
+    found |= {"require": bounds.require, "exit_code": 2, "seconds": 0.0}
     path = row.path.removeprefix("file:")
     try:
         if row.absent is not None:
@@ -71,7 +74,7 @@ def analyze(row: Row, bounds: Bounds, folder: str, found: dict[str, Any]) -> str
 def bring(row: Row, place: Path, seconds: int) -> None:
     """Puts what lies elsewhere into a file."""
     if row.path.startswith(servers.URLS):
-        servers.fetch(row.path, place, seconds, row.length or 0)
+        servers.fetch(row.url, place, seconds, row.length or 0)
     elif row.content is None:
         raise NotFetched("could not be fetched: it is gone, or Spark takes its name, with _ or . in front, for its own")
     else:

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 import facts
 from facts import NOT_THERE, Facts, absent
 from folders import Tree, look
-from servers import URLS, ask
+from servers import URLS, ask, unsigned
 
 LISTS = (".list", ".tsv", ".txt")
 LOCAL = "file:"
@@ -28,19 +28,26 @@ class NoInput(Exception):
 
 
 class Recording(NamedTuple):
-    """As Spark spells its path. What cannot be had has neither bytes nor time, and a row that says why. A folder says no labels."""
+    """As Spark spells its path; `url`: with the signature that its server wants. What cannot be had has neither bytes nor time,
+    and a row that says why. A folder says no labels."""
 
     path: str
     length: int | None
     modified: datetime | None
     absent: str | None
     labels: dict[str, str] | None
+    url: str | None = None
+
+
+def literal(path: str) -> str:
+    """For what would make a pattern of some of its letters."""
+    return re.sub(r"([\\*?\[\]{}])", r"\\\1", path)
 
 
 def recordings(spark: SparkSession, source: str) -> list[Recording]:
     if not source.endswith(LISTS):
         return of_folder(spark, source)
-    lines = [line for (line,) in spark.read.text(source).collect()]
+    lines = [line for (line,) in spark.read.text(literal(source)).collect()]
     return of_list(spark, source, lines)
 
 
@@ -89,7 +96,7 @@ def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recordin
             if "\ufffd" in line:
                 raise ValueError("this is not UTF-8")
             given = labels(words)
-            system, path = (None, text) if text.startswith(URLS) else file_system(spark, text)
+            system, path = (None, unsigned(text)) if text.startswith(URLS) else file_system(spark, text)
         except (ValueError, Py4JError, PySparkException) as error:
             said = str(getattr(error, "java_exception", error))
             raise NoInput(f"{source}, line {number}: {said}") from None
@@ -97,15 +104,15 @@ def of_list(spark: SparkSession, source: str, lines: list[str]) -> list[Recordin
         if name in found:
             raise NoInput(f"{source}, line {number}: {name} is there twice")
         known = absent("") if system is None else of_path(system, path)
-        found[name] = Recording(name, *known, given)
+        found[name] = Recording(name, *known, given, text if system is None else None)
     if not found:
         raise NoInput(f"{source} names no recordings")
     with ThreadPoolExecutor(ASKED) as pool:
-        return list(pool.map(lambda one: of_server(one) if one.path.startswith(URLS) else one, found.values()))
+        return list(pool.map(lambda one: of_server(one, one.url) if one.url else one, found.values()))
 
 
-def of_server(named: Recording) -> Recording:
-    return Recording(named.path, *ask(named.path), named.labels)
+def of_server(named: Recording, url: str) -> Recording:
+    return Recording(named.path, *ask(url), named.labels, url)
 
 
 def of_path(system: Any, path: Any) -> Facts:

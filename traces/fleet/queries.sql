@@ -21,22 +21,23 @@ ranked AS (
   FROM broken b JOIN kernels k ON k.build_id IS NOT DISTINCT FROM b.build_id AND k.release IS NOT DISTINCT FROM b.release)
 SELECT rule, release, build_id, since, recordings FROM ranked WHERE place = 1 ORDER BY since NULLS LAST, rule;
 
--- new_findings_by_board: rules that a board has with its last kernel, and had with none before; of boards that had one.
+-- new_findings_by_board: rules that a board has with its last kernel, and had with none before; of boards that had one. Kernels
+-- of one time, and all that have none, come together: of two such none is before the other.
 WITH kernels AS (
-  SELECT board, build_id, min(modified) AS since FROM recordings WHERE build_id IS NOT NULL GROUP BY board, build_id),
-last AS (
-  SELECT board, build_id FROM (
-    SELECT board, build_id, row_number() OVER (PARTITION BY board ORDER BY since DESC NULLS LAST, build_id) AS place FROM kernels) k
-  WHERE place = 1)
-SELECT l.board, f.rule, count(DISTINCT f.path) AS recordings
-FROM last l
-JOIN recordings r ON r.build_id = l.build_id AND coalesce(r.board, '') = coalesce(l.board, '')
-JOIN findings f ON f.path = r.path
-WHERE f.correctness AND r.verdict = 'findings' AND EXISTS (
-  SELECT 1 FROM kernels k WHERE coalesce(k.board, '') = coalesce(l.board, '') AND k.build_id <> l.build_id) AND NOT EXISTS (
-  SELECT 1 FROM findings e JOIN recordings o ON o.path = e.path
-  WHERE e.rule = f.rule AND coalesce(o.board, '') = coalesce(l.board, '') AND o.build_id IS DISTINCT FROM l.build_id)
-GROUP BY l.board, f.rule ORDER BY l.board NULLS FIRST, f.rule;
+  SELECT board, release, build_id, min(modified) AS since FROM recordings
+  WHERE release IS NOT NULL OR build_id IS NOT NULL GROUP BY board, release, build_id),
+ranked AS (
+  SELECT board, release, build_id, rank() OVER (PARTITION BY board ORDER BY since DESC NULLS FIRST) AS place FROM kernels),
+boards AS (
+  SELECT board FROM ranked GROUP BY board HAVING max(place) > 1),
+broken AS (
+  SELECT k.board, f.rule, max(k.place) AS place, count(DISTINCT f.path) AS recordings
+  FROM findings f JOIN recordings r ON r.path = f.path
+  JOIN ranked k ON k.board IS NOT DISTINCT FROM r.board AND k.build_id IS NOT DISTINCT FROM r.build_id
+    AND k.release IS NOT DISTINCT FROM r.release
+  WHERE f.correctness AND r.verdict = 'findings' GROUP BY k.board, f.rule)
+SELECT b.board, b.rule, b.recordings FROM broken b JOIN boards o ON o.board IS NOT DISTINCT FROM b.board
+WHERE b.place = 1 ORDER BY b.board NULLS FIRST, b.rule;
 
 -- places: where in the kernel the broken rules are, worst first.
 SELECT f.rule, f.severity, f.place, count(DISTINCT f.path) AS recordings, sum(f.count) AS times

@@ -22,12 +22,29 @@ FAILURES = (OSError, ValueError, HTTPException)
 NO_ROOM = f"has more than {MOST >> 30} GB, which is the most that is fetched"
 
 
+# What signs a URL or lets one in, and names no object: of Amazon, Google, CloudFront, Azure, GitLab and others.
+SIGNS = re.compile(r"x-(amz|goog)-.*|(access_|private_|job_)?token|key-pair-id|awsaccesskeyid|googleaccessid|sig(nature)?", re.IGNORECASE)
+# These only beside a signature: alone they may name one.
+SIGNED = {"signature": re.compile("expires|policy", re.IGNORECASE),
+          "sig": re.compile(r"s[verpti]|ss|sip|srt|spr|sdd|scid|sk([etsv]|oid|tid)|saoid|suoid|rsc[cdelt]", re.IGNORECASE)}
+
+
 class NotFetched(Exception):
     """Why; `lasting`: another time it would be the same."""
 
     def __init__(self, why: str, lasting: bool = False) -> None:
         super().__init__(why)
         self.lasting = lasting
+
+
+def unsigned(url: str) -> str:
+    """What tables call it: a signature is another in every list, and not for all who read tables."""
+    place, mark, query = url.partition("?")
+    query, hash_sign, fragment = query.partition("#")
+    facts = [(fact.partition("=")[0], fact) for fact in query.split("&")]
+    beside = [words for name, words in SIGNED.items() if any(name == other.lower() for other, _ in facts)]
+    kept = "&".join(fact for name, fact in facts if not any(words.fullmatch(name) for words in [SIGNS, *beside]))
+    return place + (mark if kept or not query else "") + kept + hash_sign + fragment
 
 
 def name(url: str) -> str:
@@ -60,9 +77,12 @@ def length(answer: HTTPResponse) -> int:
 
 
 def changed(answer: HTTPResponse) -> datetime | None:
-    """As Spark has times: of this machine."""
+    """As Spark has times: of this machine. A server that knows none may say the first moment that its language has."""
+    said = answer.headers.get("Last-Modified") or ""
     try:
-        return parsedate_to_datetime(answer.headers.get("Last-Modified") or "").astimezone().replace(tzinfo=None)
+        time = parsedate_to_datetime(said)
+        # Python takes year 0001 for 2001.
+        return None if time.timestamp() <= 0 or re.search(r"\b00\d\d\b", said) else time.astimezone().replace(tzinfo=None)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pyspark.sql import Row
 
-REPORTS = ("path string, length bigint, modified timestamp, labels map<string,string>, exit_code int, seconds double, "
-           "report string, summary string, timeline string")
+REPORTS = ("path string, length bigint, modified timestamp, labels map<string,string>, require string, exit_code int, "
+           "seconds double, report string, summary string, timeline string")
 RECORDINGS = ("path string, board string, labels map<string,string>, modified timestamp, bytes bigint, exit_code int, "
               "seconds double, verdict string, reason string, release string, build_id string, scheme string, "
               "events bigint, events_missing boolean, duration bigint, judged int, breakable int, redundant bigint, "
