@@ -82,7 +82,7 @@ def changed(answer: HTTPResponse) -> datetime | None:
     try:
         time = parsedate_to_datetime(said)
         # Python takes year 0001 for 2001.
-        return None if time.timestamp() <= 0 or re.search(r"\b00\d\d\b", said) else time.astimezone().replace(tzinfo=None)
+        return None if time.timestamp() <= 0 or re.search(r"\b00\d\d \d\d:", said) else time.astimezone().replace(tzinfo=None)
     except (ValueError, TypeError, OverflowError):
         return None
 

@@ -42,6 +42,9 @@ public struct RawBufferFile: ~Copyable, Sendable {
     file = map
   }
 
+  /// The header of a page and some of its events, in bytes.
+  private static let pageHead = 512
+
   /// Two CPUs' first pages have never the same time and the same events.
   private static func refuseCopies(
     _ folder: RawBufferFolder, _ map: borrowing MappedFile
@@ -62,8 +65,6 @@ public struct RawBufferFile: ~Copyable, Sendable {
       }
     }
   }
-  /// The header of a page and some of its events, in bytes.
-  private static let pageHead = 512
 
   /// Delivers all events in time order, from the first, and then brings ``recording`` and
   /// ``losses`` up to date. What cannot be read is said in the recording's warnings.

@@ -45,16 +45,14 @@ struct TraceDatParts {
     }
   }
 
-  /// Where another trace.dat begins behind the data of all CPUs, in bytes. (How long compressed data is, only its
-  /// chunks say: there it is looked for from the last CPU's on.)
+  /// Where another trace.dat begins behind the data of all CPUs, in bytes.
   func next(in bytes: RawSpan) -> Int? {
-    var place = UInt64(header.byteCount)
+    var start = header.byteCount
     for cpu in buffers.lazy.flatMap(\.cpus) where cpu.size > 0 {
-      let (end, overflow) = cpu.offset.addingReportingOverflow(cpu.size)
-      if overflow { return nil }
-      place = max(place, header.compression == nil ? end : cpu.offset)
+      guard let end = end(of: cpu, in: bytes) else { return nil }
+      start = max(start, end)
     }
-    guard let start = Int(exactly: place), start < bytes.byteCount else { return nil }
+    guard start < bytes.byteCount else { return nil }
     for offset in start..<bytes.byteCount
     where bytes.u8(at: offset) == TraceDatHeader.magic[0]
       && bytes.slice(at: offset, count: TraceDatHeader.magic.count)?.copied()
@@ -63,6 +61,22 @@ struct TraceDatParts {
       return offset
     }
     return nil
+  }
+
+  /// Where the data of a CPU ends, in bytes; nil: behind the end of the file. How long compressed data is, only its chunks
+  /// say (``CPUStream``).
+  private func end(of cpu: TraceBuffer.CPU, in bytes: RawSpan) -> Int? {
+    guard var place = Int(exactly: cpu.offset), place < bytes.byteCount else { return nil }
+    if header.compression == nil {
+      return bytes.slice(at: cpu.offset, count: cpu.size) == nil ? nil : place + Int(cpu.size)
+    }
+    guard let count = bytes.u32(at: place, swapped: header.isBigEndian) else { return nil }
+    place += 4
+    for _ in 0..<count {
+      guard let packed = bytes.u32(at: place, swapped: header.isBigEndian) else { return nil }
+      place += 8 + Int(packed)
+    }
+    return place <= bytes.byteCount ? place : nil
   }
 
   /// "header_page", u64 size and text; "header_event", u64 size and text.
