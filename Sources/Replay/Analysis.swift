@@ -219,11 +219,12 @@ extension Replayer {
     mayLackEvents(from: found.from, until: found.enter.time, end: found.exit)
   }
 
-  /// - Parameter cpu: where the window begins; `until`: where it should still have written events.
-  func mayLackEvents(from cpu: Int32, until time: UInt64, end: UInt64) -> Bool {
+  /// - Parameter cpu: where the window begins, nil: on any; `until`: where it should still have written events.
+  func mayLackEvents(from cpu: Int32?, until time: UInt64, end: UInt64) -> Bool {
     if configuration.tailsMayBeMissing {
       return cpus.values.contains { $0.lastTime < end && !$0.isIdle }
     }
+    guard let cpu else { return cpus.values.contains { $0.lastTime < time && !$0.isIdle } }
     guard let cpu = cpus[cpu] else { return true }
     return cpu.lastTime < time && !cpu.isIdle
   }

@@ -7,6 +7,7 @@ struct ModelWatch {
   var belief: Belief?
   /// The events that the belief rests on, as far back as they are told.
   private var trail = InlineArray<4, Sight?>(repeating: nil)
+  static let remembered = 4
   private var next = 0
   /// Since the last run was judged.
   var contradiction: Contradiction?

@@ -34,8 +34,10 @@ struct PendingFinding {
 
   /// The window in which nothing may have been lost.
   var begin: UInt64 { first.time }
-  /// The pCPU the window begins on.
-  var from: Int32 { first.cpu }
+  /// The vCPU ran before, and what was seen of that run is behind a wall.
+  var followsWall = false
+  /// The pCPU the window begins on; nil: on whichever that was.
+  var from: Int32? { followsWall ? nil : first.cpu }
 
   private var first: Moment {
     switch (load, foreign) {

@@ -10,10 +10,21 @@ struct Arrival {
   /// kvm_reset_vcpu was entered while it was loaded; and then put it.
   var reset: Moment?
   var putInReset: Moment?
+  var unloaded: Unloaded?
+
+  /// kvm_reset_vcpu put it, and no load was seen before it entered the guest. Whether loads are still recorded then, the
+  /// next one shows, behind the put that belongs to it.
+  enum Unloaded {
+    case entered(put: Moment, at: Moment)
+    case putAgain(put: Moment, entered: Moment)
+  }
 
   mutating func notePut(_ at: Moment) {
     putInReset = reset?.tid == at.tid ? at : nil
     reset = nil
+    if case .entered(let put, let entered) = unloaded {
+      unloaded = .putAgain(put: put, entered: entered)
+    }
   }
 
   mutating func wall() {
@@ -22,6 +33,7 @@ struct Arrival {
     hasRun = true
     reset = nil
     putInReset = nil
+    unloaded = nil
   }
 }
 
@@ -51,17 +63,7 @@ extension Replayer {
     if let put = vcpus[index].arrival.putInReset, put.tid == run.enter.tid,
       put.cpu == run.enter.cpu, probesHit.contains(.vcpuLoad)
     {
-      let identity = vcpus[index].identity
-      log.add(.oneFeatureOnly, .suspected, vcpu: identity, at: run.enter) {
-        (
-          "kvm_reset_vcpu put the vCPU and did not load it again; the thread went on into the guest",
-          [
-            Evidence(put, "kvm_arch_vcpu_put", "inside kvm_reset_vcpu"),
-            Evidence(run.enter, "kvm_entry", "no kvm_arch_vcpu_load in between"),
-          ]
-        )
-      }
-      emit?(.finding(.oneFeatureOnly, .suspected, identity, run.enter))
+      vcpus[index].arrival.unloaded = .entered(put: put, at: run.enter)
     }
     vcpus[index].arrival.putInReset = nil
     if !vcpus[index].arrival.hasRun {
@@ -69,6 +71,23 @@ extension Replayer {
       // The upper half of the address space is the kernel's (TTBR1): no reset vector is there.
       vcpus[index].arrival.beganInKernel = vcpus[index].arrival.isReset && run.entryPC >> 63 == 1
     }
+  }
+
+  /// At each kvm_arch_vcpu_load.
+  mutating func judgeUnloaded(_ index: Int) {
+    defer { vcpus[index].arrival.unloaded = nil }
+    guard case .putAgain(let put, let entered) = vcpus[index].arrival.unloaded else { return }
+    let identity = vcpus[index].identity
+    log.add(.oneFeatureOnly, .suspected, vcpu: identity, at: entered) {
+      (
+        "kvm_reset_vcpu put the vCPU and did not load it again; the thread went on into the guest",
+        [
+          Evidence(put, "kvm_arch_vcpu_put", "inside kvm_reset_vcpu"),
+          Evidence(entered, "kvm_entry", "no kvm_arch_vcpu_load in between"),
+        ]
+      )
+    }
+    emit?(.finding(.oneFeatureOnly, .suspected, identity, entered))
   }
 
   /// The first use of a vCPU that began in the middle of a guest kernel, all slots at the reset's value.

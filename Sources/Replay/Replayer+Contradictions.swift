@@ -50,7 +50,9 @@ extension Replayer {
     else { return }
     let contradictions = contradictions.filter { found in
       guard let first = found.sights.first, let last = found.sights.last else { return false }
-      return !mayLackEvents(from: first.at.cpu, until: last.at.time, end: last.at.time)
+      // A trail that is not full begins behind a wall.
+      let from = found.sights.count < ModelWatch.remembered ? nil : first.at.cpu
+      return !mayLackEvents(from: from, until: last.at.time, end: last.at.time)
     }
     // Where loads set the bits, a guest that finds them clear is denied what it has.
     let clears = generation?.load == .clears

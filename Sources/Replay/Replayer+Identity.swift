@@ -38,7 +38,7 @@ extension Replayer {
       index = known
       if let own = thread.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
-        vcpus[index].wall()
+        vcpus[index].wall(at.time)
         forgetModel(index)
       }
       if let vcpu = thread.run?.vcpu, vcpus[vcpu].identity.pointer == nil {

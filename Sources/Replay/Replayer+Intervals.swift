@@ -49,6 +49,7 @@ extension Replayer {
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
     vcpus[index].arrival.putInReset = nil
+    if !isImplied { judgeUnloaded(index) }
     // A second load may be that of a reset.
     if var nested = vcpus[index].nestedBits {
       let wasLoaded = nested.isLoaded

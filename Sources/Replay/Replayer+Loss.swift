@@ -137,7 +137,7 @@ extension Replayer {
     tellUnsaid(index, lostSince: begin)
     endThrash(index)
     vcpus[index].waste.wall()
-    vcpus[index].wall()
+    vcpus[index].wall(min(begin, lastTime))
     forgetModel(index)
   }
 }

@@ -42,6 +42,8 @@ extension Replayer {
     let sample = shadow(index, event.hit.fields.hcr, function)
     switch function {
     case .vcpuLoad:
+      // What a pass sampled that did not enter the guest is of before it.
+      thread.sampleBeforeEntry = nil
       noteLoadInHandler(thread, at, sample)
       load(index, at, pid, isImplied: false, sample)
       vcpus[index].loadFound = sample
@@ -129,9 +131,8 @@ extension Replayer {
       follow(index, .look, at, sample)
     } else {
       closeRun(of: thread, at.tid)
-      // __kvm_vcpu_run comes behind kvm_entry.
+      // __kvm_vcpu_run comes behind kvm_entry: that is missing, and the next one is of another pass.
       if capabilities.hasEntryAndExit { ranUnseen(vcpu: index) }
-      thread.sampleBeforeEntry = sample
     }
   }
 

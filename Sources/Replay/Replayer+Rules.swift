@@ -112,6 +112,7 @@ extension Replayer {
     var found = PendingFinding(
       vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
       bits: sample)
+    found.followsWall = run.windowStart == nil && vcpus[run.vcpu].counters.runs > 1
     found.doubt = doubt(of: load, run)
     switch run.restored {
     case .own: break

@@ -45,7 +45,7 @@ extension Replayer {
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
     if let handling = vcpus[index].handling {
-      run.isRetry = handling.end == nil && !run.isFirstOfInterval
+      run.isRetry = handling.wasSeen && handling.end == nil && !run.isFirstOfInterval
     }
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
@@ -96,6 +96,7 @@ extension Replayer {
     else {
       // Where the recording begins this is a run that was under way: its load was not seen either.
       closeRun(at.tid)
+      current?.sampleBeforeEntry = nil
       if let index = current?.vcpu,
         vcpus[index].counters.runs > 0 || vcpus[index].counters.loads > 0
       {

@@ -61,7 +61,7 @@ struct VCPURecord {
   var guestKeys: KeySlots?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
-  /// The last ptrauth trap's.
+  /// The last ptrauth trap's, or that of one that was lost.
   var handling: TrapHandling?
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
@@ -87,7 +87,8 @@ struct VCPURecord {
   }
 
   /// After lost events: what was expected is no longer.
-  mutating func wall() {
+  mutating func wall(_ time: UInt64) {
+    handling = .lost(time)
     state.bits = .unknown
     state.enableInFlight = true
     clearedBy = nil

@@ -216,7 +216,7 @@ struct GuardRuleTests {
   }
 
   @Test func aResetThatDoesNotLoadAgain() {
-    func script(loads: Bool) -> Script {
+    func script(loads: Bool, later: [KernelFunction] = [.vcpuPut, .vcpuLoad]) -> Script {
       var script = Script()
       let v = Script.VCPU()
       script.load(v)
@@ -225,10 +225,17 @@ struct GuardRuleTests {
       script.put(v)
       if loads { script.load(v) }
       script.run(v, hcr: 0)
+      for function in later {
+        if function == .vcpuPut { script.put(v) } else { script.load(v) }
+      }
       return script
     }
     #expect(script(loads: false).finding(.oneFeatureOnly, .suspected)?.count == 1)
     #expect(script(loads: true).correctnessRules == [])
+    // Loads, or puts and loads, may not be recorded any longer.
+    #expect(script(loads: false, later: []).correctnessRules == [])
+    #expect(script(loads: false, later: [.vcpuPut]).correctnessRules == [])
+    #expect(script(loads: false, later: [.vcpuLoad]).correctnessRules == [])
   }
 
   private func arrived(

@@ -49,6 +49,30 @@ struct StaleDoubtTests {
     #expect(level(script) == (itsOwn == 0 ? .suspected : .proved))
   }
 
+  /// The other vCPU's trap may be among what was lost; its next kvm_entry says that the handler is through.
+  @Test(arguments: [true, false])
+  func aHandlerOfATrapThatWasLost(isThrough: Bool) {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.pointer += 0x8000
+    other.number = 1
+    other.tid += 1
+    other.cpu = 1
+    for vcpu in [v, other] {
+      script.load(vcpu)
+      script.run(vcpu, hcr: 0)
+    }
+    script.add(other, .lost(count: 3))
+    if isThrough { script.run(other, hcr: 0) }
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    #expect(level(script) == (isThrough ? .proved : .suspected))
+  }
+
   /// A thread that was created while recording may have run where nothing was recorded.
   @Test(arguments: [0, 1])
   func aLifeIsNotWholeWherePCPUsAreLeftOut(leftOut: Int) {

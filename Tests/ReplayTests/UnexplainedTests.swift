@@ -30,6 +30,29 @@ struct UnexplainedTests {
     #expect(script.finding(.unexplained, .suspected)?.evidence.last?.event == "kvm_arch_vcpu_load")
   }
 
+  /// A pass whose kvm_entry was lost says nothing of the one behind it.
+  @Test(arguments: [0, on])
+  func aPassWithoutItsEntry(next: UInt64) {
+    let script = script(.g1) { script, v in
+      func pass(_ hcr: UInt64) {
+        script.probe(.vcpuRun, v, hcr: hcr)
+        script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0000))
+        script.probe(.handleExit, v, hcr: hcr)
+      }
+      script.load(v)
+      script.add(v, .entry(pc: 0x4000_0000))
+      pass(0)
+      script.add(v, .lost(count: 5))
+      pass(on)
+      script.put(v, hcr: on)
+      script.load(v, hcr: on)
+      script.add(v, .entry(pc: 0x4000_0000))
+      pass(next)
+    }
+    #expect(script.correctnessRules.contains("stale-enable") == (next == on))
+    #expect(next == on || script.correctnessRules == [])
+  }
+
   /// Cleared behind an exit, and set again at the next entry: the cost does not tell where they came from.
   @Test func bitsThatComeBackFromNothing() {
     let script = script(.g2) { script, v in

@@ -41,9 +41,12 @@ struct EventOrder {
     heap[0] = last
     var i = 0
     while true {
+      let left = 2 * i + 1
+      let right = left + 1
+      // (A loop over the two is compiled now one way, now another: releases would not have the same bytes.)
       var least = i
-      for child in [2 * i + 1, 2 * i + 2]
-      where child < heap.count && heap[child].comesBefore(heap[least]) { least = child }
+      if left < heap.count, heap[left].comesBefore(heap[least]) { least = left }
+      if right < heap.count, heap[right].comesBefore(heap[least]) { least = right }
       guard least != i else { return first.line }
       heap.swapAt(i, least)
       i = least
