@@ -17,7 +17,10 @@ struct PaholeOracle {
   }
 
   func text(of type: String) throws -> String {
-    try run("pahole", ["-F", format.rawValue, "-C", type, path])
+    // pahole 1.30 prints the type, and then finds an invalid argument.
+    try run("pahole", ["-F", format.rawValue, "-C", type, path]) {
+      $0.contains(" \(type) {") && $0.contains("\n}")
+    }
   }
 
   func layout(of type: String) throws -> Layout {

@@ -8,8 +8,13 @@ struct CommandFailure: Error, CustomStringConvertible {
 /// Runs a program and returns what it printed; `input` goes to its standard input.
 ///
 /// Output goes through a file: nothing can block, whatever the amount.
+///
+/// - Parameter isAnswer: what it printed is what was asked for, whatever its exit code; nil: the exit code tells.
 @discardableResult
-func run(_ program: String, _ arguments: [String], input: String? = nil) throws -> String {
+func run(
+  _ program: String, _ arguments: [String], input: String? = nil,
+  isAnswer: ((String) -> Bool)? = nil
+) throws -> String {
   let scratch = try Scratch()
   var source = "/dev/null"
   if let input {
@@ -24,7 +29,7 @@ func run(_ program: String, _ arguments: [String], input: String? = nil) throws 
       description: "\(program) cannot be run; the tests need it installed "
         + "(apt packages: dwarves, elfutils, binutils, xz-utils, zstd)")
   }
-  guard status == 0 else {
+  guard try status == 0 || isAnswer?(readText(output)) ?? false else {
     let words = ([program] + arguments).joined(separator: " ")
     throw CommandFailure(description: "\(words) failed: \(try readText(errors))")
   }
