@@ -43,7 +43,6 @@ struct EventOrder {
     while true {
       let left = 2 * i + 1
       let right = left + 1
-      // (A loop over the two is compiled now one way, now another: releases would not have the same bytes.)
       var least = i
       if left < heap.count, heap[left].comesBefore(heap[least]) { least = left }
       if right < heap.count, heap[right].comesBefore(heap[least]) { least = right }
