@@ -7,6 +7,7 @@ struct ModelWatch {
   var belief: Belief?
   /// The events that the belief rests on, as far back as they are told.
   private var trail = InlineArray<4, Sight?>(repeating: nil)
+  /// Events, as many as ``trail`` has places.
   static let remembered = 4
   private var next = 0
   /// Since the last run was judged.
@@ -24,7 +25,7 @@ struct ModelWatch {
   init(_ belief: Belief?) { self.belief = belief }
 
   mutating func note(_ sight: Sight) {
-    trail[next % 4] = sight
+    trail[next % Self.remembered] = sight
     next += 1
   }
 
@@ -35,7 +36,7 @@ struct ModelWatch {
   }
 
   /// In the order they came.
-  var sights: [Sight] { (0..<4).compactMap { trail[(next + $0) % 4] } }
+  var sights: [Sight] { (0..<Self.remembered).compactMap { trail[(next + $0) % Self.remembered] } }
 
   /// Whatever was known is no longer.
   mutating func forget(_ anything: Belief) { self = ModelWatch(anything) }

@@ -11,6 +11,22 @@ struct StaleDoubtTests {
     script.replay().analysis.findings.first { $0.rule == .staleEnable }?.level
   }
 
+  /// Two that ran, each on a pCPU of its own.
+  private func twoVCPUs() -> (script: Script, v: Script.VCPU, other: Script.VCPU) {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.pointer += 0x8000
+    other.number = 1
+    other.tid += 1
+    other.cpu = 1
+    for vcpu in [v, other] {
+      script.load(vcpu)
+      script.run(vcpu, hcr: 0)
+    }
+    return (script, v, other)
+  }
+
   @Test func theLoadFoundTheBitsClear() {
     var script = Script()
     let v = Script.VCPU()
@@ -29,17 +45,8 @@ struct StaleDoubtTests {
   /// Another vCPU's handler is under way: it may have set the wrong vCPU's bits, unless it is seen to set its own.
   @Test(arguments: [on, 0])
   func aHandlerOfAnotherVCPU(itsOwn: UInt64) {
-    var script = Script()
-    let v = Script.VCPU()
-    var other = v
-    other.pointer += 0x8000
-    other.number = 1
-    other.tid += 1
-    other.cpu = 1
-    for vcpu in [v, other] {
-      script.load(vcpu)
-      script.run(vcpu, hcr: 0)
-    }
+    let (begun, v, other) = twoVCPUs()
+    var script = begun
     script.put(v)
     script.trap(other)
     script.load(v, hcr: on)
@@ -52,17 +59,8 @@ struct StaleDoubtTests {
   /// The other vCPU's trap may be among what was lost; its next kvm_entry says that the handler is through.
   @Test(arguments: [true, false])
   func aHandlerOfATrapThatWasLost(isThrough: Bool) {
-    var script = Script()
-    let v = Script.VCPU()
-    var other = v
-    other.pointer += 0x8000
-    other.number = 1
-    other.tid += 1
-    other.cpu = 1
-    for vcpu in [v, other] {
-      script.load(vcpu)
-      script.run(vcpu, hcr: 0)
-    }
+    let (begun, v, other) = twoVCPUs()
+    var script = begun
     script.add(other, .lost(count: 3))
     if isThrough { script.run(other, hcr: 0) }
     script.load(v)
