@@ -10,21 +10,13 @@ struct Arrival {
   /// kvm_reset_vcpu was entered while it was loaded; and then put it.
   var reset: Moment?
   var putInReset: Moment?
-  var unloaded: Unloaded?
-
   /// kvm_reset_vcpu put it, and no load was seen before it entered the guest. Whether loads are still recorded then, the
-  /// next one shows, behind the put that belongs to it.
-  enum Unloaded {
-    case entered(put: Moment, at: Moment)
-    case putAgain(put: Moment, entered: Moment)
-  }
+  /// next one shows, behind the put that belongs to it: without that, events are missing (``Replayer/broken(vcpu:)``).
+  var unloaded: (put: Moment, entered: Moment)?
 
   mutating func notePut(_ at: Moment) {
     putInReset = reset?.tid == at.tid ? at : nil
     reset = nil
-    if case .entered(let put, let entered) = unloaded {
-      unloaded = .putAgain(put: put, entered: entered)
-    }
   }
 
   mutating func wall() {
@@ -63,7 +55,7 @@ extension Replayer {
     if let put = vcpus[index].arrival.putInReset, put.tid == run.enter.tid,
       put.cpu == run.enter.cpu, probesHit.contains(.vcpuLoad)
     {
-      vcpus[index].arrival.unloaded = .entered(put: put, at: run.enter)
+      vcpus[index].arrival.unloaded = (put, run.enter)
     }
     vcpus[index].arrival.putInReset = nil
     if !vcpus[index].arrival.hasRun {
@@ -76,7 +68,7 @@ extension Replayer {
   /// At each kvm_arch_vcpu_load.
   mutating func judgeUnloaded(_ index: Int) {
     defer { vcpus[index].arrival.unloaded = nil }
-    guard case .putAgain(let put, let entered) = vcpus[index].arrival.unloaded else { return }
+    guard let (put, entered) = vcpus[index].arrival.unloaded else { return }
     let identity = vcpus[index].identity
     log.add(.oneFeatureOnly, .suspected, vcpu: identity, at: entered) {
       (
