@@ -90,13 +90,13 @@ public struct PerfettoTrace: TimelineWriter {
         json.field("pCPU", at.cpu)
       }
     }
-    return write(all: false)
+    return written(order.takeSettled())
   }
 
   /// The rest, and the names.
   public mutating func end() -> [UInt8] {
     for lane in vcpus.indices { closeLoad(lane, at: nil, until: lastTime) }
-    var bytes = write(all: true)
+    var bytes = written(order.takeAll())
     for line in metadata() { bytes += separated(line) }
     bytes += Array("\n]}\n".utf8)
     return bytes
@@ -261,9 +261,9 @@ extension PerfettoTrace {
     return "\(nanoseconds / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
   }
 
-  private mutating func write(all: Bool) -> [UInt8] {
+  private mutating func written(_ lines: [[UInt8]]) -> [UInt8] {
     var bytes: [UInt8] = []
-    while all || order.isOverfull, let line = order.take() { bytes += separated(line) }
+    for line in lines { bytes += separated(line) }
     return bytes
   }
 
