@@ -122,11 +122,18 @@ enum ForeignSlots {
     }
   }
 
-  func isLike(_ other: ForeignSlots?) -> Bool {
-    switch (self, other) {
-    case (.process(let a), .process(let b)), (.keysOf(let a, _), .keysOf(let b, _)): a == b
-    case (.differ, .differ), (.anothers, .anothers): true
-    default: false
+  enum Kind: Hashable {
+    case process(Int32)
+    case differ
+    case anothers
+    case keysOf(Int32)
+  }
+  var kind: Kind {
+    switch self {
+    case .process(let process): .process(process)
+    case .differ: .differ
+    case .anothers: .anothers
+    case .keysOf(let process, _): .keysOf(process)
     }
   }
 }

@@ -1,4 +1,5 @@
 import Ptrauth
+import Trace
 
 /// A run that entered with a bit set after a load that should have cleared it, or whose guest exit restored keys
 /// that are not its thread's. It rests on nothing having come in between: no trap, no return to user mode.
@@ -17,6 +18,10 @@ struct PendingFinding {
   var foreign: ForeignSlots?
   /// The thread's own keys are known from a save of what a guest exit had restored: that may have failed instead.
   var ownMayBeGuests = false
+  /// What it would be reported as.
+  var rules: [Rule] {
+    (load == nil ? [] : [.staleEnable]) + (foreign == nil ? [] : [.missedHostSave])
+  }
   /// What is known of the slots.
   var saveLevel: Finding.Level {
     switch foreign {
@@ -45,6 +50,21 @@ struct PendingFinding {
     case (let load, _): lastExit ?? load ?? enter
     }
   }
+
+  /// Those of one kind can be counted as one.
+  struct Kind: Hashable {
+    var vcpu: Int
+    var level: Finding.Level
+    var hasLoad: Bool
+    var followsWall: Bool
+    var saveLevel: Finding.Level
+    var foreign: ForeignSlots.Kind?
+  }
+  var kind: Kind {
+    Kind(
+      vcpu: vcpu, level: level, hasLoad: load != nil, followsWall: followsWall,
+      saveLevel: saveLevel, foreign: foreign?.kind)
+  }
 }
 
 /// Findings that wait until every pCPU's events have passed them without a loss: a loss is known
@@ -54,9 +74,21 @@ struct PendingFinding {
 ///     pCPU 1          load ── flush(API=1) ┄ waits ┄┄┄┄┄┄┄┄┄┄┄┘
 ///              └────── window ────────┘
 package struct PendingFindings {
-  private var waiting: [PendingFinding] = []
-  /// No waiting one ends before this.
-  private(set) var earliestEnd = UInt64.max
+  /// By number, in the order in which they were added.
+  private var waiting: [Int: PendingFinding] = [:]
+  /// Their numbers: the one that ends first is first. No time is later than the end.
+  private var byEnd = StreamHeap()
+  /// The one that ends last is first. Entries of other ends than theirs, and of none that waits, count for nothing.
+  private var byLateEnd = StreamHeap()
+  /// Ascending; those that do not wait, or are of another kind by now, count for nothing.
+  private var ofKind: [PendingFinding.Kind: [Int]] = [:]
+  /// Those that are in doubt because of a trap's handler.
+  private var ofHandler: [Handler: [Int]] = [:]
+
+  private struct Handler: Hashable {
+    var thread: Int32
+    var begin: UInt64
+  }
 
   /// More than this are not kept apart: a pCPU that never writes again would hold them all.
   package static let limit = 1 << 14
@@ -68,47 +100,82 @@ package struct PendingFindings {
 
   mutating func add(_ found: PendingFinding) {
     total += 1
-    earliestEnd = min(earliestEnd, found.exit)
-    if waiting.count >= Self.limit,
-      let same = waiting.lastIndex(where: {
-        $0.vcpu == found.vcpu && $0.level == found.level && ($0.load == nil) == (found.load == nil)
-          && $0.saveLevel == found.saveLevel
-          && ($0.foreign?.isLike(found.foreign) ?? (found.foreign == nil))
-      })
-    {
-      waiting[same].count += found.count
-      waiting[same].exit = max(waiting[same].exit, found.exit)
-    } else {
-      waiting.append(found)
+    if waiting.count >= Self.limit, let same = last(of: found.kind), var known = waiting[same] {
+      known.count += found.count
+      if found.exit > known.exit {
+        known.exit = found.exit
+        noteLateEnd(same, found.exit)
+      }
+      waiting[same] = known
+      return
     }
+    waiting[total] = found
+    byEnd.add(total, time: found.exit)
+    noteLateEnd(total, found.exit)
+    ofKind[found.kind, default: []].append(total)
+    if case .handler(let thread, let begin) = found.doubt {
+      ofHandler[Handler(thread: thread, begin: begin), default: []].append(total)
+    }
+  }
+
+  private mutating func noteLateEnd(_ number: Int, _ end: UInt64) {
+    byLateEnd.add(number, time: UInt64.max - end)
+  }
+
+  private mutating func last(of kind: PendingFinding.Kind) -> Int? {
+    while let number = ofKind[kind]?.last {
+      if waiting[number]?.kind == kind { return number }
+      ofKind[kind]?.removeLast()
+    }
+    return nil
   }
 
   /// The handler of this trap set the bits of its own vCPU.
   mutating func clear(thread: Int32, begin: UInt64) {
-    for index in waiting.indices {
-      if case .handler(thread, begin) = waiting[index].doubt { waiting[index].doubt = nil }
+    for number in ofHandler.removeValue(forKey: Handler(thread: thread, begin: begin)) ?? [] {
+      guard var found = waiting[number] else { continue }
+      found.doubt = nil
+      waiting[number] = found
+      ofKind[found.kind, default: []].insert(ascending: number)
     }
   }
 
   /// Removes and returns what ended before `time`.
   mutating func take(upTo time: UInt64) -> [PendingFinding] {
-    guard earliestEnd < time else { return [] }
-    let ready = waiting.filter { $0.exit < time }
-    waiting.removeAll { $0.exit < time }
-    earliestEnd = waiting.map(\.exit).min() ?? .max
-    return ready
+    var numbers: [Int] = []
+    while let first = byEnd.first, first.time < time {
+      let end = waiting[first.stream]?.exit
+      if let end, end >= time {
+        byEnd.replaceFirst(time: end)
+        continue
+      }
+      byEnd.removeFirst()
+      if end != nil { numbers.append(first.stream) }
+    }
+    return remove(numbers)
+  }
+
+  private mutating func remove(_ numbers: [Int]) -> [PendingFinding] {
+    guard !numbers.isEmpty else { return [] }
+    let found = numbers.sorted().compactMap { waiting.removeValue(forKey: $0) }
+    if waiting.isEmpty {
+      (byEnd, byLateEnd, ofKind, ofHandler) = (StreamHeap(), StreamHeap(), [:], [:])
+    }
+    return found
   }
 
   /// Those that ended before `time`, fit and were not announced yet; now they are.
   mutating func announce(before time: UInt64, where fits: (PendingFinding) -> Bool)
     -> [PendingFinding]
   {
-    guard earliestEnd < time else { return [] }
+    guard let first = byEnd.first, first.time < time else { return [] }
     var found: [PendingFinding] = []
-    for index in waiting.indices where waiting[index].exit < time && !waiting[index].isAnnounced {
-      guard fits(waiting[index]) else { continue }
-      waiting[index].isAnnounced = true
-      found.append(waiting[index])
+    for number in waiting.keys.sorted() {
+      guard let one = waiting[number], one.exit < time, !one.isAnnounced, fits(one) else {
+        continue
+      }
+      waiting[number]?.isAnnounced = true
+      found.append(waiting[number] ?? one)
     }
     return found
   }
@@ -117,9 +184,26 @@ package struct PendingFindings {
 
   /// Drops what leans across a loss in `begin...end`. Returns what was announced of it.
   mutating func drop(from begin: UInt64, to end: UInt64) -> [PendingFinding] {
-    let dropped = waiting.filter { $0.begin <= end && begin <= $0.exit }
-    waiting.removeAll { $0.begin <= end && begin <= $0.exit }
-    earliestEnd = waiting.map(\.exit).min() ?? .max
-    return dropped.filter(\.isAnnounced)
+    var (numbers, others): ([Int], [Int]) = ([], [])
+    while let last = byLateEnd.first {
+      let exit = UInt64.max - last.time
+      guard begin <= exit else { break }
+      byLateEnd.removeFirst()
+      guard let found = waiting[last.stream], found.exit == exit else { continue }
+      if found.begin <= end { numbers.append(last.stream) } else { others.append(last.stream) }
+    }
+    for number in others { if let found = waiting[number] { noteLateEnd(number, found.exit) } }
+    return remove(numbers).filter(\.isAnnounced)
+  }
+}
+
+extension [Int] {
+  fileprivate mutating func insert(ascending number: Int) {
+    var (low, high) = (0, count)
+    while low < high {
+      let middle = (low + high) / 2
+      if self[middle] < number { low = middle + 1 } else { high = middle }
+    }
+    insert(number, at: low)
   }
 }

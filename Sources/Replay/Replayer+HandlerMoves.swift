@@ -39,9 +39,12 @@ extension Replayer {
     let own = vcpus[handler.vcpu].pid
     let place = handler.entry.cpu
     guard own >= 0, let slots = cpus[place]?.state.hostSlots, slots.isFresh == .set,
-      let owner = slots.process, owner >= 0, owner != own,
-      vcpus.contains(where: { $0.pid == owner && $0.state.loadedOn == place })
+      let owner = slots.process, owner >= 0, owner != own
     else { return }
+    guard lookups.mayVisit(vcpus.count, after: eventCount) else {
+      return undecided.note(.preemptibleHostSave, .crowd)
+    }
+    guard vcpus.contains(where: { $0.pid == owner && $0.state.loadedOn == place }) else { return }
     let identity = vcpus[handler.vcpu].identity
     log.add(.preemptibleHostSave, .proved, vcpu: identity, at: handler.entry) {
       (

@@ -118,7 +118,7 @@ extension Replayer {
   }
 
   /// Whose keys `slots` are, as far as that is known.
-  private func restored(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
+  private mutating func restored(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
     let watch = thread.hostKeys
     if let learned = watch.learned {
       let moved = slots.moved(from: learned.keys, in: ownRegisters)
@@ -136,6 +136,7 @@ extension Replayer {
     if let foreign = watch.foreign, slots.differing(from: foreign, in: ownRegisters).isEmpty {
       return .anothers(since: earlier.at)
     }
+    guard mayVisitThreads() else { return nil }
     func hasSaved(_ another: ThreadRecord) -> Bool {
       guard another !== thread, another.firstTime < earlier.at.time,
         let theirs = another.hostKeys.learned?.keys
@@ -148,11 +149,12 @@ extension Replayer {
 
   /// A thread of which no save wrote anything: its slots hold what a thread of another process saved as its own, and
   /// another thread of its own process saved others. (Threads have their process's keys, unless they change them.)
-  private func otherProcess(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
+  private mutating func otherProcess(_ thread: ThreadRecord, _ slots: KeySlots) -> RestoredKeys? {
     guard thread.pid >= 0, thread.run?.entrySample?.switchesKeys == .set,
       thread.hostKeys.comparisons < HostKeyWatch.mostComparisons
     else { return nil }
     thread.hostKeys.comparisons += 1
+    guard mayVisitThreads() else { return nil }
     // The first of each, as a dictionary has no order.
     var process: Int32?
     var sibling: Moment?
@@ -168,5 +170,11 @@ extension Replayer {
     }
     guard let process, let sibling else { return nil }
     return .otherProcess(process, since: sibling)
+  }
+
+  private mutating func mayVisitThreads() -> Bool {
+    if lookups.mayVisit(threads.all.count, after: eventCount) { return true }
+    undecided.note(.missedHostSave, .crowd)
+    return false
   }
 }

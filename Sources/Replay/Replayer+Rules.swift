@@ -134,8 +134,9 @@ extension Replayer {
   }
 
   /// Who but the load may have been at fault: the bits belong to the vCPU, and other code may write them.
-  private func doubt(of load: Moment, _ run: OpenRun) -> StaleDoubt? {
+  private mutating func doubt(of load: Moment, _ run: OpenRun) -> StaleDoubt? {
     if run.loadFound?.switchesKeys == .clear { return .foundClear }
+    guard lookups.mayVisit(vcpus.count, after: eventCount) else { return .crowd }
     for other in vcpus.indices where other != run.vcpu {
       guard let handling = vcpus[other].handling, !handling.enabledItsOwn,
         handling.meets(load.time, run.enter.time)
@@ -214,6 +215,9 @@ extension Replayer {
           case .handler(let thread, _):
             "the shadow had \(words(found.bits)) after a load, with no trap since; the load left them, or the handler "
               + "of a trap in thread \(thread) set them, which may have been under way"
+          case .crowd:
+            "the shadow had \(words(found.bits)) after a load, with no trap since; the load left them, or the handler "
+              + "of another vCPU's trap set them (there are too many vCPUs to look at each)"
           }
         return (statement, evidence())
       }

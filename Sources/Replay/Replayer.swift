@@ -90,6 +90,7 @@ public struct Replayer {
   /// kvm_entry of no thread that has an id.
   var namelessEntries: UInt64 = 0
   var undecided = Undecided()
+  var lookups = Lookups()
   var silences = Silences()
   var fetchChecks = FetchChecks()
   var firstTime: UInt64?

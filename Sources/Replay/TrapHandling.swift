@@ -22,4 +22,6 @@ enum StaleDoubt {
   case foundClear
   /// The handler of a trap in this thread may have been under way, and have set another's bits than its vCPU's.
   case handler(thread: Int32, begin: UInt64)
+  /// There are too many vCPUs to look for such a handler in each.
+  case crowd
 }

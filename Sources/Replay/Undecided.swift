@@ -7,6 +7,10 @@ struct Undecided {
     case skippedPlace
     /// No pCPU wrote an event within the run: the recorder may have been paused, and the run be two.
     case silence
+    /// A pCPU that was not idle wrote nothing more: the recorder may have lost its end.
+    case silentEnd
+    /// There were more threads than can be compared with each other.
+    case crowd
 
     var words: String {
       switch self {
@@ -14,6 +18,9 @@ struct Undecided {
         "what looked like it may have another reason, where its thread ran unrecorded"
       case .silence:
         "what looked like it may be two runs: no pCPU wrote an event within it, as if the recorder had been paused"
+      case .silentEnd:
+        "what looked like it may have another reason: a pCPU that was not idle wrote nothing from before it to the end, so its last events may be missing"
+      case .crowd: "there are too many threads to compare each with all others"
       }
     }
 
@@ -21,6 +28,8 @@ struct Undecided {
       switch self {
       case .skippedPlace: "record all pCPUs and tasks (-a)"
       case .silence: "record without a pause, for longer"
+      case .silentEnd: "record for longer"
+      case .crowd: "record fewer virtual machines at a time"
       }
     }
   }

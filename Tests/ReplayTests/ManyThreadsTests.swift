@@ -58,6 +58,116 @@ struct ManyThreadsTests {
   }
 }
 
+/// The same where each event could look at all threads, vCPUs or findings that wait.
+struct CrowdTests {
+  private let on = Script.enabled
+
+  private func vcpu(_ number: Int, process: Int32 = 100) -> Script.VCPU {
+    var v = Script.VCPU()
+    v.pointer &+= UInt64(truncatingIfNeeded: number) << 16
+    v.number = Int32(number)
+    v.tid = 1000 + Int32(number)
+    v.pid = process
+    return v
+  }
+
+  private func time(_ script: Script) -> Double { processorTime { _ = script.replay() } }
+
+  /// Stale enables of `count` vCPUs, which wait for a pCPU that never writes again; a third one loses events behind each
+  /// of `losses` of them.
+  private func waiting(_ count: Int, losses: Int) -> Script {
+    var script = Script()
+    script.samplesKeys = false
+    var silent = vcpu(-2)
+    silent.cpu = 2
+    script.switchTasks(silent, to: 0)
+    for number in 0..<count {
+      let v = vcpu(number)
+      // The first may follow a handler that was under way.
+      for _ in 0..<2 {
+        script.load(v, hcr: on)
+        script.run(v, hcr: on)
+        script.put(v, hcr: on)
+      }
+    }
+    var other = vcpu(-1)
+    other.cpu = 3
+    script.switchTasks(other, to: 0)
+    for _ in 0..<losses { script.add(other, .lost(count: 1)) }
+    return script
+  }
+
+  @Test func findingsThatWait() {
+    let few = time(waiting(PendingFindings.limit / 2, losses: 0))
+    // Twice the limit: for half of them it is looked which are like them.
+    #expect(time(waiting(2 * PendingFindings.limit, losses: 0)) < 8 * few + 0.05)
+  }
+
+  @Test func lossesBehindFindingsThatWait() {
+    let few = time(waiting(2000, losses: 2000))
+    #expect(time(waiting(8000, losses: 8000)) < 8 * few + 0.05)
+  }
+
+  /// Threads that were once seen to save keys of their own, and then run on keys that none of them had.
+  private func keys(_ count: Int) -> Script {
+    var script = Script()
+    for (round, number) in (0..<2).flatMap({ round in (0..<count).map { (round, $0) } }) {
+      var v = vcpu(number)
+      v.host = KeySlots(seed: round == 0 ? 1 : UInt64(2 + count + number))
+      script.switchTasks(vcpu(-1), to: v.tid)
+      script.load(v)
+      script.trap(v)
+      if round == 0 { v.host = KeySlots(seed: UInt64(2 + number)) }
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+      script.add(v, .userspaceExit(reason: 6, errno: 0))
+    }
+    return script
+  }
+
+  @Test func threadsWhoseKeysAreKnown() {
+    let few = time(keys(2000))
+    #expect(time(keys(8000)) < 8 * few + 0.05)
+  }
+
+  /// vCPUs, and as many handlers that were moved while another process relied on the slots.
+  private func moves(_ count: Int) -> Script {
+    var script = Script()
+    for number in 2..<count { script.add(vcpu(number), .entry(pc: 0)) }
+    for _ in 0..<count / 4 {
+      var a = vcpu(0)
+      let b = vcpu(1, process: 200)
+      script.load(a)
+      script.trap(a)
+      script.switchTasks(a, to: b.tid)
+      script.put(a, hcr: on)
+      script.load(b)
+      script.trap(b)
+      a.cpu = 1
+      a.hostContext += 0x1000
+      script.load(a, hcr: on)
+      script.returns(.ptrauthTrap, a)
+      script.put(a, hcr: on)
+      script.put(b, hcr: on)
+    }
+    return script
+  }
+
+  @Test func handlersThatMove() {
+    #expect(moves(4).finding(.preemptibleHostSave) != nil)
+    let few = time(moves(2000))
+    #expect(time(moves(8000)) < 8 * few + 0.05)
+  }
+
+  /// What is counted as one beyond the limit is what was like it last, as it is by then.
+  @Test func allAreCountedBeyondTheLimit() {
+    let count = PendingFindings.limit + 3000
+    let analysis = waiting(count, losses: 0).replay().analysis
+    let found = analysis.findings.filter { $0.rule == .staleEnable }
+    #expect(found.map(\.count).reduce(0, +) == UInt64(count))
+  }
+}
+
 /// A run on another pCPU than the one that lost events goes on; what is lost later, there, ends it.
 struct LingeringRunTests {
   private let v = Script.VCPU()
