@@ -137,7 +137,9 @@ extension Replayer {
   public mutating func finish(isCut: Bool = false, lostSamples: UInt64 = 0) -> Analysis {
     for tid in threads.keys.sorted() { closeRun(tid) }
     for index in vcpus.indices { tellUnsaid(index) }
-    for found in pendingFindings.takeAll() where !mayLackEvents(found) { commit(found) }
+    for found in pendingFindings.takeAll() {
+      if mayLackEvents(found) { leaveUndecided(found.rules) } else { commit(found) }
+    }
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }
     judgeContextOrder()

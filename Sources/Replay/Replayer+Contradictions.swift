@@ -52,7 +52,9 @@ extension Replayer {
       guard let first = found.sights.first, let last = found.sights.last else { return false }
       // A trail that is not full begins behind a wall.
       let from = found.sights.count < ModelWatch.remembered ? nil : first.at.cpu
-      return !mayLackEvents(from: from, until: last.at.time, end: last.at.time)
+      let isWhole = !mayLackEvents(from: from, until: last.at.time, end: last.at.time)
+      if !isWhole { leaveUndecided([.unexplained]) }
+      return isWhole
     }
     // Where loads set the bits, a guest that finds them clear is denied what it has.
     let clears = generation?.load == .clears

@@ -25,6 +25,11 @@ extension Replayer {
       reason: "it did not occur that " + situation.words, remedy: situation.remedy)
   }
 
+  /// What looked like these rules were broken is no finding, as the end of a pCPU's events may be missing.
+  mutating func leaveUndecided(_ rules: [Rule]) {
+    for rule in rules { undecided.note(rule, .silentEnd) }
+  }
+
   /// Slots are sampled through the vCPU's pointer: if that is another pCPU's, they are not those that guest exit restores
   /// from.
   private func doubtOfContexts(_ rule: Rule) -> Obstacle? {

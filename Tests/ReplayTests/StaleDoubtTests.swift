@@ -56,6 +56,27 @@ struct StaleDoubtTests {
     #expect(level(script) == (itsOwn == 0 ? .suspected : .proved))
   }
 
+  /// The pCPU that the vCPU left wrote nothing more: a trap may be among what it lost. That is said.
+  @Test(arguments: [true, false])
+  func thePCPUThatItLeftFellSilent(writesAgain: Bool) {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    v.cpu = 1
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    if writesAgain {
+      v.cpu = 0
+      script.switchTasks(v, to: 0)
+    }
+    #expect((level(script) != nil) == writesAgain)
+    let unsaid = script.replay().analysis.notObservable.first { $0.rule == .staleEnable }
+    #expect((unsaid?.reason.contains("wrote nothing") ?? false) == !writesAgain)
+  }
+
   /// The other vCPU's trap may be among what was lost; its next kvm_entry says that the handler is through.
   @Test(arguments: [true, false])
   func aHandlerOfATrapThatWasLost(isThrough: Bool) {
