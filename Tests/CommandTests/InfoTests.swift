@@ -89,13 +89,15 @@ struct InfoTests {
     return counts
   }
 
-  /// "   vm0-vcpu0-90    [000]     5.735977936: kvm_entry:       PC: 0x..." -> "kvm_entry".
+  /// "   vm0-vcpu0-90    [000]     5.735977936: kvm_entry:       PC: 0x..." -> "kvm_entry"; since trace-cmd 3.3
+  /// "d..2." before the time.
   private static func name(_ line: Substring) -> Substring? {
     let words = line.split(separator: " ", omittingEmptySubsequences: true)
     guard let cpu = words.firstIndex(where: { $0.hasPrefix("[") && $0.hasSuffix("]") }),
-      words.count > cpu + 2, words[cpu + 1].last == ":"
+      let time = words[cpu...].dropFirst().prefix(2).firstIndex(where: { $0.last == ":" }),
+      words.count > time + 1
     else { return nil }
-    return words[cpu + 2].dropLast()
+    return words[time + 1].dropLast()
   }
 
   @Test(.enabled(if: Corpus.hasShared, "needs ../shared/recordings"))

@@ -74,11 +74,15 @@ struct InstructionSampleTests {
 
   /// What `perf script` reads in the file is what was written.
   private func expectPerfReads(_ path: String, _ fields: String, _ lines: [String]) {
-    let found = Tool.lines("perf script -i '\(path)' -F \(fields) </dev/null").map { line in
-      line.split(separator: " ").filter { $0 != "=>" }.joined(separator: " ")
+    /// Later versions say more of a branch than where it was and went.
+    func places(_ line: some StringProtocol) -> String {
+      line.split(separator: " ").filter { $0 != "=>" }.map { word in
+        word.split(separator: "/").prefix(2).joined(separator: "/")
+      }.joined(separator: " ")
     }
+    let found = Tool.lines("perf script -i '\(path)' -F \(fields) </dev/null").map(places)
     #expect(found.count == lines.count)
-    #expect(found == lines)
+    #expect(found == lines.map(places))
   }
 
   private static func hex(_ number: UInt64) -> String { String(number, radix: 16) }

@@ -44,8 +44,9 @@ enum Expectation {
       return name == "kvm:kvm_nested_eret" && fields["spsr_el2"] == spsr && fields["hcr_el2"] == hcr
     case .nestedException: return name == "kvm:kvm_inject_nested_exception"
     case .schedSwitch(let prev, _, let next):
-      return name == "sched:sched_switch" && fields["prev_pid"] == UInt64(prev)
-        && fields["next_pid"] == UInt64(next)
+      let tasks = SwitchText(text)
+      return name == "sched:sched_switch" && tasks.prev == UInt64(prev)
+        && tasks.next == UInt64(next)
     case .migrateTask(let tid, let from, let to):
       return name == "sched:sched_migrate_task" && fields["pid"] == UInt64(tid)
         && fields["orig_cpu"] == UInt64(from) && fields["dest_cpu"] == UInt64(to)

@@ -49,9 +49,11 @@ struct FixtureTests {
       guard words.count > 3, words[1].first == "[", words[2].last == ":" else { continue }
       samples += 1
       guard words[3] == "sched:sched_switch:" else { continue }
-      let prev = words.first { $0.hasPrefix("prev_pid=") } ?? ""
-      let next = words.first { $0.hasPrefix("next_pid=") } ?? ""
-      expected.append("\(words[0]) \(words[1]) \(words[2].dropLast()) \(prev) \(next)")
+      let tasks = SwitchText(words[4...].joined(separator: " ")[...])
+      let prev = try #require(tasks.prev)
+      let next = try #require(tasks.next)
+      expected.append(
+        "\(words[0]) \(words[1]) \(words[2].dropLast()) prev_pid=\(prev) next_pid=\(next)")
     }
     var file = try PerfDataFile(path: path)
     var found: [String] = []

@@ -192,10 +192,7 @@ struct PerfDataBuilder {
     data.text("0.6")
     data.add([0, 8])
     data.add(UInt32(4096))
-    data.text("header_page")
-    data.add(UInt64(0))
-    data.text("header_event")
-    data.add(UInt64(0))
+    data.add(Formats.headers(longSize: 8))
     data.add(UInt32(0))
     data.add(UInt32(formats.count))
     for format in formats {
@@ -206,50 +203,6 @@ struct PerfDataBuilder {
     }
     for _ in 0..<4 { data.add(UInt32(0)) }
     return data.bytes
-  }
-}
-
-/// Format files as tracefs has them.
-enum Formats {
-  static let entryID: UInt16 = 55
-  static let exitID: UInt16 = 54
-  static let probeID: UInt16 = 1400
-
-  private static func text(_ name: String, _ id: UInt16, _ fields: [String]) -> String {
-    "name: \(name)\nID: \(id)\nformat:\n"
-      + "\tfield:unsigned short common_type;\toffset:0;\tsize:2;\tsigned:0;\n"
-      + "\tfield:unsigned char common_flags;\toffset:2;\tsize:1;\tsigned:0;\n"
-      + "\tfield:unsigned char common_preempt_count;\toffset:3;\tsize:1;\tsigned:0;\n"
-      + "\tfield:int common_pid;\toffset:4;\tsize:4;\tsigned:1;\n\n"
-      + fields.map { "\tfield:\($0)\n" }.joined() + "\nprint fmt: \"x\"\n"
-  }
-
-  static let entry = text(
-    "kvm_entry", entryID, ["unsigned long vcpu_pc;\toffset:8;\tsize:8;\tsigned:0;"])
-  static let exit = text(
-    "kvm_exit", exitID,
-    [
-      "int ret;\toffset:8;\tsize:4;\tsigned:1;",
-      "unsigned int esr_ec;\toffset:12;\tsize:4;\tsigned:0;",
-      "unsigned long vcpu_pc;\toffset:16;\tsize:8;\tsigned:0;",
-    ])
-  static let probe = text(
-    "p1", probeID,
-    [
-      "unsigned long __probe_ip;\toffset:8;\tsize:8;\tsigned:0;",
-      "s16 vcpu_id;\toffset:16;\tsize:2;\tsigned:1;",
-      "u8 iflags;\toffset:18;\tsize:1;\tsigned:0;",
-      "s32 cpu;\toffset:19;\tsize:4;\tsigned:1;",
-      "u64 hcr_el2;\toffset:23;\tsize:8;\tsigned:0;",
-    ])
-
-  static func entryRaw(pc: UInt64, type: UInt16 = entryID, thread: UInt32 = 7) -> [UInt8] {
-    var raw = ByteWriter()
-    raw.add(type)
-    raw.add([0, 0])
-    raw.add(thread)
-    raw.add(pc)
-    return raw.bytes
   }
 }
 

@@ -77,6 +77,13 @@ extension Events {
     return result
   }
 
+  /// With what libtraceevent's plugins leave of each event.
+  var asPluginPrints: Events {
+    var result = self
+    result.list = list.map(\.asPluginPrints)
+    return result
+  }
+
   var forks: [String] {
     list.compactMap {
       guard case .fork(let child, let process) = $0.payload else { return nil }

@@ -42,7 +42,8 @@ struct TraceCmdReport {
     return .dropped(cpu: cpu, count: UInt64(count))
   }
 
-  /// "       vm0-vcpu0-90    [000]     5.735977936: kvm_entry:            PC: 0x..."
+  /// "       vm0-vcpu0-90    [000]     5.735977936: kvm_entry:            PC: 0x...", and since 3.3 with the state of
+  /// interrupts and preemption: "[000] d..2.     5.735977936: ..."
   private static func event(_ line: Substring) -> Line? {
     let bytes = line.utf8
     var open = bytes.startIndex
@@ -56,8 +57,10 @@ struct TraceCmdReport {
       let task = Substring(bytes[..<bracket]).utf8.reversed().drop { $0 == 32 }
       let digitsOfTask = task.prefix { $0 >= 48 && $0 <= 57 }.reversed()
       let thread = Substring(decoding: digitsOfTask, as: UTF8.self)
-      let words = Substring(bytes[bytes.index(after: digits.endIndex)...]).split(
-        separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
+      var rest = Substring(bytes[bytes.index(after: digits.endIndex)...]).drop { $0 == " " }
+      let flags = rest.prefix { $0 != " " }
+      if flags.last != ":" { rest = rest.dropFirst(flags.count) }
+      let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
       guard let tid = Int32(thread), words.count >= 2, words[0].last == ":", words[1].last == ":",
         let time = time(words[0].dropLast())
       else { continue }

@@ -33,21 +33,6 @@ struct TraceDatBuilder {
     instances[instance].cpus.append(CPU(number: cpu, pages: pages))
   }
 
-  private var headers: [UInt8] {
-    let text =
-      "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
-      + "\tfield: local_t commit;\toffset:8;\tsize:\(longSize);\tsigned:1;\n"
-      + "\tfield: int overwrite;\toffset:8;\tsize:1;\tsigned:1;\n"
-      + "\tfield: char data;\toffset:\(8 + longSize);\tsize:4080;\tsigned:1;\n"
-    var part = ByteWriter()
-    part.text("header_page")
-    part.add(UInt64(text.utf8.count))
-    part.add(Array(text.utf8))
-    part.text("header_event")
-    part.add(UInt64(0))
-    return part.bytes
-  }
-
   private var systems: [UInt8] {
     var part = ByteWriter()
     part.add(UInt32(1))
@@ -105,7 +90,7 @@ struct TraceDatBuilder {
       places.append((id, UInt64(file.bytes.count)))
       add(section: id, body, isPacked: compression != .none, to: &file)
     }
-    section(16, headers)
+    section(16, Formats.headers(longSize: longSize))
     var ftrace = ByteWriter()
     ftrace.add(UInt32(0))
     section(17, ftrace.bytes)
@@ -177,7 +162,7 @@ struct TraceDatBuilder {
     file.text("6")
     file.add([ByteWriter.isBigEndian ? 1 : 0, 8])
     file.add(pageSize)
-    file.add(headers)
+    file.add(Formats.headers(longSize: longSize))
     file.add(UInt32(0))
     file.add(systems)
     file.add(UInt32(symbols.utf8.count))

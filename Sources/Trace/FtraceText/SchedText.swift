@@ -56,7 +56,8 @@ enum SchedText {
   }
 
   /// Task states by bit: the kernel's own letters (TASK_REPORT, since 4.14; + is bit 8), and those of
-  /// libtraceevent's plugin.
+  /// libtraceevent's plugin, which are the kernel's own as well since 1.8 (but for two states of tasks
+  /// that end, which cannot be told apart then).
   private static let kernelLetters = Array("SDTtXZPI".utf8)
   private static let pluginLetters = Array("SDTtZXxW".utf8)
 
@@ -68,7 +69,7 @@ enum SchedText {
     while let byte = line.u8(at: position), byte != Character8.space {
       if byte == Character8.plus {
         state |= 0x100
-      } else if let bit = letters.firstIndex(of: byte) {
+      } else if let bit = letters.firstIndex(of: byte) ?? kernelLetters.firstIndex(of: byte) {
         state |= 1 << Int64(bit)
       } else if byte != 82, byte != 124, !Character8.isWord(byte) {
         return nil
