@@ -29,8 +29,7 @@ extension DebugInformation {
 
   /// By .debug_aranges, and for what it leaves out by the units' own ranges.
   func unit(covering address: UInt64) -> DebugEntry? {
-    var die = unsafe Dwarf_Die()
-    if unsafe dwarf_addrdie(handle, address, &die) != nil { return unsafe DebugEntry(die) }
+    if let unit = listedUnit(covering: address) { return unit }
     var index = 0
     var left = rangeLimit
     while left > 0, let unit = unit(index) {
@@ -38,6 +37,18 @@ extension DebugInformation {
       index += 1
     }
     return nil
+  }
+
+  /// By .debug_aranges. (dwarf_addrdie goes on, since elfutils 0.191, through the ranges of all units, and keeps a copy
+  /// of each: 30,000 units that share one list of 50,000 ranges took all memory.)
+  private func listedUnit(covering address: UInt64) -> DebugEntry? {
+    var (all, count, place) = unsafe (OpaquePointer?.none, 0, Dwarf_Off(0))
+    guard unsafe dwarf_getaranges(handle, &all, &count) == 0,
+      let range = unsafe dwarf_getarange_addr(all, address),
+      unsafe dwarf_getarangeinfo(range, nil, nil, &place) == 0
+    else { return nil }
+    var die = unsafe Dwarf_Die()
+    return unsafe dwarf_offdie(handle, place, &die) == nil ? nil : DebugEntry(die)
   }
 
   /// As dwarf_haspc, which does not count.
