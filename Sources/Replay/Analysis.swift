@@ -168,7 +168,8 @@ extension Replayer {
     let verdict: Analysis.Verdict
     if findings.contains(where: {
       $0.rule.isCorrectness
-        && !((isUnexplained || doubted.contains($0.rule)) && $0.level == .suspected)
+        && !((isUnexplained || configuration.isDamaged || doubted.contains($0.rule))
+          && $0.level == .suspected)
     }) {
       verdict = .findings
     } else if !followed.contains(where: { vcpus[$0].counters.runs > 0 }) {

@@ -19,8 +19,12 @@ struct ByteWriter {
     while bytes.count % multiple != 0 { bytes.append(0) }
   }
 
-  mutating func set(_ value: UInt64, at offset: Int) {
-    for (index, byte) in value.bytes.enumerated() { bytes[offset + index] = byte }
+  mutating func set(_ value: UInt64, at offset: Int) { set(word: value, at: offset) }
+
+  mutating func set(word value: some FixedWidthInteger, at offset: Int) {
+    var writer = ByteWriter()
+    writer.add(value)
+    bytes.replaceSubrange(offset..<offset + writer.bytes.count, with: writer.bytes)
   }
 }
 

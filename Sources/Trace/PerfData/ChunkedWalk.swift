@@ -63,7 +63,8 @@ struct ChunkedWalk {
     let place = input.place
     var following: UInt64 = 0
     switch type {
-    case RecordKind.finishedRound: pass.finishRound(RawSpan(), input.chunks, body)
+    case RecordKind.finishedRound where size == RecordHeader.byteCount:
+      pass.finishRound(RawSpan(), input.chunks, body)
     case RecordKind.compressed, RecordKind.compressed2:
       let content = CompressedRecord.content(
         input.unparsed.extracting(first: size), type, isSwapped: isSwapped)
@@ -72,8 +73,10 @@ struct ChunkedWalk {
         return reason
       }
     case RecordKind.tracingData:
+      if !isSwapped { pass.noteHidden(input.unparsed.extracting(first: size)) }
       following = (UInt64(input.unparsed.u32(at: 8, swapped: isSwapped) ?? 0) + 7) & ~7
     case RecordKind.auxTrace:
+      if !isSwapped { pass.noteHidden(input.unparsed.extracting(first: size)) }
       following = input.unparsed.u64(at: 8, swapped: isSwapped) ?? 0
     default:
       swap?.turn(&input.chunks, input.lane, at: place.offset, type: type, size: size)

@@ -28,7 +28,7 @@ enum CompressedRecord {
           return "a compressed record says it has \(size) bytes"
         }
         guard let record = bytes.slice(at: offset, count: Int(size)) else { break }
-        if type == RecordKind.finishedRound {
+        if type == RecordKind.finishedRound, Int(size) == RecordHeader.byteCount {
           pass.finishRound(file, chunks, body)
         } else {
           pass.take(record, type: type, misc: misc, offset: offset, chunk: number)
@@ -56,7 +56,7 @@ enum CompressedRecord {
         return "a compressed record says it has \(size) bytes"
       }
       guard chunks.newest(lane).slice(at: offset, count: Int(size)) != nil else { break }
-      if type == RecordKind.finishedRound {
+      if type == RecordKind.finishedRound, Int(size) == RecordHeader.byteCount {
         pass.finishRound(RawSpan(), chunks, body)
       } else {
         swap.turn(&chunks, lane, at: offset, type: type, size: Int(size))

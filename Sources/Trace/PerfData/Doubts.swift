@@ -4,6 +4,8 @@ struct Doubts: Equatable {
   var unknownEvents: UInt64 = 0
   /// Samples shorter than their layout or format.
   var shortSamples: UInt64 = 0
+  /// Samples longer than what they say is in them: they may hold what came behind them.
+  var longSamples: UInt64 = 0
   /// Samples whose raw bytes belong to another event than their id says.
   var wrongTypes: UInt64 = 0
   /// Samples of a CPU that cannot be.
@@ -15,7 +17,7 @@ struct Doubts: Equatable {
 
   /// Samples that are not used: no recorder writes them.
   var areDamage: Bool {
-    unknownEvents + shortSamples + wrongTypes + impossibleCPUs + hiddenSamples > 0
+    unknownEvents + shortSamples + longSamples + wrongTypes + impossibleCPUs + hiddenSamples > 0
   }
 
   /// Sentences for the user.
@@ -30,6 +32,9 @@ struct Doubts: Equatable {
     say(
       shortSamples, "is shorter than its event's description and is not used",
       "are shorter than their events' descriptions and are not used")
+    say(
+      longSamples, "is longer than what is in it, as if it held those behind it, and is not used",
+      "are longer than what is in them, as if they held those behind them, and are not used")
     say(
       wrongTypes, "has raw bytes of another event than its id says and is not used",
       "have raw bytes of other events than their ids say and are not used")

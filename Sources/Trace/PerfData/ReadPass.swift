@@ -60,7 +60,7 @@ struct ReadPass {
   mutating func take(
     _ record: RawSpan, type: UInt32, misc: UInt16, offset: Int, chunk: UInt32
   ) {
-    if type != RecordKind.sample, type == 0 || hasSample(record) { doubts.hiddenSamples += 1 }
+    if type != RecordKind.sample { noteHidden(record, isNone: type == 0) }
     switch type {
     case RecordKind.sample: takeSample(record, offset: offset, chunk: chunk)
     case RecordKind.lost: takeLost(record, offset: offset, chunk: chunk)
@@ -110,6 +110,10 @@ struct ReadPass {
     }
     guard type == source.commonType else {
       doubts.wrongTypes += 1
+      return
+    }
+    guard !source.endsWithRaw || raw.offset &+ raw.size == record.byteCount else {
+      doubts.longSamples += 1
       return
     }
     if rounds == .survey { shapes[Int(number)].note(record, raw) }
@@ -162,6 +166,11 @@ struct ReadPass {
       else { return nil }
       return types[type]
     }
+  }
+
+  /// Of a record that is not used, or not as a sample. `isNone`: no record has its type.
+  mutating func noteHidden(_ record: RawSpan, isNone: Bool = false) {
+    if isNone || hasSample(record) { doubts.hiddenSamples += 1 }
   }
 
   /// An event's id and its raw bytes are in their places: no record but a sample is like that. No record at all

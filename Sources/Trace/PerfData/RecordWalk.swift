@@ -50,7 +50,8 @@ struct RecordWalk {
       }
       var following = 0
       switch type {
-      case RecordKind.finishedRound:
+      // What is longer is a record of another kind.
+      case RecordKind.finishedRound where size == RecordHeader.byteCount:
         pass.finishRound(file, chunks, body)
         chunks.release(before: pass.oldestChunk)
       case RecordKind.compressed, RecordKind.compressed2:
@@ -60,9 +61,11 @@ struct RecordWalk {
           return fail(offset, reason, isDamage: true)
         }
       case RecordKind.tracingData:
+        pass.noteHidden(bytes)
         let payload = Int(bytes.u32(at: 8) ?? 0)
         following = (payload + 7) & ~7
       case RecordKind.auxTrace:
+        pass.noteHidden(bytes)
         following = Int(exactly: bytes.u64(at: 8) ?? 0) ?? Int.max
       default:
         pass.take(bytes, type: type, misc: misc, offset: offset, chunk: 0)

@@ -16,6 +16,8 @@ struct SampleLayout: BitwiseCopyable, Equatable {
   let hasCallchain: Bool
   let hasRaw: Bool
   let hasBranchStack: Bool
+  /// Nothing is behind the raw bytes.
+  let endsWithRaw: Bool
   private let readFormat: UInt8
   /// PERF_SAMPLE_BRANCH_HW_INDEX: a number stands before the entries.
   private let branchesHaveIndex: Bool
@@ -77,6 +79,7 @@ struct SampleLayout: BitwiseCopyable, Equatable {
     hasCallchain = type & Bit.callchain != 0
     hasRaw = type & Bit.raw != 0
     hasBranchStack = type & Bit.branchStack != 0
+    endsWithRaw = hasRaw && type & ~(2 * Bit.raw - 1 | Bit.identifier) == 0
     branchesHaveIndex = attribute.branchSampleType & BranchStack.hardwareIndex != 0
     readFormat = UInt8(truncatingIfNeeded: attribute.readFormat)
 

@@ -27,6 +27,8 @@ struct SampleSource: BitwiseCopyable {
     let isTracepoint: Bool
     let isDelivered: Bool
     let isOfInstructions: Bool
+    /// Nothing is behind the raw bytes of its samples.
+    let endsWithRaw: Bool
   }
 
   var glance: Glance {
@@ -35,7 +37,7 @@ struct SampleSource: BitwiseCopyable {
       commonType: commonType,
       decoder: Int32(truncatingIfNeeded: probeDecoder >= 0 ? probeDecoder : ~eventDecoder),
       isTracepoint: isTracepoint && layout.hasRaw, isDelivered: isDelivered,
-      isOfInstructions: instructions != nil)
+      isOfInstructions: instructions != nil, endsWithRaw: layout.endsWithRaw)
   }
 }
 

@@ -43,6 +43,8 @@ struct CPUStream {
   private(set) var damage: Damage?
   /// Bytes that are there are not what a recorder wrote; a file that is cut short is not damaged.
   private(set) var isDamaged = false
+  /// Behind the last event there may be pages without any, and nothing behind those.
+  private var followsEmptyPage = false
 
   struct Damage {
     /// In the file, in bytes.
@@ -170,6 +172,11 @@ struct CPUStream {
     }
     cursor = PageCursor(bytes, layout, isCut: room < pageSize)
     isInPage = true
+    let isEmpty = !cursor.isDamaged && !cursor.hasContents && cursor.missed == 0
+    if followsEmptyPage, !isEmpty {
+      note("the page before it has no events, though others follow: zeros in their place, say")
+    }
+    followsEmptyPage = isEmpty
     if cursor.isDamaged {
       note("a page says that it holds more than a page", isCut: room < pageSize)
       if cursor.time < last { cursor = PageCursor(at: last) }
