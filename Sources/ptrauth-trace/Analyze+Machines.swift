@@ -29,7 +29,7 @@ extension Analyze {
     try sink.finish()
     try report.writeSummary(suites)
     if groups.recordings.count > 1 { for line in try known.missing(in: found) { complain(line) } }
-    try known.write(found)
+    try known.write(found, besides: output.output)
     return worst
   }
 }

@@ -73,7 +73,7 @@ extension Analyze {
     if format == .text, let passes { try write(passes, to: sink) }
     try sink.finish()
     for line in try known.missing(in: found) { complain(line) }
-    try known.write(found)
+    try known.write(found, besides: output.output)
     return worst
   }
 

@@ -38,7 +38,7 @@ extension Analyze {
       }
     }
     try sink.finish()
-    try known.write(found)
+    try known.write(found, besides: output.output)
     return worst
   }
 }

@@ -183,7 +183,7 @@ package struct Analyze: ParsableCommand {
       try sink.finish()
       var found = KnownFindings()
       found.add(document)
-      try known.write(found)
+      try known.write(found, besides: output.output)
       return Outcome(document.analysis)
     }
   }

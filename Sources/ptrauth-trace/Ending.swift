@@ -1,4 +1,5 @@
 import ArgumentParser
+import Printing
 
 /// How the process ends for what was thrown. Codes are the dialect's that the arguments ask for, though they may
 /// be wrong otherwise: `git bisect run` is never to read 64 as "this commit is bad".
@@ -15,7 +16,7 @@ package struct Ending {
       return
     }
     let dialect = ExitDialect(askedForIn: arguments)
-    let text = PtrauthTrace.fullMessage(for: error)
+    let text = Self.onOneLine(arguments, in: PtrauthTrace.fullMessage(for: error))
     switch PtrauthTrace.exitCode(for: error) {
     case .success:
       code = 0
@@ -26,6 +27,15 @@ package struct Ending {
     default:
       code = dialect.internalError.rawValue
       complaint = "ptrauth-trace: internal error: \(error); please report it"
+    }
+  }
+
+  /// The parser quotes arguments as they are; what has lines, a file's name say, writes none.
+  private static func onOneLine(_ arguments: [String], in text: String) -> String {
+    let parts = arguments.flatMap { [$0] + $0.split(separator: "=", maxSplits: 1).map(String.init) }
+    return parts.filter(ControlCharacters.areIn).reduce(text) { text, part in
+      text.split(separator: part, omittingEmptySubsequences: false)
+        .joined(separator: ControlCharacters.escaped(part))
     }
   }
 }

@@ -53,6 +53,27 @@ struct ControlCharacterTests {
     #expect(isPlain(wrong.errors))
   }
 
+  /// A file may be called like an option that there is not.
+  @Test(arguments: [
+    ["analyze", "--rule", "x\n::error::forged", "README.md"], ["analyze", "--x\n::error::forged"],
+    ["analyze", "--format=x\n::error::forged", "README.md"], ["explain", "x\n::error::forged"],
+    ["x\n::error::forged"],
+  ])
+  func usageErrorsMakeNoLine(arguments: [String]) throws {
+    let run = try Program.run(Program.command, arguments)
+    #expect(run.code != 0 && run.errors.contains("\\n::error::forged"))
+    #expect(!run.errors.split(separator: "\n").contains { $0.hasPrefix("::") })
+  }
+
+  @Test func pagesTurnNoText() throws {
+    let path = "/tmp/ptrauth-trace-turned-\(getpid())\u{202e}\u{2066}\u{9b}\u{61c}.data"
+    Corpus.write(Corpus.bytes(Corpus.traces[1].directory + "/perf.data"), to: path)
+    defer { unsafe unlink(path) }
+    let run = try Program.run(Program.command, ["analyze", "--format", "html", path])
+    #expect(run.output.contains("\\u{202e}\\u{2066}\\x9b\\u{61c}.data"))
+    #expect(isPlain(run.output))
+  }
+
   @Test(.enabled(if: Corpus.exists(sharedCase), "needs ../shared/cases"), arguments: formats)
   func whatARecordingSaysIsWrittenOut(_ command: String, _ format: String) throws {
     let run = try Program.run(Program.command, [command, "--format", format, Self.sharedCase])

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import Ptrauth
 import Replay
 import Report
@@ -153,6 +154,19 @@ struct KnownTests {
     let text = try render(document)
     #expect(text.contains(words) && text.lowercased().contains("findings, all known"))
     #expect(try !render(Documents.faulty).contains(words))
+  }
+
+  /// The list does not take the report's place, however its file is spelled.
+  @Test func theReportsFileIsNoList() throws {
+    let path = "/tmp/ptrauth-trace-both-\(getpid()).json"
+    defer { unsafe unlink(path) }
+    let run = try Program.run(
+      Program.command,
+      ["analyze"] + Self.options + [
+        "-o", path, "--write-known", "/tmp/../\(path)", "--format", "json",
+      ])
+    #expect(run.code == 2 && run.errors.contains("holds the report"))
+    #expect(String(decoding: Corpus.bytes(path), as: UTF8.self).contains("\"verdict\""))
   }
 
   @Test func whatIsNoListIsSaid() throws {

@@ -1,3 +1,5 @@
+import Printing
+
 /// HTML under construction. What is text is escaped; only tags written here are not.
 struct Markup {
   private(set) var bytes: [UInt8] = []
@@ -8,7 +10,16 @@ struct Markup {
   mutating func part(_ source: [UInt8]) { bytes.append(contentsOf: source) }
 
   mutating func text(_ words: String) {
-    for byte in words.utf8 {
+    // Whatever turns the direction of text is in none of what a page says of itself.
+    let turned =
+      words.utf8.contains { $0 > 0x7f }
+      && words.unicodeScalars.contains { $0.value > 0x7f && ControlCharacters.contains($0) }
+    let shown =
+      turned
+      ? words.unicodeScalars.map {
+        $0.value > 0x7f ? ControlCharacters.escaped(String($0)) : String($0)
+      }.joined() : words
+    for byte in shown.utf8 {
       switch byte {
       case UInt8(ascii: "&"): bytes.append(contentsOf: "&amp;".utf8)
       case UInt8(ascii: "<"): bytes.append(contentsOf: "&lt;".utf8)

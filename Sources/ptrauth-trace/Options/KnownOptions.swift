@@ -40,8 +40,12 @@ struct KnownOptions: ParsableArguments {
     } ?? []
   }
 
-  func write(_ found: KnownFindings) throws {
+  /// - Parameter report: where the report went.
+  func write(_ found: KnownFindings, besides report: String) throws {
     guard let writeKnown else { return }
+    guard !Folder.isSameFile(writeKnown, report) else {
+      throw Problem("\(writeKnown): holds the report; name another file with --write-known")
+    }
     let sink = try ByteSink(path: writeKnown)
     try sink.write(found.bytes)
     try sink.finish()
