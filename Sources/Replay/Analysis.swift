@@ -160,7 +160,8 @@ extension Replayer {
     let hidden = notObservable().filter { scope?.admits($0.rule) ?? true }
     let missingParts = missingParts
     let isIncomplete =
-      !missingParts.isEmpty || isCut || !lostEvents.isEmpty || lostSamples > 0 || missing > 0
+      !missingParts.isEmpty || isCut || configuration.isDamaged || !lostEvents.isEmpty
+      || lostSamples > 0 || missing > 0
     // (Not their records, which are large.)
     let followed = vcpus.indices.filter {
       vcpus[$0].counters.runs > 0 || vcpus[$0].counters.loads > 0

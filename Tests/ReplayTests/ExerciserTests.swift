@@ -51,16 +51,7 @@ struct ExerciserTests {
       var (a, b) = (v, v)
       b.pointer += 0x10000
       (b.tid, b.pid) = (201, 200)
-      script.load(a)
-      script.trap(a)
-      script.switchTasks(a, to: b.tid)
-      script.put(a, hcr: on)
-      script.load(b)
-      script.trap(b)
-      a.cpu = 1
-      a.hostContext += 0x1000
-      script.load(a, hcr: on)
-      script.returns(.ptrauthTrap, a)
+      script.moveHandler(of: &a, to: b)
     },
     "missed-guest-save": { script, v in
       script.load(v)

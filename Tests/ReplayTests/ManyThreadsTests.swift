@@ -137,16 +137,7 @@ struct CrowdTests {
     for _ in 0..<count / 4 {
       var a = vcpu(0)
       let b = vcpu(1, process: 200)
-      script.load(a)
-      script.trap(a)
-      script.switchTasks(a, to: b.tid)
-      script.put(a, hcr: on)
-      script.load(b)
-      script.trap(b)
-      a.cpu = 1
-      a.hostContext += 0x1000
-      script.load(a, hcr: on)
-      script.returns(.ptrauthTrap, a)
+      script.moveHandler(of: &a, to: b)
       script.put(a, hcr: on)
       script.put(b, hcr: on)
     }

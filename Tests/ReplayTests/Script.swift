@@ -150,14 +150,29 @@ struct Script {
 
   /// Replays the script.
   func replay(
-    shadowIsNotLive: Bool = false, isCut: Bool = false
+    shadowIsNotLive: Bool = false, isCut: Bool = false, isDamaged: Bool = false
   ) -> (analysis: Analysis, timeline: [TimelineEntry]) {
     var configuration = configuration
     configuration.shadowIsNotLive = shadowIsNotLive
+    configuration.isDamaged = isDamaged
     var timeline: [TimelineEntry] = []
     var replayer = Replayer(configuration) { timeline.append($0) }
     for event in events { replayer.consume(event) }
     return (replayer.finish(isCut: isCut), timeline)
+  }
+
+  /// `a` is preempted inside its handler, after it set the bits, and returns on the next pCPU; `b` traps where it was.
+  mutating func moveHandler(of a: inout VCPU, to b: VCPU) {
+    load(a)
+    trap(a)
+    switchTasks(a, to: b.tid)
+    put(a, hcr: Self.enabled)
+    load(b)
+    trap(b)
+    a.cpu += 1
+    a.hostContext += 0x1000
+    load(a, hcr: Self.enabled)
+    returns(.ptrauthTrap, a)
   }
 
   var correctnessRules: [String] {

@@ -56,6 +56,22 @@ struct StaleDoubtTests {
     #expect(level(script) == (itsOwn == 0 ? .suspected : .proved))
   }
 
+  /// Where bytes were changed, events may be missing anywhere: what is suspected is shown, and no verdict. Nor is it clean.
+  @Test(arguments: [true, false])
+  func aDamagedRecording(isDamaged: Bool) {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    let analysis = script.replay(isDamaged: isDamaged).analysis
+    #expect(analysis.findings.contains { $0.rule == .staleEnable })
+    #expect(analysis.findings.contains { $0.level == .proved } == !isDamaged)
+    #expect(analysis.verdict == (isDamaged ? .incomplete : .findings))
+  }
+
   /// The pCPU that the vCPU left wrote nothing more: a trap may be among what it lost. That is said.
   @Test(arguments: [true, false])
   func thePCPUThatItLeftFellSilent(writesAgain: Bool) {

@@ -30,6 +30,26 @@ struct UnexplainedTests {
     #expect(script.finding(.unexplained, .suspected)?.evidence.last?.event == "kvm_arch_vcpu_load")
   }
 
+  /// The pCPU that the vCPU left wrote nothing more: what set the bits may be among what it lost. That is said.
+  @Test(arguments: [true, false])
+  func thePCPUThatItLeftFellSilent(writesAgain: Bool) {
+    let script = script(.g2) { script, v in
+      var v = v
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.put(v, hcr: 0)
+      v.cpu = 1
+      v.hostContext += 0x1000
+      script.load(v, hcr: on)
+      script.put(v, hcr: 0)
+      v.cpu = 0
+      if writesAgain { script.switchTasks(v, to: 0) }
+    }
+    #expect(script.correctnessRules == (writesAgain ? ["unexplained"] : []))
+    let unsaid = script.replay().analysis.notObservable.first { $0.rule == .unexplained }
+    #expect((unsaid?.reason.contains("wrote nothing") ?? false) == !writesAgain)
+  }
+
   /// A pass whose kvm_entry was lost says nothing of the one behind it.
   @Test(arguments: [0, on])
   func aPassWithoutItsEntry(next: UInt64) {

@@ -11,7 +11,8 @@ extension ManualTopic {
           clean: every rule that this recording can show was judged, and none is broken; the others are listed \
           under "Not observable".
 
-          incomplete: events were lost, or the file is cut; nothing was found outside of the gaps.
+          incomplete: events were lost, or the file is cut or damaged; nothing was found outside of the gaps, or only \
+          what events may explain that are missing without a word.
 
           cannot judge: no correctness rule shows in what was recorded (tracepoints alone, or no vmlinux), or one \
           that --require asks for does not.
@@ -46,7 +47,8 @@ extension ManualTopic {
           fetches another word). It names the known faults that all of the recording fits, if there are any.
 
           A recording of which bytes were changed, as far as that shows, proves nothing: findings are then suspected at \
-          most, and the verdict is never clean. A changed value that is a possible one does not show: neither perf.data \
+          most, and shown, and the verdict is incomplete: the first line names the rules that may only seem broken. A \
+          changed value that is a possible one does not show: neither perf.data \
           nor trace.dat has checksums.
           """),
       Section(
