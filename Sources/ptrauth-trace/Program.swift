@@ -23,7 +23,26 @@ package enum Program {
     if let words = Suggestion.words(for: arguments, of: PtrauthTrace.configuration) {
       throw ValidationError(words)
     }
+    try requireWords(arguments)
     return try PtrauthTrace.parseAsRoot(Compare.separated(arguments))
+  }
+
+  /// An empty argument is no file and no value, but what `"$FILE"` is in a script where nothing set it. What `record`
+  /// runs may have them.
+  private static func requireWords(_ arguments: [String]) throws {
+    // The shells' completions ask with what was typed so far.
+    guard arguments.first?.hasPrefix("---") != true else { return }
+    let own =
+      arguments.first == Record.configuration.commandName
+      ? arguments.prefix { $0 != "--" } : arguments[...]
+    for (place, argument) in own.enumerated() {
+      if argument.hasPrefix("--"), argument.last == "=" {
+        throw ValidationError("\(argument) has no value: is a variable not set?")
+      }
+      guard argument.isEmpty else { continue }
+      let before = place > 0 ? "the one behind '\(own[place - 1])'" : "the first"
+      throw ValidationError("an argument is empty, \(before): is a variable not set?")
+    }
   }
 
   private static func leave(_ ending: Ending, _ arguments: [String]) -> Never {

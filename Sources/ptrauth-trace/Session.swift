@@ -61,6 +61,11 @@ package final class Session {
     recording path: String, vmlinux: String? = nil, generation named: String? = nil,
     formats: String? = nil, types: TypeOptions? = nil, isOffline: Bool = false
   ) throws(Problem) {
+    // Asked for, though nothing may need them.
+    for (option, path) in [("--formats", formats), ("--btf", types?.btf)] {
+      guard let path, !SystemFile.exists(path) else { continue }
+      throw Problem("\(option) \(path): there is no such file")
+    }
     let file: RecordingFile
     let watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil
     do { file = try RecordingFile(path: path, formats: formats, watch: watch) } catch {

@@ -78,6 +78,26 @@ struct CommandLineTests {
     #expect(try run("whatif", good, "/nonexistent").code == 2)
   }
 
+  /// `"$FILE"` where nothing set FILE.
+  @Test(arguments: [
+    ["analyze", ""], ["analyze", "-o", "", "perf.data"], ["audit", ""], ["info", "--formats="],
+    ["compare", "a", "--", ""], ["", "analyze"], ["record", "-o", "", "--", "true"],
+  ])
+  func anEmptyArgumentIsNoFile(_ arguments: [String]) throws {
+    let run = try Program.run(Program.command, arguments)
+    #expect(run.code == 64 && run.output.isEmpty)
+    #expect(run.errors.contains("is a variable not set?"))
+  }
+
+  /// Of a recording that needs none.
+  @Test(arguments: ["--formats", "--btf"])
+  func aFileThatIsNotThereIsSaid(_ option: String) throws {
+    let traceDat = Corpus.traces[1].directory + "/trace.dat"
+    let run = try run("analyze", traceDat, option, "/nonexistent/file")
+    #expect(run.code == 2 && run.output.isEmpty)
+    #expect(run.errors.contains("\(option) /nonexistent/file: there is no such file"))
+  }
+
   /// What info ends with.
   @Test func theCommandThatRecordsWhatIsMissing() throws {
     let text = try run("info", good).output

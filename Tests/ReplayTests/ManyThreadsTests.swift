@@ -53,8 +53,7 @@ struct ManyThreadsTests {
   @Test(arguments: Shape.allCases)
   func theLastTakesNoLongerThanTheFirst(shape: Shape) {
     // (All of them for each would be sixteen times as long.)
-    let few = time(shape, 1000)
-    #expect(time(shape, 4000) < 8 * few + 0.05)
+    #expect(isLinear({ time(shape, 1000) }, { time(shape, 4000) }))
   }
 }
 
@@ -98,14 +97,16 @@ struct CrowdTests {
   }
 
   @Test func findingsThatWait() {
-    let few = time(waiting(PendingFindings.limit / 2, losses: 0))
+    let limit = PendingFindings.limit
     // Twice the limit: for half of them it is looked which are like them.
-    #expect(time(waiting(2 * PendingFindings.limit, losses: 0)) < 8 * few + 0.05)
+    #expect(
+      isLinear(
+        { time(waiting(limit / 2, losses: 0)) }, { time(waiting(2 * limit, losses: 0)) }))
   }
 
   @Test func lossesBehindFindingsThatWait() {
-    let few = time(waiting(2000, losses: 2000))
-    #expect(time(waiting(8000, losses: 8000)) < 8 * few + 0.05)
+    #expect(
+      isLinear({ time(waiting(2000, losses: 2000)) }, { time(waiting(8000, losses: 8000)) }))
   }
 
   /// Threads that were once seen to save keys of their own, and then run on keys that none of them had.
@@ -126,8 +127,7 @@ struct CrowdTests {
   }
 
   @Test func threadsWhoseKeysAreKnown() {
-    let few = time(keys(2000))
-    #expect(time(keys(8000)) < 8 * few + 0.05)
+    #expect(isLinear({ time(keys(2000)) }, { time(keys(8000)) }))
   }
 
   /// vCPUs, and as many handlers that were moved while another process relied on the slots.
@@ -146,8 +146,7 @@ struct CrowdTests {
 
   @Test func handlersThatMove() {
     #expect(moves(4).finding(.preemptibleHostSave) != nil)
-    let few = time(moves(2000))
-    #expect(time(moves(8000)) < 8 * few + 0.05)
+    #expect(isLinear({ time(moves(2000)) }, { time(moves(8000)) }))
   }
 
   /// What is counted as one beyond the limit is what was like it last, as it is by then.
