@@ -32,7 +32,7 @@ extension Hypothesis {
       if case .handler(0, _) = world.place, symbol.admits(world) { [world] } else { [] }
     case .handlerReturned: [answered(world)].filter(symbol.admits)
     case .injected: injects(world) ? [answered(world)] : []
-    case .reset: symbol.admits(world) ? resets(world) : []
+    case .reset: [answered(world)].filter(symbol.admits).flatMap(resets)
     case .userspaceExit: [answered(world)]
     case .hasFeature: world.hasFeature ? [world] : []
     case .lacksFeature: world.hasFeature ? [] : [world]

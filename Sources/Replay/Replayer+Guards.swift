@@ -5,10 +5,14 @@ extension Replayer {
   /// Where the guard reads the shadow, entry and exit must find the same: nothing but the run came
   /// between kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate.
   mutating func judgeGuards(_ run: OpenRun) {
-    guard let generation, generation.guardReads == .shadow, !configuration.generationIsWeak,
-      let entry = run.entrySample, let after = run.exitSample, run.exitIsAtSync,
-      let exit = run.exit
+    guard let generation, generation.guardReads == .shadow,
+      let entry = run.entrySample, let after = run.exitSample, let exit = run.exit
     else { return }
+    // From here on the thread may run on the guest's keys, and save them as its own.
+    if entry.switchesKeys == .set, after.switchesKeys == .clear {
+      threads[run.enter.tid]?.hostKeys.wall()
+    }
+    guard run.exitIsAtSync, !configuration.generationIsWeak else { return }
     // Whether the guest was entered or not, somebody wrote the shadow in between.
     // A recorder that was paused meanwhile may have left out this run's end and another's beginning.
     let mayBePaused = silences.isIn(run.enter, exit)
@@ -27,8 +31,6 @@ extension Replayer {
         + "host's were saved as the guest's"
     default: return
     }
-    // From here on the thread runs on the guest's keys, and saves them as its own.
-    if rule == .missedHostRestore { threads[run.enter.tid]?.hostKeys.wall() }
     if mayBePaused, undecided.isExplained(bySilence: rule) { return }
     let identity = vcpus[run.vcpu].identity
     // The samples are taken around the guards, not at them: another writer may come in between.

@@ -62,8 +62,10 @@ extension Replayer {
     thread.run?.restored = whose
     switch whose {
     case .own:
-      // A run with both bits clear restores nothing.
-      if thread.run?.entrySample?.switchesKeys == .set {
+      // A run with both bits clear restores nothing, nor does guest exit where it finds them so.
+      if thread.run?.entrySample?.switchesKeys == .set,
+        thread.run?.exitSample?.switchesKeys != .clear
+      {
         thread.hostKeys.isRestored = true
         thread.hostKeys.isForeign = .clear
         thread.hostKeys.foreign = nil

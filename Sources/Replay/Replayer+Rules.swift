@@ -14,8 +14,11 @@ extension Replayer {
     judgeNested(run)
     guard run.exit != nil else { return }
     if vcpus[run.vcpu].isNested {
-      // The bits are L1's, not the patch's; but without the feature nobody's may be set.
-      if let sample = run.entrySample { judgeFeature(run, sample) }
+      // The bits are L1's, not the patch's; but a trap needs them clear, and without the feature nobody's may be set.
+      if let sample = run.entrySample {
+        judgeTrap(run)
+        judgeFeature(run, sample)
+      }
       return
     }
     judgeTrap(run)
@@ -42,13 +45,17 @@ extension Replayer {
   private mutating func judgeTrap(_ run: OpenRun) {
     guard let trap = run.trap, let exit = run.exit else { return }
     guard let sample = run.entrySample else { return judgeUnsampledTrap(run, trap, exit) }
-    let bit =
-      switch trap {
-      case .instruction: sample.api
-      case .register: sample.apk
-      }
+    let isNested = vcpus[run.vcpu].isNested
+    let mayBeNested = isNested || mayRunOthers(run.vcpu)
+    let bit: Bit
+    switch trap {
+    case .instruction: bit = sample.api
+    // HFGRTR_EL2 of a guest hypervisor traps its guest's accesses too (ARM DDI 0487, FEAT_FGT).
+    case .register where mayBeNested: return
+    case .register: bit = sample.apk
+    }
     guard bit == .set else {
-      if generation?.trap == .never { judgeUnsetLoad(run, trap, exit, sample) }
+      if generation?.trap == .never, !isNested { judgeUnsetLoad(run, trap, exit, sample) }
       return
     }
     let identity = vcpus[run.vcpu].identity
@@ -68,9 +75,13 @@ extension Replayer {
     emit?(.finding(.trapWhileEnabled, level, identity, exit))
   }
 
+  /// Unless its features say otherwise, a vCPU may run nested guests.
+  private func mayRunOthers(_ index: Int) -> Bool {
+    generation?.nestedBits == .fromGuest && vcpus[index].state.feature == .unknown
+  }
+
   private mutating func judgeBits(_ run: OpenRun, _ sample: EnableBits) {
-    // Unless the features say otherwise, it may be a nested guest.
-    if generation?.nestedBits == .fromGuest, vcpus[run.vcpu].state.feature == .unknown { return }
+    if mayRunOthers(run.vcpu) { return }
     guard sample.isKnown, sample.api != sample.apk else { return }
     let identity = vcpus[run.vcpu].identity
     log.add(.bitsDiffer, .proved, vcpu: identity, at: run.enter) {

@@ -66,6 +66,45 @@ struct MonotonyTests {
     }
   }
 
+  /// Kinds of events, or fields of probes, that were not recorded at all.
+  @Test(arguments: [nil] + Fault.all.map(\.name))
+  func whatWasNotRecordedProvesNothing(fault name: String?) throws {
+    let fault = try name.map { try #require(Fault(name: $0)) }
+    for generation in Generation.all {
+      if let fault, fault.isNested, generation.nestedBits != .fromGuest { continue }
+      for seed in 0..<max(1, ScheduleTests.seeds / 3) { withhold(fault, generation, seed) }
+    }
+  }
+
+  private func withhold(_ fault: Fault?, _ generation: Generation, _ seed: UInt64) {
+    var random = SplitMix(state: seed &* 1_000_003 &+ 97)
+    var setting = ScheduleTests.setting(generation, &random)
+    if fault?.isNested ?? false { setting.isNested = true }
+    if let fault {
+      guard let faulty = fault.planted(in: setting) else { return }
+      setting = faulty
+    }
+    let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
+    guard recording.configuration.generation?.eras.contains(setting.era) == true else { return }
+    let whole = ScheduleTests.replay(recording, .everything, &random).analysis
+    for _ in 0..<4 {
+      var view = View.random(&random)
+      view.losses = 0
+      let less = ScheduleTests.replay(recording, view, &random).analysis
+      let words =
+        "seed \(seed), \(generation.name) \(setting.era.name) \(setting.features), "
+        + "\(fault?.name ?? "no fault"); \(view)"
+      var added = rules(less, .proved).subtracting(rules(whole, .proved))
+      // Whoever traps with both bits in the shadow is denied the feature, which shows where they are not sampled.
+      if rules(whole).contains(Rule.trapWhileEnabled.id) { added.remove(Rule.featureDenied.id) }
+      #expect(added.isEmpty, "\(words): \(added) proved, whole \(rules(whole))")
+      if rules(whole).isEmpty {
+        let suspected = rules(less)
+        #expect(suspected.isEmpty, "\(words): \(suspected)")
+      }
+    }
+  }
+
   enum Switched: String, CaseIterable {
     case probes, tracepoints, entries, exits, handlers
 
