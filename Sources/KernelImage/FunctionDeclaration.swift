@@ -13,7 +13,7 @@ extension DebugInformation {
   func declaration(
     ofFunctionAt address: UInt64, symbol: KernelFunctionSymbol?
   ) -> SourceLocation? {
-    guard let unit = unit(covering: address),
+    guard let unit = unit(covering: address), mayReadLines(of: unit),
       let entry = subprogram(at: address, symbol: symbol, in: unit)
     else { return nil }
     return entry.withDie { die -> SourceLocation? in
@@ -61,7 +61,7 @@ extension DebugInformation {
     guard unsafe dwarf_attr(unit, UInt32(DW_AT_comp_dir), &attribute) != nil,
       let text = unsafe dwarf_formstring(&attribute)
     else { return "" }
-    return unsafe String(cString: text)
+    return unsafe DebugEntry.text(text)
   }
 }
 

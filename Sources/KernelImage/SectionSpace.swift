@@ -9,6 +9,9 @@ struct SectionSpace {
   /// Bytes that the packed ones say they unpack to: libdw unpacks all of DWARF's at once.
   private var unpacked: UInt64 = 0
 
+  /// All of them are in memory at once, which must do with a gibibyte: a kernel of a distribution has some 700 MB.
+  private static let unpackedLimit: UInt64 = 768 << 20
+
   init(_ handle: OpaquePointer) {
     var cursor = unsafe elf_nextscn(handle, nil)
     while let section = unsafe cursor {
@@ -46,6 +49,13 @@ struct SectionSpace {
           + "build the vmlinux again")
     }
     let bound = Decompressor.bound(ofSize: size)
+    guard unpacked <= Self.unpackedLimit else {
+      throw KernelImageError(
+        .notUnpacked, path,
+        "has packed sections that come to \(unpacked >> 20) MiB, more than the \(Self.unpackedLimit >> 20) MiB that are "
+          + "unpacked here; unpack them (objcopy --decompress-debug-sections), or fetch the vmlinux again"
+      )
+    }
     guard unpacked <= bound else {
       throw KernelImageError(
         .notUnpacked, path,

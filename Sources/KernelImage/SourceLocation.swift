@@ -15,7 +15,7 @@ public struct SourceLocation: Sendable, Equatable, CustomStringConvertible {
 extension DebugInformation {
   /// The line of a link-time address, from the line table of the unit that covers it.
   func sourceLocation(of address: UInt64) -> SourceLocation? {
-    guard let unit = unit(covering: address) else { return nil }
+    guard let unit = unit(covering: address), mayReadLines(of: unit) else { return nil }
     return unit.withDie { die -> SourceLocation? in
       guard let line = unsafe dwarf_getsrc_die(die, address),
         let file = unsafe dwarf_linesrc(line, nil, nil)

@@ -12,11 +12,15 @@ struct AbbreviationCount {
   private var mostImplied = 0
   /// How many there may be.
   private var limit = Self.leastLimit
+  /// Units so far.
+  private var units = 0
   /// Tables that were read, by their place, and how many abbreviations each has.
   private var known: [Int: Int] = [:]
 
   /// Of a small file. The largest kernels have some million: 3,000 to 30,000 units of some hundred.
   private static let leastLimit = 4 << 20
+  /// libdw takes a kilobyte for each unit that is looked at. The largest kernels have some 40,000.
+  private static let unitLimit = 1 << 17
   /// Compilers write up to a dozen.
   private static let impliedLimit = 64
 
@@ -38,6 +42,12 @@ struct AbbreviationCount {
   }
 
   func require(_ path: String) throws(KernelImageError) {
+    guard units <= Self.unitLimit else {
+      throw KernelImageError(
+        .damagedTypes, path,
+        "has DWARF of more than \(Self.unitLimit) compile units, which no kernel has; fetch or build the vmlinux again"
+      )
+    }
     guard total <= limit, mostImplied <= Self.impliedLimit else {
       throw KernelImageError(
         .damagedTypes, path,
@@ -49,7 +59,8 @@ struct AbbreviationCount {
   /// Adds the table of each unit, up to the first that is none.
   private mutating func count(_ units: RawSpan, _ tables: RawSpan) {
     var place = 0
-    while total <= limit, let unit = Self.unit(at: place, units) {
+    while total <= limit, self.units <= Self.unitLimit, let unit = Self.unit(at: place, units) {
+      self.units += 1
       if known[unit.table] == nil { known[unit.table] = countTable(at: unit.table, tables) }
       total += known[unit.table] ?? 0
       place = unit.end
@@ -94,7 +105,7 @@ struct AbbreviationCount {
 
 extension RawSpan {
   /// A number of 7 bits a byte, lowest first, and moves behind it; what is above 64 bits is lost. Nil at the end.
-  fileprivate func uleb(_ place: inout Int) -> UInt64? {
+  func uleb(_ place: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var shift: UInt64 = 0
     while let byte = u8(at: place) {

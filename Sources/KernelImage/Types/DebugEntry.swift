@@ -20,7 +20,15 @@ import Glibc
   var offset: UInt64 { withDie { unsafe dwarf_dieoffset($0) } }
 
   var name: String? {
-    withDie { unsafe dwarf_diename($0).map { unsafe String(cString: $0) } }
+    withDie { unsafe dwarf_diename($0).map { unsafe Self.text($0) } }
+  }
+
+  /// Longer names and paths are cut, in bytes: those of a file that lies can be megabytes.
+  private static let nameLimit = 4096
+
+  static func text(_ start: UnsafePointer<CChar>) -> String {
+    let bytes = unsafe UnsafeRawBufferPointer(start: start, count: strnlen(start, nameLimit))
+    return unsafe String(decoding: bytes, as: UTF8.self)
   }
 
   /// Whether there is a DW_AT_name, which can be megabytes long.

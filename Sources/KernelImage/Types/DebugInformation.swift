@@ -7,7 +7,7 @@ import Glibc
 /// of one kernel struct agree (62 of kvm_vcpu in a distribution kernel, nVHE units included), and one is
 /// found within milliseconds where a walk over all of .debug_info takes most of a second.
 @safe final class DebugInformation {
-  private let elf: ElfImage
+  let elf: ElfImage
   let handle: OpaquePointer
   private var units: [DebugEntry] = []
   private var lastUnit: OpaquePointer?
@@ -17,6 +17,10 @@ import Glibc
   private var found: [String: DebugEntry?] = [:]
   /// The unit that owns the code of the struct's users, asked first; set before the first search.
   var home: DebugEntry?
+
+  /// By DW_AT_stmt_list, whether the lines there may be read, and what all may cost yet (`mayReadLines`).
+  var readableLines: [Int: Bool] = [:]
+  var lineCostLeft = LineProgram.limit
 
   /// Ranges of addresses that the units can have, each for itself: no range takes fewer than two bytes of these.
   let rangeLimit: Int
