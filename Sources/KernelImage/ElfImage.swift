@@ -1,5 +1,6 @@
 import CElfutils
 import Glibc
+private import Printing
 
 /// The ELF side of an image: headers, sections and their bytes, through libelf.
 @safe package final class ElfImage {
@@ -12,12 +13,23 @@ import Glibc
     let address: UInt64
     /// Bytes.
     let size: UInt64
+    /// Bytes from the start of the file.
+    let fileOffset: UInt64
     /// sh_link: the string table of a symbol table.
     let link: Int
+
+    /// Behind the last byte; of loaded sections it was checked that there is such an address.
+    var end: UInt64 { address &+ size }
+    /// For sentences: a stranger's file has any name.
+    var title: String { name.isEmpty ? "section \(index)" : ControlCharacters.escaped(name) }
 
     var isExecutable: Bool { flags & UInt64(SHF_EXECINSTR) != 0 }
     var isLoaded: Bool { flags & UInt64(SHF_ALLOC) != 0 }
     var hasBytes: Bool { type != UInt32(SHT_NOBITS) && type != UInt32(SHT_NULL) }
+    /// A file of debug information keeps its notes, and elsewhere in the file; no tool reads code or tables from one.
+    var isNote: Bool { type == UInt32(SHT_NOTE) }
+    /// Its bytes are what is in memory.
+    var isMemory: Bool { isLoaded && hasBytes && !isNote }
   }
 
   let path: String
@@ -37,12 +49,13 @@ import Glibc
       try unsafe ElfImage.requireLinkedArm64(handle, path)
       sections = try unsafe ElfImage.readSections(handle, path)
       try unsafe SectionSpace(handle).require(within: file.size, path)
+      try unsafe LoadedSegments(handle, path).require(toHold: sections)
     } catch {
       unsafe elf_end(handle)
       throw error
     }
     buildID = unsafe ElfImage.readBuildID(handle)
-    codeSections = sections.filter { $0.isLoaded && $0.isExecutable && $0.hasBytes }
+    codeSections = sections.filter { $0.isMemory && $0.isExecutable }
       .sorted { $0.address < $1.address }
     self.path = path
     unsafe self.handle = handle
@@ -99,7 +112,7 @@ import Glibc
           Section(
             name: name.map { unsafe text($0, limit: nameLimit) } ?? "", index: elf_ndxscn(section),
             type: header.sh_type, flags: header.sh_flags, address: header.sh_addr,
-            size: header.sh_size, link: Int(header.sh_link)))
+            size: header.sh_size, fileOffset: header.sh_offset, link: Int(header.sh_link)))
       }
       unsafe cursor = elf_nextscn(handle, section)
     }
@@ -137,7 +150,7 @@ import Glibc
   }
 
   func section(named name: String) -> Section? {
-    sections.first { $0.name == name && $0.hasBytes }
+    sections.first { $0.name == name && $0.hasBytes && !$0.isNote }
   }
 
   /// Calls `body` with the bytes of a section as they lie in the file.
@@ -194,6 +207,11 @@ import Glibc
       }
     }
     return words.flatMap { $0 }
+  }
+
+  /// Where the code ends that an address is in.
+  func codeEnd(at address: UInt64) -> UInt64? {
+    codeSections.last { $0.address <= address }.flatMap { address < $0.end ? $0.end : nil }
   }
 
   private static func machineName(_ machine: UInt16) -> String {

@@ -100,8 +100,4 @@ extension KernelImage {
     }
     return unread ? .undecidable : .absent
   }
-
-  private func functions(called name: String) -> [KernelFunctionSymbol] {
-    symbols?.functions(called: name) ?? []
-  }
 }

@@ -20,7 +20,8 @@ public struct GuestSwitchCode: Sendable {
     guard let address = image.addresses(of: "__guest_enter").first,
       let exit = image.addresses(of: "__guest_exit").first,
       let symbol = image.function(at: address), exit > address,
-      let function = image.symbols?.functions(called: "__guest_enter").first
+      let function = image.symbols?.functions(called: "__guest_enter").first,
+      image.doubt(about: function) == nil, image.addresses(of: "__guest_enter").count == 1
     else { return nil }
     // Before 5.8 __guest_exit is a function of its own, right behind.
     var end = symbol.address + function.size

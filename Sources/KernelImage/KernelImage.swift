@@ -8,7 +8,11 @@ public final class KernelImage {
   public var buildID: [UInt8]? { elf.buildID }
 
   package let elf: ElfImage
-  private lazy var symbolTable = Result { () throws(KernelImageError) in try SymbolTable(elf) }
+  private lazy var symbolTable = Result { () throws(KernelImageError) in
+    let symbols = try SymbolTable(elf)
+    try symbols.requireAlternatives(of: elf)
+    return symbols
+  }
   private lazy var debugInformation = Result { () throws(KernelImageError) in
     try DebugInformation(elf)
   }
@@ -20,7 +24,7 @@ public final class KernelImage {
     }
     return information
   }()
-  private lazy var btf: BTFTypes? = elf.section(named: ".BTF").flatMap { section in
+  private(set) lazy var btf: BTFTypes? = elf.section(named: ".BTF").flatMap { section in
     elf.withBytes(of: section) { unsafe BTFTypes($0) }.flatMap(\.self)
   }
   /// Every question about types so far, whether or not there was an answer.
@@ -31,6 +35,12 @@ public final class KernelImage {
   private lazy var keyAccessesOfFile = findKeyAccesses()
   /// Instructions in place of the file's, by address: what the audit says of a kernel that has them.
   package var replacedInstructions: [UInt64: UInt32] = [:]
+  /// Where functions begin that were looked at, and what the symbols say that cannot be.
+  var examined: Set<UInt64> = []
+  var codeDoubt: KernelImageError?
+  /// What BTF and DWARF were both asked, and where they contradict each other.
+  var compared: Set<TypeQuestion> = []
+  var typeDoubt: KernelImageError?
   private lazy var pointerAuth: Bool? = KernelPointerAuth.isUsed(by: self)
 
   /// Opens a vmlinux, plain or packed with xz or zstd (told by its first bytes).
@@ -55,6 +65,7 @@ public final class KernelImage {
     hasForeignTypes = try agreements(with: file) == 0
     typeQuestions = asked
     btf = file.types
+    compared = []
     if hasForeignTypes { try requireCode(toAgreeWith: file) }
   }
 
@@ -77,8 +88,9 @@ public final class KernelImage {
         + "eu-strip -f); give the whole vmlinux")
   }
 
-  /// Throws `.noTypes` if struct layouts are unknown.
+  /// Throws `.noTypes` if struct layouts are unknown, `.damagedTypes` if BTF and DWARF were found to contradict.
   public func requireTypes() throws(KernelImageError) {
+    if let typeDoubt { throw typeDoubt }
     if typeFormats.isEmpty { throw noTypes }
   }
 
@@ -107,7 +119,10 @@ public final class KernelImage {
   public func offset(
     of path: String, from format: TypeFormat? = nil
   ) throws(KernelImageError) -> UInt64 {
-    if format == nil { typeQuestions.insert(.offset(path)) }
+    if format == nil {
+      typeQuestions.insert(.offset(path))
+      try requireAgreement(on: .offset(path))
+    }
     return try fromTypes(format) { layout throws(KernelImageError) in try layout.offset(of: path) }
   }
 
@@ -118,7 +133,12 @@ public final class KernelImage {
   public func enumerator(
     _ name: String, in enumeration: String? = nil, from format: TypeFormat? = nil
   ) -> Int64? {
-    if format == nil { typeQuestions.insert(.enumerator(name, in: enumeration)) }
+    if format == nil {
+      typeQuestions.insert(.enumerator(name, in: enumeration))
+      guard (try? requireAgreement(on: .enumerator(name, in: enumeration))) != nil else {
+        return nil
+      }
+    }
     for candidate in format.map({ [$0] }) ?? TypeFormat.allCases {
       if let value = offsets(from: candidate)?.enumerator(name, in: enumeration) { return value }
     }
@@ -129,7 +149,10 @@ public final class KernelImage {
   public func size(
     of type: String, from format: TypeFormat? = nil
   ) throws(KernelImageError) -> UInt64 {
-    if format == nil { typeQuestions.insert(.size(type)) }
+    if format == nil {
+      typeQuestions.insert(.size(type))
+      try requireAgreement(on: .size(type))
+    }
     return try fromTypes(format) { layout throws(KernelImageError) in try layout.size(of: type) }
   }
 
@@ -210,7 +233,7 @@ extension KernelImage {
   func data(at address: UInt64, count: UInt64) -> [UInt8]? {
     guard let count = Int(exactly: count), count <= 64 << 20 else { return nil }
     let section = elf.sections.first {
-      $0.isLoaded && $0.hasBytes && $0.address <= address && address - $0.address < $0.size
+      $0.isMemory && $0.address <= address && address - $0.address < $0.size
     }
     guard let section else { return nil }
     guard let start = Int(exactly: address - section.address) else { return nil }
@@ -247,7 +270,7 @@ extension KernelImage {
     replacing replaced: [UInt64: UInt32], where matches: (_ word: UInt32, _ address: UInt64) -> Bool
   ) -> [(address: UInt64, word: UInt32)] {
     var found: [(address: UInt64, word: UInt32)] = []
-    for section in elf.sections where section.isLoaded && section.isExecutable && section.hasBytes {
+    for section in elf.sections where section.isMemory && section.isExecutable {
       let inSection = elf.withBytes(of: section) { bytes -> [(address: UInt64, word: UInt32)] in
         var found: [(address: UInt64, word: UInt32)] = []
         var offset = Int((4 - section.address % 4) % 4)

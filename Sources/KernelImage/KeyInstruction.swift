@@ -41,7 +41,7 @@ package enum KernelPointerAuth {
   package static func isUsed(by image: KernelImage) -> Bool? {
     var examined = false
     for name in witnesses {
-      for function in image.symbols?.functions(called: name) ?? [] {
+      for function in image.functions(called: name) {
         guard let words = image.words(of: function), !words.isEmpty else { continue }
         examined = true
         if words.contains(where: KeyInstruction.isReturnSigning) { return true }
@@ -54,6 +54,7 @@ package enum KernelPointerAuth {
 extension KernelImage {
   /// All instructions of a function, nil if they are not in the file.
   package func words(of function: KernelFunctionSymbol) -> [UInt32]? {
+    examine(function)
     guard let count = Int(exactly: function.size / 4) else { return nil }
     return code(at: function.address, count: count)
   }

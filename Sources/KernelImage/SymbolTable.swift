@@ -22,6 +22,8 @@ import Glibc
   /// For each function the last one in front of it that ends behind it, where a search looks next; -1: none.
   private var outer: [Int32] = []
   private var labels: [Entry] = []
+  /// Where functions begin that share bytes with another that is not as long as they are (an alias is).
+  private var overlapping: Set<UInt64> = []
   /// What was asked for by name: each answer costs a pass over all hashes.
   private var knownAddresses: [String: [UInt64]] = [:]
   private var knownFunctions: [String: [KernelFunctionSymbol]] = [:]
@@ -88,6 +90,20 @@ import Glibc
       }
       outer.append(other)
     }
+    findOverlaps()
+  }
+
+  private func findOverlaps() {
+    // The function that ends last, so far.
+    var last: Entry?
+    for function in functions where function.size > 0 {
+      if let last, function.address < end(of: last),
+        function.address != last.address || function.size != last.size
+      {
+        overlapping.formUnion([last.address, function.address])
+      }
+      if last.map({ end(of: $0) < end(of: function) }) ?? true { last = function }
+    }
   }
 
   /// By address; of aliases the one to prefer last, so that a search from behind meets it first.
@@ -128,6 +144,30 @@ import Glibc
     let addresses = found.sorted()
     knownAddresses[symbol] = addresses
     return addresses
+  }
+
+  /// Whether a function that begins there shares bytes with another one.
+  func isOverlapped(at address: UInt64) -> Bool { overlapping.contains(address) }
+
+  /// Of a name that several symbols have, the places that it stands for in all files: no linker lets there be two.
+  func globalAddresses(of symbol: String) -> Set<UInt64> {
+    guard addresses(of: symbol).count > 1 else { return [] }
+    let hash = NameTable.hash(symbol.utf8)
+    let places = hashes.indices.filter {
+      hashes[$0] == hash && all[$0].rank == 0 && name(of: all[$0]) == symbol
+    }
+    return Set(places.map { all[$0].address })
+  }
+
+  /// Where the first FUNC behind an address begins.
+  func functionStart(behind address: UInt64) -> UInt64? {
+    let index = last(in: functions, atOrBelow: address).map { $0 + 1 } ?? 0
+    return index < functions.count ? functions[index].address : nil
+  }
+
+  /// Whether a NOTYPE symbol of a code section names that address.
+  func hasLabel(at address: UInt64) -> Bool {
+    last(in: labels, atOrBelow: address).map { labels[$0].address == address } ?? false
   }
 
   /// The innermost FUNC whose [address, address + size) holds `address`.

@@ -108,7 +108,8 @@ struct HostileSectionTests {
       ("__stop___jump_table", 1 << 63 + 16, 0),
     ])
     // Bytes that are not there, up to where the table would be.
-    writer.sections.append(.init(name: ".data", flags: 2, claimedSize: 1 << 63 + 4096))
+    writer.sections.append(
+      .init(name: ".data", flags: 2, address: 0x20000, claimedSize: 1 << 63 + 4096))
     let image = try open(writer)
     #expect(image.addresses(of: "__guest_enter").isEmpty)
     #expect(image.addresses(of: "handle_exit") == [0x10000])
@@ -258,7 +259,7 @@ struct HostileSectionTests {
     #expect(time < 5)
   }
 
-  private static func btf(_ types: [UInt8], _ texts: [UInt8]) -> [UInt8] {
+  static func btf(_ types: [UInt8], _ texts: [UInt8]) -> [UInt8] {
     let size = UInt32(types.count)
     return number(UInt16(0xeb9f)) + [1, 0] + number(UInt32(24)) + number(UInt32(0)) + number(size)
       + number(size) + number(UInt32(texts.count)) + types + texts

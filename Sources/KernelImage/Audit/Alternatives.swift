@@ -73,3 +73,21 @@ package struct Alternatives {
     return replacements[low - 1]
   }
 }
+
+extension SymbolTable {
+  /// Throws `.damaged` if the section is not what the linker's symbols say that the kernel patches at boot.
+  func requireAlternatives(of elf: ElfImage) throws(KernelImageError) {
+    let starts = addresses(of: "__alt_instructions")
+    let ends = addresses(of: "__alt_instructions_end")
+    guard let section = elf.section(named: ".altinstructions"), let start = starts.first,
+      let end = ends.first
+    else { return }
+    guard starts.count == 1, ends.count == 1, start == section.address, end == section.end else {
+      throw KernelImageError(
+        .damaged, elf.path,
+        "has .altinstructions from 0x\(hex(section.address)) to 0x\(hex(section.end)), by its symbols "
+          + "(__alt_instructions) from 0x\(hex(start)) to 0x\(hex(end)): what is patched at boot is not known; "
+          + "fetch or build the vmlinux again")
+    }
+  }
+}

@@ -39,8 +39,16 @@ package struct AuditSubject {
     copies = prefixes.compactMap { prefix in
       guard let entry = image.addresses(of: prefix + "__guest_enter").first,
         let exit = image.addresses(of: prefix + "__guest_exit").first,
-        let enter = image.function(at: entry), let exitFunction = image.function(at: exit)
-      else { return nil }
+        let enter = image.function(at: entry), let exitFunction = image.function(at: exit),
+        enter.offset == 0, exitFunction.offset == 0 || exitFunction.address == enter.address
+      else {
+        image.note("\(prefix)__guest_enter or \(prefix)__guest_exit is in no function of its own")
+        return nil
+      }
+      for name in ["__guest_enter", "__guest_exit"]
+      where image.addresses(of: prefix + name).count > 1 {
+        image.note("\(prefix + name) is at two places")
+      }
       return Copy(
         name: prefixes.count < 2 ? "" : prefix.isEmpty ? "VHE" : "nVHE", prefix: prefix,
         enter: enter, exitFunction: exitFunction, exit: exit,

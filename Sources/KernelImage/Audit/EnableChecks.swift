@@ -15,7 +15,7 @@ struct EnableChecks {
       default: savers.map(\.function.name)
       }
     for name in enablers {
-      for function in subject.image.symbols?.functions(called: name) ?? []
+      for function in subject.image.functions(called: name)
       where function.name == name {
         checks.append(
           sets(function, savers.first { $0.function.address == function.address }?.walk))
@@ -165,7 +165,7 @@ struct EnableChecks {
   private func clears() -> CodeCheck {
     let place = "kvm_arch_vcpu_load"
     guard
-      let function = subject.image.symbols?.functions(called: place).first(where: {
+      let function = subject.image.functions(called: place).first(where: {
         $0.name == place
       })
     else { return CodeCheck(.enable, .cannotJudge, at: place, "no such function") }
@@ -273,7 +273,7 @@ struct EnableChecks {
 
   /// The function, what was split from it, and the functions for pointer authentication that it calls.
   private func callees(of function: KernelFunctionSymbol) -> [KernelFunctionSymbol] {
-    var found = subject.image.symbols?.functions(called: function.name) ?? [function]
+    var found = subject.image.functions(called: function.name)
     var next = 0
     while next < found.count, found.count < 32 {
       let words = subject.image.words(of: found[next]) ?? []

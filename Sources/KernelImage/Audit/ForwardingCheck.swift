@@ -18,7 +18,7 @@ struct ForwardingCheck {
     let injectors = addresses("kvm_inject_nested_sync") + addresses("kvm_inject_nested")
     let undefined = addresses("kvm_inject_undefined")
     guard
-      let function = image.symbols?.functions(called: Self.place).first(where: {
+      let function = image.functions(called: Self.place).first(where: {
         $0.name == Self.place
       })
     else { return answer(.cannotJudge, "there is no such function: its code is part of another") }
@@ -39,7 +39,7 @@ struct ForwardingCheck {
   }
 
   private func addresses(_ name: String) -> [UInt64] {
-    (subject.image.symbols?.functions(called: name) ?? []).map(\.address)
+    subject.image.functions(called: name).map(\.address)
   }
 
   private func answer(

@@ -22,7 +22,7 @@ struct IdentityCheck {
     let image = subject.image
     let names = ["__kvm_read_sanitised_id_reg", "kvm_read_sanitised_id_reg", "read_id_reg"]
     let found = names.lazy.compactMap { name in
-      image.symbols?.functions(called: name).first
+      image.functions(called: name).first
     }.first
     guard let function = found else {
       return answer(

@@ -4,7 +4,8 @@ extension KernelImage {
   /// Checks the code of the key switch against the patch: S1 to S17 of the checklist, each copy on its own.
   ///
   /// Everything is read from code, symbols and struct offsets; what cannot be judged says so. Throws if
-  /// there are no symbols, as no function can be named then, no KVM, or not all of the code.
+  /// there are no symbols, as no function can be named then, no KVM, or not all of the code, or if symbols
+  /// and code, or BTF and DWARF, contradict each other in what the answers rest on.
   /// - Parameter generation: whose design the code is held against; nil: the one that the marks name.
   public func audit(as generation: Generation? = nil) throws(KernelImageError) -> CodeAudit {
     try audit(as: generation, asking: Set(CodeCheck.Question.allCases))
@@ -23,6 +24,20 @@ extension KernelImage {
     }
     try requireCode()
     let subject = AuditSubject(self, generation ?? generationEvidence().marked)
+    try requireNoDoubt()
+    let audit = judge(subject, asking: questions)
+    try requireNoDoubt()
+    return audit
+  }
+
+  /// What was found in a wrong place says nothing, neither good nor bad.
+  private func requireNoDoubt() throws(KernelImageError) {
+    if let doubt = codeDoubt ?? typeDoubt { throw doubt }
+  }
+
+  private func judge(
+    _ subject: AuditSubject, asking questions: Set<CodeCheck.Question>
+  ) -> CodeAudit {
     let kernel = KernelChecks(subject: subject)
     let sites = kernel.sites()
     var checks = [kernel.inventory(sites)]

@@ -33,6 +33,10 @@ struct KeyInventory {
       default: break
       }
     }
+    // Of the kernel's entries, which are labels, none reads one.
+    for group in groups where group.function == nil && !group.reads.isEmpty {
+      image.note("0x\(hex(group.addresses[0])) reads a key register in no function")
+    }
   }
 
   private static func whole(_ symbol: KernelFunctionSymbol) -> KernelFunctionSymbol {

@@ -17,7 +17,7 @@ struct NestedBitsCheck {
 
   func check() -> CodeCheck {
     let functions = ["vcpu_set_pauth_traps", "kvm_arch_vcpu_load"].compactMap { name in
-      subject.image.symbols?.functions(called: name).first { $0.name == name }
+      subject.image.functions(called: name).first { $0.name == name }
     }
     let place = functions.first?.name ?? "kvm_arch_vcpu_load"
     guard generation.hostSave == .everyLoad, generation.load != .clears else {

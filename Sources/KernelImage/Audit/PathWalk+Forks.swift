@@ -140,6 +140,7 @@ extension PathWalk {
   ) {
     var state = state
     if let callee = followed(target, state, function) {
+      image.examine(callee)
       state.frames.append(
         WalkState.Frame(function: callee.address..<callee.address + callee.size, resume: next))
       state[30] = .constant(next)

@@ -60,6 +60,12 @@ package struct PathWalk {
   ///   - function: what is not left.
   package func walk(from start: UInt64, in function: KernelFunctionSymbol) -> Result {
     var result = Result()
+    image.examine(function)
+    // The audit is refused: its answers are not needed.
+    guard image.codeDoubt == nil else {
+      result.isComplete = false
+      return result
+    }
     let cache = CodeCache(image, function)
     var seen: [Place: Known] = [:]
     var work = [WalkState(at: start)]
@@ -122,7 +128,9 @@ package struct PathWalk {
     guard let other = image.function(at: pc), let own = image.function(at: code.lowerBound) else {
       return false
     }
-    return other.name.hasPrefix(own.name + ".")
+    guard other.name.hasPrefix(own.name + ".") else { return false }
+    image.examine(other)
+    return true
   }
 
   /// A tail call.
@@ -132,6 +140,7 @@ package struct PathWalk {
   ) {
     var state = state
     if let callee = followed(state.pc, state, function) {
+      image.examine(callee)
       let resume = state.frames.popLast().map(\.resume) ?? nil
       state.frames.append(
         WalkState.Frame(function: callee.address..<callee.address + callee.size, resume: resume))

@@ -16,8 +16,8 @@ extension KernelImage {
     var count = 0
     for question in Self.questions {
       // Only an offset that one has and the other puts elsewhere, or lacks in a struct that it knows.
-      let own = Answer { () throws(KernelImageError) in try offset(of: question) }
-      let other = Answer { () throws(KernelImageError) in try file.offset(of: question) }
+      let own = TypeAnswer { () throws(KernelImageError) in try offset(of: question) }
+      let other = TypeAnswer { () throws(KernelImageError) in try file.offset(of: question) }
       if case .bytes = own, own == other { count += 1 }
       guard own.contradicts(other) else { continue }
       throw KernelImageError(
@@ -52,35 +52,5 @@ extension KernelImage {
       "is not the BTF of \(path): its key switch has the guest's slots at vcpu+0x\(hex(place)), the file "
         + "at vcpu+0x\(hex(expected)); copy /sys/kernel/btf/vmlinux of the machine that runs this kernel"
     )
-  }
-
-  private enum Answer: Equatable {
-    case bytes(UInt64)
-    /// The struct is known, and has no such member.
-    case none
-    case unknown
-
-    init(_ ask: () throws(KernelImageError) -> UInt64) {
-      do throws(KernelImageError) {
-        self = .bytes(try ask())
-      } catch {
-        self = [.noSuchMember, .noSuchIndex].contains(error.code) ? .none : .unknown
-      }
-    }
-
-    func contradicts(_ other: Answer) -> Bool {
-      switch (self, other) {
-      case (.bytes(let a), .bytes(let b)): a != b
-      case (.bytes, .none), (.none, .bytes): true
-      default: false
-      }
-    }
-
-    var words: String {
-      switch self {
-      case .bytes(let bytes): "at \(bytes)"
-      case .none, .unknown: "missing"
-      }
-    }
   }
 }

@@ -44,7 +44,7 @@ extension KernelImage {
   /// Puts every question that was asked so far to each compile unit. Walks all of .debug_info: seconds
   /// for a distribution's kernel.
   ///
-  /// Throws `.noTypes` if there is no DWARF.
+  /// Throws `.noTypes` if there is no DWARF, or none that says anything of what was asked.
   public func unitAgreement() throws(KernelImageError) -> UnitAgreement {
     guard let information else {
       if case .damagedTypes = noTypes.code { throw noTypes }
@@ -74,6 +74,12 @@ extension KernelImage {
             question: question, used: used, unit: unit.name ?? "a unit without a name",
             found: found))
       }
+    }
+    guard agreement.answers > 0 else {
+      throw KernelImageError(
+        .noTypes, path,
+        "has no compile unit, of \(agreement.units), that defines a struct that was asked about: whether they agree "
+          + "cannot be judged; leave --all-units out")
     }
     return agreement
   }
