@@ -62,7 +62,8 @@ let package = Package(
     .target(
       name: "Fleet", dependencies: ["Regression", "Replay", "Ptrauth"], swiftSettings: settings),
     .target(
-      name: "Probing", dependencies: ["KernelImage", "Ptrauth", "Replay"], swiftSettings: settings),
+      name: "Probing", dependencies: ["KernelImage", "Printing", "Ptrauth", "Replay"],
+      swiftSettings: settings),
     .target(
       name: "Recorder", dependencies: ["Probing", "Trace", "KernelImage", "Bytes"],
       swiftSettings: settings),

@@ -28,6 +28,9 @@ public struct RecordingFolder: Sendable {
         } else {
           folders.append(name)
         }
+      } else if ByteStream.isStream(entry(name)) {
+        // A FIFO or a device may never say anything.
+        others.append(name)
       } else if RecordingFile.isRecording(entry(name)) {
         recordings.append(name)
       } else {

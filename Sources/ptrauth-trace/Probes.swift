@@ -90,7 +90,9 @@ struct Probes: ParsableCommand {
       do throws(ProbePlan.Failure) {
         plan = try ProbePlan(image, keys: slots.areRecorded, also: also)
       } catch {
-        throw Problem("\(vmlinux): \(error.sentence)")
+        // What the image itself says begins with its name.
+        throw Problem(
+          error.sentence.hasPrefix(vmlinux) ? error.sentence : "\(vmlinux): \(error.sentence)")
       }
       try types.requireAgreement(of: image)
       let kernel = ScriptKernel(

@@ -63,10 +63,10 @@ package struct Record: ParsableCommand {
 
   package func validate() throws {
     if let duration, !(duration > 0 && duration < 1e9) {
-      throw ValidationError("--duration \(duration): more than 0 seconds")
+      throw ValidationError("--duration \(duration): more than 0 seconds, and less than a billion")
     }
     guard (64...(1 << 30)).contains(bufferSize) else {
-      throw ValidationError("--buffer-size \(bufferSize): at least 64 KiB")
+      throw ValidationError("--buffer-size \(bufferSize): 64 (KiB) to 1073741824")
     }
     if output == "-" { throw ValidationError("-o -: a trace.dat cannot go to a pipe") }
   }

@@ -63,8 +63,13 @@ package final class Session {
   ) throws(Problem) {
     // Asked for, though nothing may need them.
     for (option, path) in [("--formats", formats), ("--btf", types?.btf)] {
-      guard let path, !SystemFile.exists(path) else { continue }
-      throw Problem("\(option) \(path): there is no such file")
+      guard let path else { continue }
+      guard SystemFile.exists(path) else {
+        throw Problem("\(option) \(path): there is no such file")
+      }
+      if ByteStream.isStream(path) {
+        throw Problem("\(option) \(path): is a FIFO or a device; give a file")
+      }
     }
     let file: RecordingFile
     let watch = RecordingFile.isStream(path) ? StreamWatch(takesSignals: true) : nil

@@ -42,6 +42,24 @@ struct ControlCharacterTests {
     }
   }
 
+  /// Scripts that people run as root: a kernel's name is a comment of one line.
+  @Test(arguments: ["tracefs", "perf", "trace-cmd", "bpftrace"])
+  func scriptsHaveNoLineOfAName(recorder: String) throws {
+    let directory = "/tmp/ptrauth-trace-controls-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    unsafe mkdir(directory, 0o700)
+    defer { unsafe rmdir(directory) }
+    let path = directory + "/\u{1b}[2J\n touch INJECTED\r\u{202e}\u{2028}touch"
+    let vmlinux = Corpus.traces[1].vmlinux
+    _ = unsafe symlink(vmlinux, path)
+    defer { unsafe unlink(path) }
+    let run = try Program.run(Program.command, ["probes", "--for", recorder, path])
+    #expect(run.code == 0 && run.output.contains("touch INJECTED"))
+    #expect(isPlain(run.output, but: "\n\t") && isPlain(run.errors))
+    let plain = try Program.run(Program.command, ["probes", "--for", recorder, vmlinux])
+    let lines = { (text: String) in text.split(separator: "\n").filter { !$0.contains("Kernel:") } }
+    #expect(lines(run.output) == lines(plain.output))
+  }
+
   @Test func errorsAreOneLine() throws {
     let run = try Program.run(Program.command, ["analyze", "/nonexistent/" + Self.name])
     #expect(run.code == 2)

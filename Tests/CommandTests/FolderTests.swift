@@ -52,6 +52,19 @@ struct FolderTests {
     }
   }
 
+  /// Nobody may ever write to it.
+  @Test func aFIFOIsNotWaitedFor() throws {
+    try folder { path in
+      for name in ["died.data", "cut7.data"] { unsafe unlink("\(path)/\(name)") }
+      unsafe #expect(mkfifo(path + "/live.data", 0o600) == 0)
+      let run = try analyze(["--format", "summary", path])
+      #expect(run.code == 0 && run.output.count { $0 == "\n" } == 1)
+      #expect(run.errors.contains("no recordings: 3 (live.data, README, s"))
+      let formats = try analyze(["--formats", path + "/live.data", Self.good + "perf.data"])
+      #expect(formats.code == 2 && formats.errors.contains("is a FIFO or a device"))
+    }
+  }
+
   /// What is called otherwise than the recordings there, and is empty, is no recording; nor is what has no ending to tell.
   @Test func namesTell() throws {
     try folder { path in

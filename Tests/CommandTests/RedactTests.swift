@@ -115,6 +115,38 @@ struct RedactTests {
     #expect(files > 6)
   }
 
+  /// A copy to share is not to hold what a link in somebody's recording leads to.
+  @Test(arguments: [true, false])
+  func aLinkThatLeadsOutIsRefused(isPerf: Bool) throws {
+    let folder = "/tmp/ptrauth-trace-links-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    let (from, to) = (folder + "/recording", folder + "/copy")
+    defer { _ = Tool.lines("rm -rf \(folder)") }
+    _ = Tool.lines("mkdir -p \(from)/events/kvm/kvm_entry")
+    Corpus.write(Array("TOP SECRET".utf8), to: folder + "/secret")
+    let good = Corpus.root + "/traces/v7-good/perf.data"
+    if isPerf {
+      _ = Tool.lines("cp \(good) \(from)/data; ln -s ../secret \(from)/data.0")
+    } else {
+      let format =
+        "name: kvm_entry\nID: 7\nformat:\n\tfield:unsigned short common_type;\toffset:0;"
+        + "\tsize:2;\tsigned:0;\n\nprint fmt: \"\"\n"
+      Corpus.write(Array(format.utf8), to: from + "/events/kvm/kvm_entry/format")
+      let header =
+        "\tfield: u64 timestamp;\toffset:0;\tsize:8;\tsigned:0;\n"
+        + "\tfield: local_t commit;\toffset:8;\tsize:8;\tsigned:1;\n"
+        + "\tfield: char data;\toffset:16;\tsize:4080;\tsigned:1;\n"
+      Corpus.write(Array(header.utf8), to: from + "/events/header_page")
+      Corpus.write([UInt8](repeating: 0, count: 4096), to: from + "/cpu0.trace_pipe_raw")
+      _ = Tool.lines("cp -r \(from) \(from)2")
+      let whole = try Program.run(Program.command, ["redact", from + "2", to + "2"])
+      #expect(whole.code == 0, "\(whole.errors)")
+      _ = Tool.lines("ln -s ../secret \(from)/saved_cmdlines")
+    }
+    let run = try Program.run(Program.command, ["redact", from, to])
+    #expect(run.code == 2 && run.errors.contains("is a link that leads out of"), "\(run.errors)")
+    #expect(Tool.lines("grep -rl 'TOP SECRET' \(to) || true").isEmpty)
+  }
+
   /// perf script and trace-cmd report show the same but for the keys.
   @Test(arguments: cases)
   func theToolsReadTheCopy(test: Case) throws {

@@ -1,3 +1,4 @@
+import Printing
 import Ptrauth
 import Replay
 
@@ -11,8 +12,11 @@ package struct ScriptHead {
     self.kernel = kernel
   }
 
-  /// Comment lines, without the comment sign.
-  package var lines: [String] {
+  /// Comment lines, without the comment sign. What comes from the kernel and its name stays behind the sign, whatever
+  /// characters it has: people run these scripts as root.
+  package var lines: [String] { words.map(ControlCharacters.escaped) }
+
+  private var words: [String] {
     var lines = [
       "Probes for ptrauth-trace: what to record so that the analysis knows every run.",
       "Kernel: \(kernel.path)" + (kernel.buildID.map { ", build-id \($0)" } ?? ", no build-id")

@@ -128,10 +128,14 @@ struct RawBufferFolder {
   }
 
   /// The text of a small file.
-  func text(_ name: String) -> [UInt8]? {
+  func text(_ name: String) -> [UInt8]? { file(name)?.text }
+
+  /// A small file, and the folder in which it lies.
+  func file(_ name: String) -> (place: String, path: String, text: [UInt8])? {
     for place in places {
-      if let text = Folder.contents("\(place)/\(name)", limit: Self.textLimit), !text.isEmpty {
-        return text
+      let path = "\(place)/\(name)"
+      if let text = Folder.contents(path, limit: Self.textLimit), !text.isEmpty {
+        return (place, path, text)
       }
     }
     return nil

@@ -40,6 +40,7 @@ struct FolderRedaction {
   private mutating func perfData(_ input: String) throws(Redaction.Failure) {
     var names: [String] = []
     let map = try Self.map(perfData: input, &names)
+    for name in names { try Self.require(name, in: input) }
     let recording = try PerfDataRedaction(map, path: input)
     let places = map.parts
     let bytes = map.bytes
@@ -71,6 +72,7 @@ struct FolderRedaction {
   // MARK: raw ring buffers
 
   private mutating func rawBuffers(_ folder: RawBufferFolder) throws(Redaction.Failure) {
+    for file in folder.dumps + folder.stats { try Self.require(file.path, in: folder.path) }
     let map = try Self.map(folder)
     let formats: EventFormats
     let reading: BufferReading
@@ -83,6 +85,11 @@ struct FolderRedaction {
     }
     guard !reading.recording.isIncomplete else {
       throw Redaction.Failure(cannot: "a dump ends inside of a page, so not every key can be found")
+    }
+    try Self.require(formats.path, in: PartFiles.directory(of: formats.path))
+    if let file = folder.file("header_page") { try Self.require(file.path, in: file.place) }
+    if formats.pageHeader != nil {
+      try Self.require("\(formats.path)/header_page", in: formats.path)
     }
     let header = formats.pageHeader ?? folder.text("header_page") ?? []
     guard let layout = PageLayout(header.rawBytes) else {
@@ -106,7 +113,9 @@ struct FolderRedaction {
       if let text = folder.text(of: stats) { try write(text, to: "cpu\(stats.cpu).stats") }
     }
     for name in ["trace_clock", "saved_cmdlines", "kallsyms"] {
-      if let text = folder.text(name) { try write(text, to: name) }
+      guard let file = folder.file(name) else { continue }
+      try Self.require(file.path, in: file.place)
+      try write(file.text, to: name)
     }
     try copyFormats(formats.path, header)
   }
@@ -143,10 +152,18 @@ struct FolderRedaction {
         guard let text = Folder.contents("\(place)/\(file)", limit: EventFormats.fileLimit) else {
           continue
         }
+        try Self.require("\(place)/\(file)", in: place)
         if !isFile { try makeDirectory("events/\(system)/\(name)") }
         try write(text, to: "events/\(file)")
       }
     }
+  }
+
+  /// The copy is for others: what a link in a stranger's recording leads to is not for them.
+  private static func require(_ path: String, in folder: String) throws(Redaction.Failure) {
+    guard !Folder.isInside(path, folder) else { return }
+    throw Redaction.Failure(
+      cannot: "\(path) is a link that leads out of \(folder): the copy would hold what lies there")
   }
 
   // MARK: files of the copy

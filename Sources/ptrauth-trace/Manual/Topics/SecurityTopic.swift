@@ -14,7 +14,8 @@ extension ManualTopic {
           A file that unpacks to more than 256 times its size (and 64 MiB) is refused, and a vmlinux whose sections or \
           functions all overlap; DWARF that has a part in another file is not read. Names and build-ids out of a \
           recording lead to files beside it, into perf's build-id cache and to where debug files are installed, not out \
-          of these.
+          of these. A file beside a recording may be a link, and is read where it leads; `redact` copies none that leads \
+          out of the recording's directory.
 
           A recording of which bytes were changed, as far as that shows, proves nothing: findings are then suspected at \
           most, and the verdict is never clean. A changed value that is a possible one does not show: neither perf.data \
