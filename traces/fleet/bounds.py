@@ -1,7 +1,6 @@
 """Runs the program for one recording, within what that may take."""
 
 import argparse
-import contextlib
 import os
 import resource
 import signal
@@ -16,12 +15,6 @@ OWN_SECONDS = 3600
 TOO_LONG = -signal.SIGALRM
 
 
-def heed() -> None:
-    """SIGXCPU ends what is started here, whatever the parent of all thought of it."""
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGXCPU})
-
-
 class Bounds:
     """What one recording may take, and where its kernel is."""
 
@@ -34,14 +27,16 @@ class Bounds:
         self.timeline: bool = options.timeline
         self.version: str = options.version
 
-    def limit(self, child: int, seconds: int) -> None:
-        """An end to what it may ask for, from its first moments on."""
-        with contextlib.suppress(ProcessLookupError):
-            resource.prlimit(child, resource.RLIMIT_AS, (self.memory, self.memory))
-            # All threads' time together: a limit for what outlives this process.
-            every = seconds * ((os.cpu_count() or 1) + 1)
-            resource.prlimit(child, resource.RLIMIT_CPU, (every, every + 5))
-            resource.prlimit(child, resource.RLIMIT_CORE, (0, 0))
+    def begin(self, seconds: int) -> None:
+        """In the process to be: an end to what it may ask for, before it asks."""
+        # SIGXCPU ends it, whatever the parent of all thought of that.
+        signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGXCPU})
+        # All threads' time together: a limit for what outlives the parent.
+        every = seconds * ((os.cpu_count() or 1) + 1)
+        resource.setrlimit(resource.RLIMIT_CPU, (every, every + 5))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_AS, (self.memory, self.memory))
 
     def run(self, words: list[str], folder: str) -> tuple[int, str]:
         """The exit code, or the negative signal, and the last line of what it complained of."""
@@ -55,8 +50,8 @@ class Bounds:
             # In UTF-8, whatever the locale.
             child = subprocess.Popen([os.fsencode(SparkFiles.get(self.program)), *map(str.encode, words)], cwd=folder,
                                      env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=complaints,
-                                     start_new_session=True, preexec_fn=heed)  # noqa: PLW1509 (one thread starts them)
-            self.limit(child.pid, seconds)
+                                     start_new_session=True,
+                                     preexec_fn=lambda: self.begin(seconds))  # noqa: PLW1509 (one thread starts them)
             try:
                 child.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
