@@ -15,6 +15,14 @@ public enum KernelFunction: String, Sendable, Hashable, CaseIterable {
 }
 
 extension KernelFunction {
+  /// The vCPU's own thread alone comes there, behind an exit, the vCPU loaded.
+  var isOfLoaded: Bool {
+    switch self {
+    case .handleExit, .injectUndefined, .handlePtrauth, .ptrauthTrap: true
+    case .vcpuLoad, .vcpuPut, .vcpuRun, .flush, .sync, .resetVCPU, .hypHandlePtrauth: false
+    }
+  }
+
   /// By the name of an ELF symbol; GCC's clones (handle_exit.isra.0) are the function too.
   init?(name: String) {
     guard let plain = name.split(separator: ".", maxSplits: 1).first else { return nil }

@@ -62,21 +62,12 @@ extension Replayer {
   mutating func judgeUnsampledTrap(_ run: OpenRun, _ trap: PtrauthTrap, _ exit: Moment) {
     guard let generation, !configuration.generationIsWeak, vcpus[run.vcpu].state.feature == .both
     else { return }
-    let identity = vcpus[run.vcpu].identity
     if generation.trap == .never {
       judgeUnsetLoad(run, trap, exit, nil)
     } else if generation.trap == .reachesHost, run.followsAnsweredTrap,
       run.exitSample == nil, probesHit.contains(.vcpuLoad), !samplesPasses
     {
-      // A trap with an SError pending is not answered, and kvm_exit does not show that.
-      log.add(.trapWhileEnabled, .suspected, vcpu: identity, at: exit) {
-        (
-          "the guest took \(words(trap)) after an earlier trap of the same load interval should have "
-            + "enabled it",
-          [Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap))]
-        )
-      }
-      emit?(.finding(.trapWhileEnabled, .suspected, identity, exit))
+      noteUntold(run, trap, exit)
     }
   }
 }

@@ -49,7 +49,10 @@ extension Replayer {
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
     vcpus[index].arrival.putInReset = nil
-    if !isImplied { judgeUnloaded(index) }
+    if !isImplied {
+      judgeUnloaded(index)
+      tellTraps(index)
+    }
     // A second load may be that of a reset.
     if var nested = vcpus[index].nestedBits {
       let wasLoaded = nested.isLoaded
@@ -189,7 +192,8 @@ extension Replayer {
     thread.isInKVMRun = false
   }
 
-  /// At a kvm_entry without load probes: a load lies before it if the thread was put since, or never ran before.
+  /// What only a loaded vCPU's thread does, without load probes: a load lies before it if the thread was put since, or
+  /// never ran before.
   mutating func implyLoad(_ index: Int, _ thread: ThreadRecord, _ at: Moment, _ pid: Int32) {
     guard !capabilities.hasLoadProbe else { return }
     if vcpus[index].state.loadedOn == nil,

@@ -19,7 +19,10 @@ extension Replayer {
     if event.hit.isReturn {
       returnsHit.insert(function)
       if function == .ptrauthTrap {
-        if let index = current?.vcpu { follow(index, .handlerReturned, at) }
+        if let current, let index = current.vcpu {
+          implyLoad(index, current, at, pid)
+          follow(index, .handlerReturned, at)
+        }
         if let current { handlerReturned(current, at) }
       }
       return
@@ -40,6 +43,7 @@ extension Replayer {
     }
     noteFeatures(index, event.hit.fields.features)
     let sample = shadow(index, event.hit.fields.hcr, function)
+    if function.isOfLoaded { implyLoad(index, thread, at, pid) }
     switch function {
     case .vcpuLoad:
       // What a pass sampled that did not enter the guest is of before it.

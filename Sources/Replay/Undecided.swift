@@ -9,6 +9,8 @@ struct Undecided {
     case silence
     /// A pCPU that was not idle wrote nothing more: the recorder may have lost its end.
     case silentEnd
+    /// The recording ends before the events that would have decided it.
+    case ended
     /// There were more threads than can be compared with each other.
     case crowd
 
@@ -20,6 +22,8 @@ struct Undecided {
         "what looked like it may be two runs: no pCPU wrote an event within it, as if the recorder had been paused"
       case .silentEnd:
         "what looked like it may have another reason: a pCPU that was not idle wrote nothing from before it to the end, so its last events may be missing"
+      case .ended:
+        "what looked like it is decided by the vCPU's next put and load, and the recording ends before them"
       case .crowd: "there are too many threads to compare each with all others"
       }
     }
@@ -28,7 +32,7 @@ struct Undecided {
       switch self {
       case .skippedPlace: "record all pCPUs and tasks (-a)"
       case .silence: "record without a pause, for longer"
-      case .silentEnd: "record for longer"
+      case .silentEnd, .ended: "record for longer"
       case .crowd: "record fewer virtual machines at a time"
       }
     }

@@ -65,6 +65,7 @@ struct VCPURecord {
   var handling: TrapHandling?
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
+  var untoldTraps: UntoldTraps?
   var unsaid = UnsaidRuns()
   var model: ModelWatch
 
@@ -109,6 +110,7 @@ struct VCPURecord {
     guestKeys = nil
     keysAfterRun = nil
     unansweredTrap = nil
+    untoldTraps = nil
     nestedBits = nil
     arrival.wall()
   }

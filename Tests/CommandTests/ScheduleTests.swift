@@ -58,42 +58,50 @@ struct ScheduleTests {
   @Test(arguments: Generation.all.map(\.name))
   func aWorkingKernelIsNeverAccused(name: String) throws {
     let generation = try #require(Generation(named: name))
-    for seed in 0..<Self.seeds {
-      var random = SplitMix(state: seed &* 1_000_003)
-      let setting = Self.setting(generation, &random)
-      let hasSErrors = random.next() % 2 == 0
-      let course = Course.random(in: setting, length: 250, hasSErrors: hasSErrors, &random)
-      let recording = CourseEvents(course)
-      for view in [View.everything, .tracepointsOnly, .random(&random), .random(&random)] {
-        let (analysis, runs) = Self.replay(recording, view, &random)
-        // That a trap with an SError pending is not answered makes the next one suspect.
-        let rules = Set(
-          analysis.findings.filter {
-            $0.rule.isCorrectness
-              && !(hasSErrors && $0.rule == .trapWhileEnabled && $0.level == .suspected)
-          }.map(\.rule.id))
-        // What v7 to 5.7 do by design, where it did do harm.
-        let mayHarm =
-          generation.hostSave == .preemptibleTrap && setting.preemptsHandler
-          && course.broken.list.contains { $0 != .saveNotInterrupted }
-        #expect(
-          rules.isSubset(of: mayHarm ? ["preemptible-host-save", "missed-host-save"] : []),
-          "seed \(seed), \(setting.era.name) \(setting.features) \(setting.isNested): \(rules), \(course.broken.list); \(view)"
-        )
-        // A trap with an SError pending is not answered, and no event tells.
-        for run in runs where !hasSErrors {
-          guard let truth = recording.runs[run.enter] else {
-            Issue.record("seed \(seed): a run that was not at \(run.enter); \(view)")
-            continue
-          }
-          let isSo =
-            Self.isTrue(run.atEntry.bits, truth.entry) && Self.isTrue(run.atExit.bits, truth.exit)
-          let words =
-            "seed \(seed), \(name) \(setting.era.name) \(setting.features) \(setting.isNested): run at \(run.enter) \(run.atEntry) "
-            + "\(run.atExit), was \(truth); \(view)"
-          #expect(isSo, "\(words)")
-          if !isSo { break }
+    for seed in 0..<Self.seeds { check(generation, seed) }
+  }
+
+  /// A load that no event shows, inside of a handler that was preempted.
+  @Test(arguments: ["v7", "5.2"], [80])
+  func onceAccused(name: String, seed: UInt64) throws {
+    check(try #require(Generation(named: name)), seed)
+  }
+
+  private func check(_ generation: Generation, _ seed: UInt64) {
+    var random = SplitMix(state: seed &* 1_000_003)
+    let setting = Self.setting(generation, &random)
+    let hasSErrors = random.next() % 2 == 0
+    let course = Course.random(in: setting, length: 250, hasSErrors: hasSErrors, &random)
+    let recording = CourseEvents(course)
+    for view in [View.everything, .tracepointsOnly, .random(&random), .random(&random)] {
+      let (analysis, runs) = Self.replay(recording, view, &random)
+      // That a trap with an SError pending is not answered makes the next one suspect.
+      let rules = Set(
+        analysis.findings.filter {
+          $0.rule.isCorrectness
+            && !(hasSErrors && $0.rule == .trapWhileEnabled && $0.level == .suspected)
+        }.map(\.rule.id))
+      // What v7 to 5.7 do by design, where it did do harm.
+      let mayHarm =
+        generation.hostSave == .preemptibleTrap && setting.preemptsHandler
+        && course.broken.list.contains { $0 != .saveNotInterrupted }
+      #expect(
+        rules.isSubset(of: mayHarm ? ["preemptible-host-save", "missed-host-save"] : []),
+        "seed \(seed), \(setting.era.name) \(setting.features) \(setting.isNested): \(rules), \(course.broken.list); \(view)"
+      )
+      // A trap with an SError pending is not answered, and no event tells.
+      for run in runs where !hasSErrors {
+        guard let truth = recording.runs[run.enter] else {
+          Issue.record("seed \(seed): a run that was not at \(run.enter); \(view)")
+          continue
         }
+        let isSo =
+          Self.isTrue(run.atEntry.bits, truth.entry) && Self.isTrue(run.atExit.bits, truth.exit)
+        let words =
+          "seed \(seed), \(generation.name) \(setting.era.name) \(setting.features) \(setting.isNested): run at \(run.enter) \(run.atEntry) "
+          + "\(run.atExit), was \(truth); \(view)"
+        #expect(isSo, "\(words)")
+        if !isSo { break }
       }
     }
   }

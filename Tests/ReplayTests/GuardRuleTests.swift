@@ -51,7 +51,7 @@ struct GuardRuleTests {
   }
 
   @Test func aTrapAfterAnAnsweredOneIsSuspected() {
-    func script(loadBetween: Bool) -> Script {
+    func script(loadBetween: Bool, loadBehind: Bool = true) -> Script {
       var script = Script()
       script.samplesShadow = false
       let v = Script.VCPU()
@@ -66,9 +66,15 @@ struct GuardRuleTests {
         script.load(v)
       }
       script.trap(v, pc: 0x4000_0200)
+      script.put(v)
+      if loadBehind { script.load(v) }
       return script
     }
     #expect(script(loadBetween: false).finding(.trapWhileEnabled, .suspected)?.count == 1)
+    // Loads may not be recorded any more.
+    let ended = script(loadBetween: false, loadBehind: false)
+    #expect(ended.correctnessRules == [])
+    #expect(ended.replay().analysis.notObservable.contains { $0.rule == .trapWhileEnabled })
     #expect(script(loadBetween: false).finding(.trapWhileEnabled) == nil)
     #expect(script(loadBetween: true).correctnessRules == [])
   }
