@@ -11,8 +11,10 @@ extension ManualTopic {
           data by libzstd, liblzma and zlib, which are C. A fault in these ends the process: of a file that you do not \
           trust, run the analysis where that does no harm (a container without network, an ordinary user).
 
-          A file that unpacks to more than 256 times its size (and 64 MiB) is refused, and a vmlinux whose sections or \
-          functions all overlap; DWARF that has a part in another file is not read. Names and build-ids out of a \
+          A file that unpacks to more than 256 times its size (and 64 MiB) is refused, and a vmlinux whose sections \
+          overlap, or are elsewhere by its program headers, or come to more than 768 MiB unpacked. Where a vmlinux's \
+          symbols do not tell which code is whose, or its BTF and DWARF contradict each other, its code is not judged. \
+          DWARF that has a part in another file is not read. Names and build-ids out of a \
           recording lead to files beside it, into perf's build-id cache and to where debug files are installed, not out \
           of these. A file beside a recording may be a link, and is read where it leads; `redact` copies none that leads \
           out of the recording's directory.
