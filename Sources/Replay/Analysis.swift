@@ -212,9 +212,11 @@ extension Replayer {
   }
 
   private func summary(of vcpu: VCPURecord) -> Analysis.VCPU {
-    Analysis.VCPU(
+    var counters = vcpu.counters
+    counters.bitsAreUnsampled = !samplesEntry
+    return Analysis.VCPU(
       identity: vcpu.identity, tid: vcpu.tid, pid: vcpu.pid, feature: vcpu.state.feature,
-      counters: vcpu.counters, schedule: vcpu.schedule, answersWithUndef: lacksFeature(vcpu),
+      counters: counters, schedule: vcpu.schedule, answersWithUndef: lacksFeature(vcpu),
       runThread: vcpu.ranInSeveralThreads ? nil : vcpu.runThread)
   }
 

@@ -25,5 +25,9 @@ public struct Counters: Sendable, Hashable {
   /// Loads and puts were not recorded: they are lower bounds, implied by other events.
   public var loadsAreLowerBounds = false
 
+  /// Nothing sampled API and APK: ``enabledRuns``, ``hiddenTraps``, ``hostSaves``, ``undefs`` and ``resets`` are as many
+  /// as other events prove.
+  public var bitsAreUnsampled = false
+
   public init() {}
 }

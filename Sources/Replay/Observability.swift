@@ -312,7 +312,7 @@ extension Replayer {
     }
   }
 
-  private var samplesEntry: Bool {
+  var samplesEntry: Bool {
     capabilities.samplesShadow
       && !probesHit.isDisjoint(with: [.flush, .vcpuRun, .sync, .handleExit])
   }

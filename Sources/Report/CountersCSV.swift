@@ -2,7 +2,8 @@ import Printing
 import Ptrauth
 import Replay
 
-/// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown; where
+/// `--format csv`: the counters of every vCPU as RFC 4180, with a header. Empty fields are unknown, and where nothing
+/// samples API and APK what the other events prove none of; where
 /// `loads_are_lower_bounds` is true, so are loads and puts; key_switches where
 /// `key_switches_are_lower_bounds` is. `critical_not_judged` names rules of the recording, by spaces. The verdict of a
 /// part says which: "clean of --vcpu 1 (0 of 5 findings)".
@@ -20,16 +21,20 @@ public enum CountersCSV {
     ("loads_are_lower_bounds", { String($0.counters.loadsAreLowerBounds) }),
     ("runs", { String($0.counters.runs) }),
     ("known_runs", { String($0.counters.knownRuns) }),
-    ("enabled_runs", { String($0.counters.enabledRuns) }),
+    ("enabled_runs", { proved($0.counters.enabledRuns, $0) }),
     ("pac_traps", { String($0.counters.instructionTraps) }),
     ("key_register_traps", { String($0.counters.registerTraps) }),
-    ("hidden_traps", { String($0.counters.hiddenTraps) }),
-    ("undefs", { String($0.counters.undefs) }),
-    ("resets", { String($0.counters.resets) }),
-    ("host_saves", { String($0.counters.hostSaves) }),
+    ("hidden_traps", { proved($0.counters.hiddenTraps, $0) }),
+    ("undefs", { proved($0.counters.undefs, $0) }),
+    ("resets", { proved($0.counters.resets, $0) }),
+    ("host_saves", { proved($0.counters.hostSaves, $0) }),
     ("key_switches", { String($0.counters.keySwitches) }),
     ("key_switches_are_lower_bounds", { String(!$0.counters.keySwitchesAreExact) }),
   ]
+
+  private static func proved(_ count: UInt64, _ vcpu: Analysis.VCPU) -> String? {
+    vcpu.counters.bitsAreUnsampled && count == 0 ? nil : String(count)
+  }
 
   public static func render(_ suites: [TestSuite]) -> String {
     var text = line(["recording", "verdict"] + columns.map(\.name) + ["critical_not_judged"])

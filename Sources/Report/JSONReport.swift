@@ -220,6 +220,9 @@ public enum JSONReport {
         json.value("loads")
         json.value("puts")
       }
+      if vcpu.counters.bitsAreUnsampled {
+        for name in ["enabledRuns", "hidden", "hostSaves", "resets", "undefs"] { json.value(name) }
+      }
     }
   }
 

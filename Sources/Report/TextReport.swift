@@ -185,11 +185,16 @@ public enum TextReport {
       }
     }
     table.write(to: &page)
+    let isUnsampled = vcpus.contains(where: \.counters.bitsAreUnsampled)
     page.paragraph(
       "  ",
-      "known: of the runs, those whose API and APK the shadow of HCR_EL2 tells at both ends (the register itself is in "
-        + "no event); enabled: those entered with a bit set; saves: of the host's keys, as the "
-        + "traps that were answered imply.")
+      "known: of the runs, those whose API and APK "
+        + (isUnsampled
+          ? "the traps tell at both ends (nothing samples them)"
+          : "the shadow of HCR_EL2 tells at both ends (the register itself is in no event)")
+        + "; enabled: those entered with a bit set; saves: of the host's keys, as the "
+        + "traps that were answered imply"
+        + (isUnsampled ? "; >=: as many as other events prove." : "."))
     if vcpus.contains(where: { $0.identity.kind == .thread }) {
       page.paragraph(
         "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")
@@ -215,10 +220,11 @@ public enum TextReport {
       }
     let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
     let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
+    let least = c.bitsAreUnsampled ? ">=" : ""
     return [
       vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
-      String(c.runs), known, String(c.enabledRuns),
-      String(c.instructionTraps + c.registerTraps + c.hiddenTraps), String(c.hostSaves),
+      String(c.runs), known, least + String(c.enabledRuns),
+      String(c.instructionTraps + c.registerTraps + c.hiddenTraps), least + String(c.hostSaves),
     ]
   }
 

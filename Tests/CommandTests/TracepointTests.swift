@@ -23,6 +23,7 @@ struct TracepointTests {
       try file.readEvents { if !isProbe($0.payload) { replayer.consume($0) } }
       let analysis = replayer.finish()
       #expect(analysis.findings.isEmpty, "nothing can be proved from these events")
+      #expect(analysis.vcpus.allSatisfy { $0.counters.bitsAreUnsampled })
       timelines.append(runs)
     }
     let scores = try TruthScore.of(timelines, corpus)

@@ -104,11 +104,12 @@ enum HTMLSections {
               page.element(
                 "td", [("class", "n")],
                 c.runs == 0 ? "\u{2013}" : "\(c.knownRuns * 100 / c.runs)%")
-              numbers(
-                [
-                  c.enabledRuns, c.instructionTraps, c.registerTraps, c.hiddenTraps, c.undefs,
-                  c.hostSaves,
-                ], &page)
+              let least = c.bitsAreUnsampled ? "\u{2265} " : ""
+              page.element("td", [("class", "n")], least + String(c.enabledRuns))
+              numbers([c.instructionTraps, c.registerTraps], &page)
+              for count in [c.hiddenTraps, c.undefs, c.hostSaves] {
+                page.element("td", [("class", "n")], least + String(count))
+              }
               page.element(
                 "td", [("class", "n")],
                 (c.keySwitchesAreExact ? "" : "\u{2265} ") + String(c.keySwitches))
@@ -145,7 +146,13 @@ enum HTMLSections {
         ),
         ("runs", "kvm_entry to kvm_exit"),
         ("known", "share of the runs whose API and APK are known at both ends"),
-        ("enabled", "runs known to have been entered with API or APK set"),
+        (
+          "enabled",
+          "runs known to have been entered with API or APK set"
+            + (vcpus.contains(where: \.counters.bitsAreUnsampled)
+              ? "; \u{2265}, here and in what follows: as many as other events prove, as nothing samples the bits"
+              : "")
+        ),
         ("EC 0x09", "traps of pointer authentication instructions that reached the host"),
         ("key register", "traps of reads and writes of key registers (EC 0x18)"),
         ("hidden traps", "traps handled at EL2, without a kvm_exit"),

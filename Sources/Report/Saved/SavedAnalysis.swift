@@ -162,6 +162,7 @@ extension Counters {
     guestTime = try saved.number("guestTime")
     keySwitchesAreExact = !lowerBounds.contains("keySwitches")
     loadsAreLowerBounds = lowerBounds.contains("loads")
+    bitsAreUnsampled = lowerBounds.contains("enabledRuns")
   }
 }
 
