@@ -9,6 +9,11 @@ extension Session {
         "this is a guest's recording, which shows what ran in the guest and not the KVM that ran it; "
         + "give the host's trace.dat, and this one behind it"
     }
+    if recording.isIncomplete, (recording.guestEntry?.count ?? 0) == 0 {
+      return
+        "no kvm_entry is in what is left of the recording: it is cut, and guests may have run behind that; if kvm:* was "
+        + "not recorded, record with `perf record -a -e 'kvm:*' ...`"
+    }
     guard let entry = recording.guestEntry else { return whyNoEntry(recording) }
     if entry.count == 0 {
       return recording.listsWhatWasOpened

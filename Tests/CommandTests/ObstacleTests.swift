@@ -31,6 +31,21 @@ struct ObstacleTests {
     #expect(run.output.contains("unwrapped") && !run.output.contains("never hit"))
   }
 
+  /// What is cut off may hold guests, and was recorded.
+  @Test(arguments: [5, 10, 20, 30])
+  func cutInFrontOfTheFirstGuest(percent: Int) throws {
+    let whole = Corpus.bytes(Corpus.traces[1].recording)
+    let path = "/tmp/ptrauth-trace-obstacle-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+    Corpus.write(Array(whole.prefix(whole.count * percent / 100)), to: path)
+    defer { unsafe unlink(path) }
+    for command in [["info"], ["analyze", "--no-audit", "-k", Corpus.traces[1].vmlinux]] {
+      let run = try Program.run(Program.command, command + [path])
+      #expect(run.code != 0)
+      #expect(!run.output.contains("no guest ran meanwhile"))
+      #expect(!run.output.contains("no kvm_entry was recorded"))
+    }
+  }
+
   @Test func entriesWithoutExits() throws {
     let run = try info(
       "       vcpu-0-88776   [001] d..1.  6076.581774: kvm_entry: PC: 0x0000000080528a6c\n")
