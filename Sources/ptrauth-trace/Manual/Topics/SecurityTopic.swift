@@ -6,8 +6,9 @@ extension ManualTopic {
         title: "WHAT IS READ",
         text: """
           Recordings and vmlinux files are read as a stranger's. Everything is parsed in one process, with the rights \
-          of who runs it: the formats of recordings by bounds-checked Swift, which has no unchecked memory access outside \
-          of Sources/Bytes; event formats by libtraceevent, ELF, DWARF and BTF by libelf, libdw and libbpf, compressed \
+          of who runs it (`audit` shows code by llvm-objdump, where that is installed, which gets the instructions alone): \
+          the formats of recordings by bounds-checked Swift, which has no unchecked memory access outside \
+          of Sources/Bytes and of what calls the C libraries; event formats by libtraceevent, ELF, DWARF and BTF by libelf, libdw and libbpf, compressed \
           data by libzstd, liblzma and zlib, which are C. A fault in these ends the process: of a file that you do not \
           trust, run the analysis where that does no harm (a container without network, an ordinary user).
 

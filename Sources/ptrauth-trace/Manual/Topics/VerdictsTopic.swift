@@ -97,7 +97,8 @@ extension ManualTopic {
           Code shows which bits of L1's HCR_EL2 an L2 guest gets and that its ptrauth traps go to L1, not that the vCPU \
           is in L2 when they do; and what KVM puts into the ID registers, not what a VMM writes to them later.
 
-          Nested guests (their bits are L1's) and protected guests are followed, not judged.
+          Of nested guests, whose bits are their hypervisor's, only these are judged (nested-bits-differ), and that none traps \
+          with its bit set; of protected guests nothing.
 
           trace.dat and ftrace text carry no process ids; the probe on kvm_arch_vcpu_load fetches them (mm, \
           userspace_pid). Without it, whose keys the host slots hold is told by their values, where sched_switch is \
