@@ -28,7 +28,7 @@ struct RecordTests {
     let run = try Program.run(
       "unshare", ["-m", "sh", "-c", script], directory: directory,
       environment: ["P=" + Self.program, "I=" + Self.instances])
-    #expect(run.errors == "")
+    try #require(run.errors == "")
     try check(run.output, directory)
   }
 

@@ -59,7 +59,12 @@ struct TraceCmdReport {
       let thread = Substring(decoding: digitsOfTask, as: UTF8.self)
       var rest = Substring(bytes[bytes.index(after: digits.endIndex)...]).drop { $0 == " " }
       let flags = rest.prefix { $0 != " " }
-      if flags.last != ":" { rest = rest.dropFirst(flags.count) }
+      if flags.last != ":" {
+        rest = rest.dropFirst(flags.count)
+      } else if flags.first.map(\.isNumber) == false {
+        // A long count of cycles leaves no room behind them.
+        rest = rest.dropFirst(5)
+      }
       let words = rest.split(separator: " ", maxSplits: 2, omittingEmptySubsequences: true)
       guard let tid = Int32(thread), words.count >= 2, words[0].last == ":", words[1].last == ":",
         let time = time(words[0].dropLast())
