@@ -11,8 +11,8 @@ extension Session {
     }
     if recording.isIncomplete, (recording.guestEntry?.count ?? 0) == 0 {
       return
-        "no kvm_entry is in what is left of the recording: it is cut, and guests may have run behind that; if kvm:* was "
-        + "not recorded, record with `perf record -a -e 'kvm:*' ...`"
+        "no kvm_entry is in what is left of the recording: it is cut or damaged, and guests may have run in what is "
+        + "missing; if kvm:* was not recorded, record with `perf record -a -e 'kvm:*' ...`"
     }
     guard let entry = recording.guestEntry else { return whyNoEntry(recording) }
     if entry.count == 0 {

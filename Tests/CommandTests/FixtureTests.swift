@@ -96,7 +96,7 @@ struct FixtureTests {
       reasons.contains {
         $0.contains("only KVM on arm64") || $0.contains("not arm64's")
           || $0.contains("no kvm_entry was recorded") || $0.contains("never hit")
-          || $0.contains("it is cut, and guests may have run behind that")
+          || $0.contains("it is cut or damaged, and guests may have run in what is missing")
       }, "says why: \(reasons)")
     #expect(reasons.allSatisfy { !$0.isEmpty && !$0.contains("\n") })
     // What is in it all the same.

@@ -18,16 +18,24 @@ struct MonotonyTests {
     }
   }
 
-  private func check(_ fault: Fault?, _ generation: Generation, _ seed: UInt64) {
-    var random = SplitMix(state: seed &* 1_000_003 &+ 53)
+  /// Nil where the fault is none of this generation, or makes another of it.
+  private func record(
+    _ fault: Fault?, _ generation: Generation, _ random: inout SplitMix
+  ) -> (Setting, CourseEvents)? {
     var setting = ScheduleTests.setting(generation, &random)
     if fault?.isNested ?? false { setting.isNested = true }
     if let fault {
-      guard let faulty = fault.planted(in: setting) else { return }
+      guard let faulty = fault.planted(in: setting) else { return nil }
       setting = faulty
     }
     let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
-    guard recording.configuration.generation?.eras.contains(setting.era) == true else { return }
+    let isKnown = recording.configuration.generation?.eras.contains(setting.era) ?? false
+    return isKnown ? (setting, recording) : nil
+  }
+
+  private func check(_ fault: Fault?, _ generation: Generation, _ seed: UInt64) {
+    var random = SplitMix(state: seed &* 1_000_003 &+ 53)
+    guard let (setting, recording) = record(fault, generation, &random) else { return }
     for var view in [View.everything, .tracepointsOnly, .random(&random)] {
       view.losses = 0
       let whole = ScheduleTests.replay(recording, view, &random)
@@ -89,14 +97,7 @@ struct MonotonyTests {
 
   private func withhold(_ fault: Fault?, _ generation: Generation, _ seed: UInt64) {
     var random = SplitMix(state: seed &* 1_000_003 &+ 97)
-    var setting = ScheduleTests.setting(generation, &random)
-    if fault?.isNested ?? false { setting.isNested = true }
-    if let fault {
-      guard let faulty = fault.planted(in: setting) else { return }
-      setting = faulty
-    }
-    let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
-    guard recording.configuration.generation?.eras.contains(setting.era) == true else { return }
+    guard let (setting, recording) = record(fault, generation, &random) else { return }
     let whole = ScheduleTests.replay(recording, .everything, &random).analysis
     for _ in 0..<4 {
       var view = View.random(&random)
