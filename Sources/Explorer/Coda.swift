@@ -60,6 +60,15 @@ extension Course {
     return whole
   }
 
+  /// What it broke on the way, in any of the ten registers.
+  public var brokenInAny: Invariants {
+    KeyRegister.allCases.reduce(into: broken) { all, register in
+      let world = World(setting, register: register)
+      var machine = Machine(setting)
+      for step in steps { all.mask |= world.follow(step, &machine).mask }
+    }
+  }
+
   /// What all ten registers' slots hold before each step, and after the last: the same steps, as the
   /// other registers see them.
   public func slots() -> [(guest: [[KeyOwner]], host: [[KeyOwner]])] {
@@ -69,7 +78,7 @@ extension Course {
       var machine = Machine(setting)
       all[0].append(machine)
       for (i, step) in steps.enumerated() {
-        world.follow(step, &machine)
+        _ = world.follow(step, &machine)
         all[i + 1].append(machine)
       }
     }
@@ -85,7 +94,9 @@ extension Course {
 extension World {
   /// Another register's step, as this one sees it. Their handlers differ only in a line that one of
   /// them lacks: it is skipped, or done by the time the other's handler is through.
-  func follow(_ step: Course.Step, _ m: inout Machine) {
+  ///
+  /// - Returns: What it broke in this register.
+  func follow(_ step: Course.Step, _ m: inout Machine) -> Invariants {
     let c = step.action.cpu
     let task = Int(m.current[c])
     var broken = Invariants()
@@ -105,6 +116,8 @@ extension World {
     } else {
       apply(step.action, &m, &broken)
     }
+    check(m, &broken)
+    return broken
   }
 }
 

@@ -135,7 +135,10 @@ public struct Analysis: Sendable {
 extension Replayer {
   /// Ends the replay. `isCut`: the recording says that its end is missing.
   public mutating func finish(isCut: Bool = false, lostSamples: UInt64 = 0) -> Analysis {
-    for tid in threads.keys.sorted() { closeRun(tid) }
+    for tid in threads.keys.sorted() {
+      judgeUnended(tid)
+      closeRun(tid)
+    }
     for index in vcpus.indices { tellUnsaid(index) }
     for found in pendingFindings.takeAll() {
       if mayLackEvents(found) { leaveUndecided(found.rules) } else { commit(found) }

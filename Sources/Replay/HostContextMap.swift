@@ -46,6 +46,15 @@ struct HostContextMap {
     if mask & ~known != 0 { written[context] = known | mask }
   }
 
+  private var last = AddressTable<KeySlots>()
+
+  /// What the slots of a context hold behind an exit. Returns what they held behind the exit before, on whichever thread.
+  mutating func exchange(_ slots: KeySlots, of context: UInt64) -> KeySlots? {
+    let before = last[context]
+    if before != slots { last[context] = slots }
+    return before
+  }
+
   /// The registers whose slots were seen with something in them: one that is zero now was saved so.
   func written(of context: UInt64) -> RegisterSet {
     RegisterSet(rawValue: written[context] ?? 0)

@@ -48,6 +48,8 @@ struct HostKeyWatch {
   /// The thread was in user mode since its last save, so its keys may have changed.
   var mayHaveChanged = true
   var save: OpenSave?
+  /// When its last handler returned that had been preempted; the slots were not sampled since.
+  var preempted: Moment?
   /// Its last save may have been of another thread's keys.
   var savedForeign = false
   /// Its last guest exit restored its own keys, and no task switch installed them since.

@@ -9,6 +9,8 @@ struct PendingFinding {
   var lastExit: Moment?
   /// The load that should have cleared the bits; nil: a trap set them since.
   var load: Moment?
+  /// It came then or later, in ns.
+  var loadedSince: UInt64 = 0
   var enter: Moment
   var exit: UInt64
   var bits: EnableBits
@@ -113,9 +115,12 @@ package struct PendingFindings {
     byEnd.add(total, time: found.exit)
     noteLateEnd(total, found.exit)
     ofKind[found.kind, default: []].append(total)
-    if case .handler(let thread, let begin) = found.doubt {
-      ofHandler[Handler(thread: thread, begin: begin), default: []].append(total)
-    }
+    noteHandler(total, found.doubt)
+  }
+
+  private mutating func noteHandler(_ number: Int, _ doubt: StaleDoubt?) {
+    guard case .handler(let thread, let begin) = doubt else { return }
+    ofHandler[Handler(thread: thread, begin: begin), default: []].append(number)
   }
 
   private mutating func noteLateEnd(_ number: Int, _ end: UInt64) {
@@ -130,14 +135,20 @@ package struct PendingFindings {
     return nil
   }
 
-  /// The handler of this trap set the bits of its own vCPU.
-  mutating func clear(thread: Int32, begin: UInt64) {
-    for number in ofHandler.removeValue(forKey: Handler(thread: thread, begin: begin)) ?? [] {
-      guard var found = waiting[number] else { continue }
-      found.doubt = nil
-      waiting[number] = found
-      ofKind[found.kind, default: []].insert(ascending: number)
-    }
+  subscript(number: Int) -> PendingFinding? { waiting[number] }
+
+  /// Those that this trap's handler leaves in doubt: whoever takes them sets their doubt anew.
+  mutating func takeDoubted(thread: Int32, begin: UInt64) -> [Int] {
+    ofHandler.isEmpty
+      ? [] : ofHandler.removeValue(forKey: Handler(thread: thread, begin: begin)) ?? []
+  }
+
+  mutating func setDoubt(of number: Int, _ doubt: StaleDoubt?) {
+    guard var found = waiting[number] else { return }
+    found.doubt = doubt
+    waiting[number] = found
+    noteHandler(number, doubt)
+    if found.doubt == nil { ofKind[found.kind, default: []].insert(ascending: number) }
   }
 
   /// Removes and returns what ended before `time`.

@@ -8,6 +8,8 @@ struct GuestKeyWrite {
   var trap: Moment
   /// It cannot have read the reset value before: it never ran with ptrauth enabled since the reset.
   var isFirstUse: Bool
+  /// An entry went back to it.
+  var isResumed = false
   /// The entry that went back to it with ptrauth enabled.
   var retry: Moment?
   /// Exits since then, elsewhere, at which the slot still held its reset value.
@@ -47,7 +49,10 @@ extension Replayer {
     let index = run.vcpu
     guard let exit = run.exit, let slots = run.resetSlots else { return }
     if !vcpus[index].writes.isEmpty {
-      vcpus[index].writes.removeAll { slots & $0.bit == 0 }
+      // Whoever trapped goes on from there, unless userspace set the guest up anew.
+      vcpus[index].writes.removeAll {
+        slots & $0.bit == 0 || !$0.isResumed && run.entryPC != $0.pc
+      }
       for i in vcpus[index].writes.indices.reversed() {
         if let progress = progress(from: &vcpus[index].writes[i], run) {
           report(vcpus[index].writes.remove(at: i), progress, index, exit)
@@ -63,12 +68,14 @@ extension Replayer {
     if let i = vcpus[index].writes.firstIndex(where: { $0.register == access.register }) {
       // Perhaps the same once more: what was counted stays.
       vcpus[index].writes[i].pc = write.pc
+      vcpus[index].writes[i].isResumed = false
     } else {
       vcpus[index].writes.append(write)
     }
   }
 
   private func progress(from write: inout GuestKeyWrite, _ run: OpenRun) -> Progress? {
+    write.isResumed = true
     guard run.entrySample?.apk == .set, run.trap == nil, run.certainlyEntered else { return nil }
     if write.retry == nil, run.entryPC == write.pc { write.retry = run.enter }
     guard write.retry != nil, run.exitPC != write.pc else { return nil }

@@ -53,12 +53,7 @@ extension Replayer {
       judgeUnloaded(index)
       tellTraps(index)
     }
-    // A second load may be that of a reset.
-    if var nested = vcpus[index].nestedBits {
-      let wasLoaded = nested.isLoaded
-      nested.isLoaded = true
-      vcpus[index].nestedBits = wasLoaded ? nil : nested
-    }
+    vcpus[index].nestedBits?.loads += 1
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true
@@ -76,6 +71,7 @@ extension Replayer {
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
+    vcpus[index].nestedBits?.puts += 1
     thread?.hostKeys.save = nil
     if let code {
       code.put(&vcpus[index].state)
@@ -127,6 +123,7 @@ extension Replayer {
     if let coming {
       seen(coming, on: at.cpu)
       coming.isSwitchedOut = false
+      coming.outSince = nil
       coming.hostKeys.isForeign = .clear
       coming.hostKeys.isRestored = false
       coming.hostKeys.leftByExit = []
@@ -135,10 +132,13 @@ extension Replayer {
     if let leaving {
       leaving.wasSwitchedOut = true
       leaving.isSwitchedOut = true
+      leaving.outSince = at.time
       leaving.leftLoaded = true
       if leaving.handler?.left == nil {
         leaving.handler?.left = Moment(time: at.time, cpu: at.cpu, tid: prev)
       }
+      // Whether it had saved anything, the slots alone show.
+      if leaving.handler != nil { cpu?.state.hostSlots = .unknown }
       if let index = leaving.vcpu { vcpus[index].arrival.putInReset = nil }
       if !capabilities.hasLoadProbe, leaving.isInKVMRun == true, let index = leaving.vcpu {
         put(index, Moment(time: at.time, cpu: at.cpu, tid: prev), isImplied: true)
@@ -187,7 +187,7 @@ extension Replayer {
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
     follow(index, .userspaceExit, at)
-    vcpus[index].endHandling(at)
+    _ = vcpus[index].handlings.end(at.time, bits: nil)
     if !capabilities.hasLoadProbe, thread.isInKVMRun == true { put(index, at, isImplied: true) }
     thread.isInKVMRun = false
   }

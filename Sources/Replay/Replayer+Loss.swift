@@ -86,6 +86,7 @@ extension Replayer {
       thread.wasSwitchedOut = false
       thread.isBornHere = false
       thread.handler = nil
+      thread.outSince = nil
       thread.hostKeys.wall()
       if let run = thread.run { walls.runs.add(tid, on: run.cpu, isSilenced: !endsRuns) }
     }

@@ -4,8 +4,11 @@ import Ptrauth
 struct NestedReturn {
   var bits: EnableBits
   var at: Moment
-  /// The load that follows it came: the bits are computed there.
-  var isLoaded = false
+  var puts = 0
+  var loads = 0
+
+  /// The load that follows it came: the bits are computed there. A second one, or a second put, may be that of a reset.
+  var isLoaded: Bool { loads == 1 && puts <= 1 }
 }
 
 // Nested guests: their bits are L1's.

@@ -41,8 +41,7 @@ extension Replayer {
     thread.hostKeys.savedForeign = !isOwn
     thread.hostKeys.save = OpenSave(
       context: context, before: slots, at: at, mayBeForeign: !isOwn,
-      ofRestored: thread.hostKeys.isRestored,
-      leftByExit: thread.hostKeys.leftByExit)
+      ofRestored: thread.hostKeys.isRestored, leftByExit: thread.hostKeys.leftByExit)
   }
 
   /// The host slots after an exit: what guest exit restored from, if it did.
@@ -53,9 +52,14 @@ extension Replayer {
       context != 0,
       !log.hasStaleContext, !ownRegisters.isEmpty, ownRegisters.isDisjoint(with: slots.zeros)
     else { return }
+    let before = hostContexts.exchange(slots, of: context)
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
       thread.run?.savedAsLeft = save.leftByExit
       learn(thread, index, save, slots)
+    }
+    if let returned = thread.hostKeys.preempted {
+      thread.hostKeys.preempted = nil
+      if before == slots { doubtSave(thread, slots, since: returned) }
     }
     guard thread.run?.restored == nil else { return }
     let whose = restored(thread, slots)
@@ -73,6 +77,24 @@ extension Replayer {
     case .others, .anothers, .otherProcess: thread.hostKeys.foreign = slots
     case .moved, nil: break
     }
+  }
+
+  /// The trap's handler was preempted, and set the bits when it went on; the slots are as another thread left them, so it
+  /// saved the same or nothing since.
+  private mutating func doubtSave(
+    _ thread: ThreadRecord, _ slots: KeySlots, since returned: Moment
+  ) {
+    guard let run = thread.run, run.entrySample?.switchesKeys == .set,
+      run.enter.time > returned.time, run.certainlyEntered
+    else { return }
+    if let own = thread.hostKeys.learned?.keys,
+      slots.differing(from: own, in: ownRegisters).isEmpty
+    {
+      return
+    }
+    let saver = cpus[run.cpu]?.state.hostSlots.process
+    if let saver, saver >= 0, saver == vcpus[run.vcpu].pid { return }
+    undecided.note(.missedHostSave, .moved)
   }
 
   private mutating func learn(

@@ -73,6 +73,10 @@ extension Replayer {
       vcpus[index].counters.undefs += 1
       judgeRefusal(index, at)
     case .resetVCPU:
+      // What the run left is of the guest before.
+      if let runner = vcpus[index].runThread, threads[runner]?.run?.vcpu == index {
+        closeRun(runner)
+      }
       follow(index, .reset, at, sample)
       noteReset(index, at, event.hit.fields.features)
       reset(index)

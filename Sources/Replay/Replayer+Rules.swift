@@ -36,6 +36,17 @@ extension Replayer {
     }
   }
 
+  /// A run that the recording ends in: what it was entered with was seen.
+  mutating func judgeUnended(_ tid: Int32) {
+    guard capabilities.hasEntryAndExit, let run = threads[tid]?.run, run.exit == nil,
+      let sample = run.entrySample
+    else { return }
+    judgeFeature(run, sample)
+    if vcpus[run.vcpu].isNested { return }
+    judgeBits(run, sample)
+    if let stale = staleEnable(run, sample) { pendingFindings.add(stale) }
+  }
+
   /// Where the bits cannot change within a run, a sample after it is as good.
   private func inheritedSample(_ run: OpenRun) -> EnableBits? {
     generation?.trap == .reachesHost || generation?.trap == .never ? run.exitSample : nil
@@ -105,56 +116,6 @@ extension Replayer {
       )
     }
     emit?(.finding(.switchWithoutFeature, .proved, identity, run.enter))
-  }
-
-  /// After a load that clears, the model expects 0; no trap was in flight that could have set it.
-  private mutating func staleEnable(_ run: OpenRun, _ sample: EnableBits) -> PendingFinding? {
-    guard let generation, generation.load == .clears, !configuration.generationIsWeak,
-      vcpus[run.vcpu].state.feature == .both,
-      run.expected == .clear, let load = run.clearedBy, let exit = run.exit
-    else { return nil }
-    if run.followsSkippedPlace {
-      // Or a trap of the vCPU, where it was not recorded, set them.
-      if sample.switchesKeys == .set { undecided.note(.staleEnable, .skippedPlace) }
-      return nil
-    }
-    if run.hadBitsToClear { exercise(.staleEnable, run.vcpu) }
-    guard sample.switchesKeys == .set else { return nil }
-    var found = PendingFinding(
-      vcpu: run.vcpu, lastExit: run.windowStart, load: load, enter: run.enter, exit: exit.time,
-      bits: sample)
-    found.followsWall = run.windowStart == nil && vcpus[run.vcpu].counters.runs > 1
-    found.doubt = doubt(of: load, run)
-    switch run.restored {
-    case .own: break
-    case _ where !run.certainlyEntered: break
-    case .others(let own): found.foreign = .differ(from: own)
-    case .anothers(let own): found.foreign = .anothers(since: own)
-    case .otherProcess(let process, let since): found.foreign = .keysOf(process, since: since)
-    case .moved: break
-    case nil:
-      if let slots = cpus[run.cpu]?.state.hostSlots, slots.isFresh == .clear,
-        let saver = slots.process, saver >= 0,
-        vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
-      {
-        found.foreign = .process(saver)
-      }
-    }
-    found.ownMayBeGuests = threads[run.enter.tid]?.hostKeys.learned?.isOfRestored ?? false
-    return found
-  }
-
-  /// Who but the load may have been at fault: the bits belong to the vCPU, and other code may write them.
-  private mutating func doubt(of load: Moment, _ run: OpenRun) -> StaleDoubt? {
-    if run.loadFound?.switchesKeys == .clear { return .foundClear }
-    guard lookups.mayVisit(vcpus.count, after: eventCount) else { return .crowd }
-    for other in vcpus.indices where other != run.vcpu {
-      guard let handling = vcpus[other].handling, !handling.enabledItsOwn,
-        handling.meets(load.time, run.enter.time)
-      else { continue }
-      return .handler(thread: vcpus[other].tid, begin: handling.begin)
-    }
-    return nil
   }
 
   /// Guest exit restored keys that are not its thread's, though a trap was answered since the load: the handler

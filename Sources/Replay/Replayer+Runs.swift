@@ -42,10 +42,12 @@ extension Replayer {
     run.isFirstOfInterval = vcpus[index].loadedSinceEntry
     run.hadBitsToClear = vcpus[index].loadHadBits
     run.loadFound = vcpus[index].loadFound
+    run.loadIsImplied = vcpus[index].counters.loadsAreLowerBounds
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
-    if let handling = vcpus[index].handling {
-      run.isRetry = handling.wasSeen && handling.end == nil && !run.isFirstOfInterval
+      && vcpus[index].interval.begin != nil && !run.loadIsImplied
+    if let handling = vcpus[index].handlings.last {
+      run.isRetry = handling.wasSeen && handling.enabledItsOwn == .unknown && !run.isFirstOfInterval
     }
     judgeArrival(index, run)
     vcpus[index].loadedSinceEntry = false
@@ -55,9 +57,9 @@ extension Replayer {
     vcpus[index].clearedBy = nil
     // Whatever handler was under way is through.
     vcpus[index].state.enableInFlight = false
-    vcpus[index].endHandling(at, run.entrySample)
-    if let handling = vcpus[index].handling, handling.end == at.time, handling.enabledItsOwn {
-      pendingFindings.clear(thread: at.tid, begin: handling.begin)
+    thread.handler = nil
+    if let handling = vcpus[index].handlings.end(at.time, bits: run.entrySample) {
+      reconsider(handling, of: at.tid)
     }
     if run.isFirstOfInterval { tellUnsaid(index) }
     if lacksProbes(thread, run) { follow(index, .unseenLoads, at) }
@@ -127,7 +129,9 @@ extension Replayer {
     case .pointerAuth:
       vcpus[index].state.enableInFlight = true
       trapped(thread, at, .instruction)
-    case .systemRegister: vcpus[index].state.enableInFlight = true
+    case .systemRegister:
+      vcpus[index].state.enableInFlight = true
+      vcpus[index].handlings.begin(at.time, wasSeen: false)
     default: break
     }
   }

@@ -13,7 +13,7 @@ extension Replayer {
     if let access = KeyRegisterAccess(esr: esr) {
       trapped(thread, at, .register(access))
     } else if ec == ExceptionClass.systemRegister.rawValue {
-      follow(vcpu, .wasOtherRegister, at)
+      wasOtherRegister(thread, at)
       vcpus[vcpu].state.enableInFlight = false
     }
   }
@@ -28,11 +28,19 @@ extension Replayer {
         op0: register.op0, op1: register.op1, crn: register.crn, crm: register.crm,
         op2: register.op2)
     else {
-      follow(run.vcpu, .wasOtherRegister, at)
+      wasOtherRegister(thread, at)
       thread.run?.isOtherRegister = true
       return
     }
     trapped(thread, at, .register(KeyRegisterAccess(register: key, isWrite: isWrite)))
+  }
+
+  /// What the current thread's guest accessed was no key register.
+  mutating func wasOtherRegister(_ thread: ThreadRecord, _ at: Moment) {
+    guard let run = thread.run, let exit = run.exit else { return }
+    follow(run.vcpu, .wasOtherRegister, at)
+    vcpus[run.vcpu].handlings.withdraw(exit.time)
+    reconsider(TrapHandling(begin: exit.time), of: at.tid)
   }
 
   /// The current thread's exit is a ptrauth trap.
@@ -40,7 +48,7 @@ extension Replayer {
     guard let run = thread.run else { return }
     let index = run.vcpu
     thread.run?.trap = trap
-    vcpus[index].handling = TrapHandling(begin: (run.exit ?? at).time)
+    vcpus[index].handlings.begin((run.exit ?? at).time)
     switch trap {
     case .instruction: vcpus[index].counters.instructionTraps += 1
     case .register:

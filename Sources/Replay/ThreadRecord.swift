@@ -17,6 +17,8 @@ final class ThreadRecord: ReplayRecord {
   var wasSwitchedOut = false
   /// Another task runs on its pCPU.
   var isSwitchedOut = false
+  /// Since when, in ns, if no loss may hide that it came back.
+  var outSince: UInt64?
   /// It was switched out while its vCPU was loaded, and no put was seen since.
   var leftLoaded = false
   /// kvm_arch_vcpu_load was traced before it was known to run a vCPU.
@@ -98,6 +100,8 @@ struct OpenRun {
   var windowStart: Moment?
   /// The load before it found bits set.
   var hadBitsToClear = false
+  /// No event showed that load: it came at some time since the last run.
+  var loadIsImplied = false
   /// The shadow as that load found it, where it was sampled.
   var loadFound: EnableBits?
   /// The guest's slots changed over it: guest exit saved them.

@@ -11,6 +11,8 @@ struct Undecided {
     case silentEnd
     /// The recording ends before the events that would have decided it.
     case ended
+    /// A preempted handler went on behind another thread's save.
+    case moved
     /// There were more threads than can be compared with each other.
     case crowd
 
@@ -24,6 +26,8 @@ struct Undecided {
         "what looked like it may have another reason: a pCPU that was not idle wrote nothing from before it to the end, so its last events may be missing"
       case .ended:
         "what looked like it is decided by the vCPU's next put and load, and the recording ends before them"
+      case .moved:
+        "a preempted trap handler went on where another thread had saved its keys, and left the slots as they were: whether both have the same keys does not show"
       case .crowd: "there are too many threads to compare each with all others"
       }
     }
@@ -33,6 +37,7 @@ struct Undecided {
       case .skippedPlace: "record all pCPUs and tasks (-a)"
       case .silence: "record without a pause, for longer"
       case .silentEnd, .ended: "record for longer"
+      case .moved: "record for longer, with every process's host saves"
       case .crowd: "record fewer virtual machines at a time"
       }
     }

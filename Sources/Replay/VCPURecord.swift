@@ -61,8 +61,7 @@ struct VCPURecord {
   var guestKeys: KeySlots?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
-  /// The last ptrauth trap's, or that of one that was lost.
-  var handling: TrapHandling?
+  var handlings = TrapHandlings()
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
   var untoldTraps: UntoldTraps?
@@ -80,16 +79,9 @@ struct VCPURecord {
     state.enableInFlight = true
   }
 
-  /// The handler of its trap, if there was one, has returned.
-  mutating func endHandling(_ at: Moment, _ sample: EnableBits? = nil) {
-    guard handling?.end == nil else { return }
-    handling?.end = at.time
-    handling?.enabledItsOwn = sample?.switchesKeys == .set
-  }
-
   /// After lost events: what was expected is no longer.
   mutating func wall(_ time: UInt64) {
-    handling = .lost(time)
+    handlings.begin(time, wasSeen: false)
     state.bits = .unknown
     state.enableInFlight = true
     clearedBy = nil

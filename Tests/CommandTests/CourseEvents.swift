@@ -96,7 +96,7 @@ struct CourseEvents {
     case .getOneReg: break
     case .guestUse(let use):
       if use == .writeKey { versions[v] += 1 }
-      if let i = frames[v].firstIndex(where: { $0.pending == use }) {
+      if let i = resumable(v, use) {
         frames[v].removeFirst(i)
         frames[v][0].pending = nil
       }
@@ -131,10 +131,17 @@ struct CourseEvents {
     }
   }
 
+  /// The frame whose trapped instruction comes next, if it is this one: handlers that are through have returned to it.
+  private func resumable(_ v: Int, _ use: Action.Use) -> Int? {
+    guard let i = frames[v].firstIndex(where: { $0.pending != nil }), frames[v][i].pending == use
+    else { return nil }
+    return i
+  }
+
   /// Where the guest exits: a trapped instruction is retried, any other exit is further on, and at no vector.
   private mutating func place(_ v: Int, _ exit: Happening.Exit) -> UInt64 {
     let use: Action.Use? = if case .trap(let use, _) = exit { use } else { nil }
-    if let use, let i = frames[v].firstIndex(where: { $0.pending == use }) {
+    if let use, let i = resumable(v, use) {
       frames[v].removeFirst(i)
     } else if frames[v][0].pending != nil {
       let depth = UInt64(frames[v].count)

@@ -46,6 +46,11 @@ struct FaultyScheduleTests {
     ("nested-bits-ignored", "6.10", 30),
     // No probe showed the put in the reset.
     ("reset-returns-early", "5.0", 32),
+    // The recording ended within the run that shows it.
+    ("migration-keeps-enable", "v7", 485), ("migration-keeps-enable", "5.8", 322),
+    ("enable-without-feature", "v7", 223),
+    // A preempted handler had saved before it was preempted, and enabled where another thread had saved since.
+    ("save-before-enable", "v7", 153), ("save-before-enable", "v7", 353),
   ])
   func onceSaidToBeClean(name: String, generation: String, seed: UInt64) throws {
     check(

@@ -18,6 +18,18 @@ struct MonotonyTests {
     }
   }
 
+  /// A preempted handler that had not saved; others' handlers that were over, or whose threads ran nowhere; traps before
+  /// loads were recorded.
+  @Test(
+    arguments: [
+      ("load-keeps-enable", "v7", 100), ("load-keeps-enable", "v7", 136),
+      ("load-keeps-enable", "v7", 154), ("trap-while-enabled", "v6", 113),
+    ] as [(String, String, UInt64)])
+  func onceAddedByALoss(fault: String, generation: String, seed: UInt64) throws {
+    check(
+      try #require(Fault(name: fault)), try #require(Generation(named: generation)), seed)
+  }
+
   /// Nil where the fault is none of this generation, or makes another of it.
   private func record(
     _ fault: Fault?, _ generation: Generation, _ random: inout SplitMix
@@ -89,6 +101,10 @@ struct MonotonyTests {
   @Test(
     arguments: [
       (nil, "v7", 1), ("trap-while-enabled", "6.10", 3), ("bits-cleared-in-pass", "v7", 3),
+      // Other vCPUs' handlers, between a load that no probe shows and the entry; and traps of a register that no event names.
+      ("load-keeps-enable", "v7", 55), ("load-keeps-enable", "6.5", 105),
+      // A reset that no load shows.
+      ("nested-bits-ignored", "6.10", 63), ("nested-bits-ignored", "6.10", 78),
     ] as [(String?, String, UInt64)])
   func onceProvedByLess(fault name: String?, generation: String, seed: UInt64) throws {
     let fault = try name.map { try #require(Fault(name: $0)) }
@@ -140,28 +156,34 @@ struct MonotonyTests {
   @Test(arguments: Switched.allCases)
   func whatBeginsLaterOrEndsEarlierAccusesNobody(switched: Switched) {
     for generation in Generation.all {
-      for seed in 0..<ScheduleTests.seeds {
-        var random = SplitMix(state: seed &* 1_000_003 &+ 71)
-        var setting = ScheduleTests.setting(generation, &random)
-        // What v7 to 5.7 do by design.
-        if generation.hostSave == .preemptibleTrap { setting.preemptsHandler = false }
-        let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
-        guard recording.configuration.generation?.eras.contains(setting.era) == true else {
-          continue
-        }
-        var view = View.everything
-        view.hasKeys = random.next() % 2 == 0
-        let events = view.events(recording.events, &random)
-        let middle = events[Int(random.next() % UInt64(events.count))].time
-        for isOn in [true, false] {
-          let left = events.filter { !switched.has($0) || ($0.time >= middle) == isOn }
-          let accused = rules(ScheduleTests.replay(recording, view, left).analysis)
-          let words =
-            "seed \(seed), \(generation.name) \(setting.era.name): \(switched) "
-            + "\(isOn ? "from" : "until") \(middle) on, keys \(view.hasKeys)"
-          #expect(accused.isEmpty, "\(words)")
-        }
-      }
+      for seed in 0..<ScheduleTests.seeds { turn(switched, generation, seed) }
+    }
+  }
+
+  /// Traps from before loads were recorded, judged behind that.
+  @Test(arguments: [("v6", 232), ("v7", 454)] as [(String, UInt64)])
+  func onceAccusedByLateProbes(generation: String, seed: UInt64) throws {
+    turn(.probes, try #require(Generation(named: generation)), seed)
+  }
+
+  private func turn(_ switched: Switched, _ generation: Generation, _ seed: UInt64) {
+    var random = SplitMix(state: seed &* 1_000_003 &+ 71)
+    var setting = ScheduleTests.setting(generation, &random)
+    // What v7 to 5.7 do by design.
+    if generation.hostSave == .preemptibleTrap { setting.preemptsHandler = false }
+    let recording = CourseEvents(Course.random(in: setting, length: 250, &random))
+    guard recording.configuration.generation?.eras.contains(setting.era) == true else { return }
+    var view = View.everything
+    view.hasKeys = random.next() % 2 == 0
+    let events = view.events(recording.events, &random)
+    let middle = events[Int(random.next() % UInt64(events.count))].time
+    for isOn in [true, false] {
+      let left = events.filter { !switched.has($0) || ($0.time >= middle) == isOn }
+      let accused = rules(ScheduleTests.replay(recording, view, left).analysis)
+      let words =
+        "seed \(seed), \(generation.name) \(setting.era.name): \(switched) "
+        + "\(isOn ? "from" : "until") \(middle) on, keys \(view.hasKeys)"
+      #expect(accused.isEmpty, "\(words)")
     }
   }
 

@@ -111,7 +111,7 @@ struct GuardRuleTests {
   }
 
   @Test func aSaveSplitOverTwoPCPUs() {
-    let finding = move().finding(.preemptibleHostSave)
+    let finding = move().finding(.preemptibleHostSave, .suspected)
     #expect(finding?.count == 1 && finding?.evidence.count == 4)
     #expect(move().correctnessRules == ["preemptible-host-save"])
   }
@@ -148,7 +148,7 @@ struct GuardRuleTests {
 
   @Test func theLoadTellsTheProcess() {
     let told = withoutProcesses(move(), mms: [100: (0xa000, 100), 200: (0xb000, 200)])
-    #expect(told.finding(.preemptibleHostSave)?.count == 1)
+    #expect(told.finding(.preemptibleHostSave, .suspected)?.count == 1)
     #expect(Set(told.replay().analysis.vcpus.map(\.pid)) == [100, 200])
     let same = withoutProcesses(move(), mms: [100: (0xa000, 100), 200: (0xa000, 201)])
     #expect(same.correctnessRules == [], "one process made two VMs, by two threads")

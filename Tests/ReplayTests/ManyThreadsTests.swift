@@ -145,7 +145,7 @@ struct CrowdTests {
   }
 
   @Test func handlersThatMove() {
-    #expect(moves(4).finding(.preemptibleHostSave) != nil)
+    #expect(moves(4).finding(.preemptibleHostSave, .suspected) != nil)
     #expect(isLinear({ time(moves(2000)) }, { time(moves(8000)) }))
   }
 

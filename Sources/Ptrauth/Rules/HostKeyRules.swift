@@ -113,9 +113,10 @@ extension Rule {
     consequence: "that other process gets this one's keys at its next guest exit",
     proofs: [
       .events(
-        "proved if the handler's entry and return were recorded, with the switch to another pCPU "
+        "suspected if the handler's entry and return were recorded, with the switch to another pCPU "
           + "between them, the enable before it, and a vCPU of another process relying on the first "
-          + "pCPU's slots meanwhile; a preempted handler alone is harmless (wasted-trap)"),
+          + "pCPU's slots meanwhile (the save may have been through, or not begun); a preempted handler alone is "
+          + "harmless (wasted-trap)"),
       .audit("the function that reads the host's keys is called from handle_exit: preemptible"),
       .model("explored: preemption points inside the handler"),
     ],
