@@ -97,9 +97,9 @@ extension KernelCheckTests {
   }
 
   /// `make` is a stand-in that fails with these words.
-  private func unbuilt(_ words: String) throws -> Program {
+  private func unbuilt(_ words: String, options: [String] = []) throws -> Program {
     try bisect(
-      "",
+      "", options: options,
       before: """
         mkdir -p tree/arch/arm64/kvm
         touch tree/Makefile tree/arch/arm64/kvm/arm.c
@@ -125,5 +125,15 @@ extension KernelCheckTests {
     let run = try unbuilt(words.replacing("'", with: "'\\''"))
     #expect(run.code == 129, "\(run.output)\(run.errors)")
     #expect(run.errors.contains("apt-get install \(package)"), "\(run.errors)")
+  }
+
+  @Test(arguments: [
+    ("--llvm=/nonexistent/", "/nonexistent/ has no clang, ld.lld, llvm-ar"),
+    ("--llvm=-99", "apt-get install clang-99 lld-99 llvm-99"),
+  ])
+  func aCompilerThatIsMissingBlamesNoRevision(option: String, words: String) throws {
+    let run = try unbuilt("nobody asks for this", options: [option])
+    #expect(run.code == 129, "\(run.output)\(run.errors)")
+    #expect(run.errors.contains(words), "\(run.errors)")
   }
 }
