@@ -42,9 +42,9 @@ extension ManualTopic {
         title: "WHAT IT TAKES",
         text: """
           On two cores a minute and a half for a kernel that is built, within --minutes; the first build of a tree \
-          takes seven (clang eight, ThinLTO eleven), the next ones what changed. Guests sign, authenticate, write and read keys, sleep, exit, \
-          are paused, moved, reset, switched off and replaced, as --seed chooses and with --vmm as you choose \
-          (traces/lab/workload/vmm.c).
+          takes seven (clang eight, ThinLTO eleven), the next ones what changed. Guests sign, authenticate, write and \
+          read keys, sleep, exit, are paused, moved, reset, switched off and replaced, as --seed chooses and with --vmm \
+          as you choose (traces/lab/workload/vmm.c).
           """),
       Section(
         title: "WHAT IT DOES NOT SHOW",
