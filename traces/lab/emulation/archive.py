@@ -115,12 +115,16 @@ class Archive:
             part = debs + "/unpacked"
             os.mkdir(part)
             for deb in glob.glob(debs + "/*.deb"):
-                with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE) as source:
+                with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", deb], stdout=subprocess.PIPE,
+                                      stderr=subprocess.PIPE) as source:
+                    assert source.stdout is not None and source.stderr is not None
                     words = ["tar", "-x", "-C", part, "--no-same-owner"]
                     taken = subprocess.run(words + (["--wildcards", only] if only else []), check=False,
-                                           stdin=source.stdout)
+                                           stdin=source.stdout, stderr=subprocess.PIPE)
+                    source.stdout.close()  # where tar has failed nobody reads the rest
+                    said = (taken.stderr + source.stderr.read()).decode(errors="replace")
                 if taken.returncode != 0 or source.returncode != 0:
-                    raise Missing(f"{os.path.basename(deb)} cannot be unpacked into {part}")
+                    raise Missing(f"{os.path.basename(deb)} cannot be unpacked into {part}: {said.strip()}")
             os.chmod(part, 0o755)
             try:
                 os.rename(part, folder)

@@ -5,19 +5,29 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
 
 from .kernel import Kernel
-from .trouble import Unbootable, Usage, need
+from .trouble import Missing, Unbootable, Usage, need
 
 LAST_LINES = 30
+# All that LLVM= asks for: a clang of another maker may come without some of them.
+LLVM = ["clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf", "llvm-strip"]
+# Headers of what a kernel's own tools ask for, and the Debian package that brings them.
+HEADERS = {"gelf.h": "libelf-dev", "libelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/": "libssl-dev"}
+NO_HEADER = re.compile(r"fatal error: '?([\w./-]+\.h)'?(?:: No such file| file not found)")
 
 
 def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: str, log: str,
           progress: Callable[[str, float], None]) -> Kernel:
-    """llvm: what LLVM= is given (1, or a suffix as -19), None for gcc. log: the file that make's output goes to."""
+    """llvm: what LLVM= is given (1, a suffix as -19, or a folder as /opt/llvm/bin/), None for gcc.
+
+    log: the file that make's output goes to.
+    """
     tree = os.path.realpath(tree)
     if not os.path.isfile(tree + "/arch/arm64/kvm/arm.c") or not os.path.isfile(tree + "/Makefile"):
         raise Usage(f"{tree} is no kernel tree with KVM for arm64 (5.7 or newer)")
@@ -26,11 +36,16 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
                     "or take a `git worktree add`")
     need("make", "flex", "bison", "bc", "pahole")
     if llvm is None:
-        need("aarch64-linux-gnu-gcc")
+        need("gcc", "aarch64-linux-gnu-gcc")
         compiler = ["CROSS_COMPILE=aarch64-linux-gnu-"]
     else:
         suffix = llvm if llvm.startswith("-") else ""
-        need("clang" + suffix, "ld.lld" + suffix, "llvm-nm" + suffix)
+        if llvm.endswith("/"):
+            absent = [program for program in LLVM if shutil.which(llvm + program) is None]
+            if absent:
+                raise Usage(f"{llvm} has no {', '.join(absent)}")
+        else:
+            need(*(program + suffix for program in LLVM))
         compiler = ["LLVM=" + llvm]
     name = hashlib.sha256(f"{tree}\0{llvm}".encode()).hexdigest()[:12]
     out = os.path.join(cache, "build-" + name)
@@ -57,6 +72,7 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
                 maker.wait()
                 raise
             if code != 0:
+                _blame_this_machine(log)
                 raise Unbootable(f"{tree} does not build\n" + _end(log))
 
         progress("building the kernel", 0)
@@ -88,6 +104,15 @@ def _holds(path: str, text: str) -> bool:
         return False
     with open(path) as file:
         return file.read() == text
+
+
+def _blame_this_machine(log: str) -> None:
+    """Raises Missing if the build ended at a header of this machine's: no revision is to blame."""
+    with open(log, errors="replace") as file:
+        absent = set(NO_HEADER.findall(file.read()))
+    packages = sorted({package for begin, package in HEADERS.items() for name in absent if name.startswith(begin)})
+    if packages:
+        raise Missing(f"{', '.join(sorted(absent))} not found: apt-get install {' '.join(packages)}")
 
 
 def _end(log: str) -> str:

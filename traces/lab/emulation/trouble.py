@@ -45,7 +45,7 @@ PACKAGES = {
     "bc": "bc",
     "clang": "clang",
     "ld.lld": "lld",
-    "llvm-nm": "llvm",
+    **dict.fromkeys(("llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf", "llvm-strip"), "llvm"),
 }
 
 

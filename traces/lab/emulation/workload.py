@@ -24,8 +24,8 @@ def script(seed: int, seconds: float, own: list[str]) -> str:
             ("--features yes --machines 1 --vcpus 3 --life 0 --pause 0 --move 4000"
              " --activity sign,write,read,hvc,wait"),
             "--features no --machines 1 --vcpus 1" if number % 3 == 0 else "--machines 1",
-            # Guests that arrive from elsewhere, or all that there is.
-            ARRIVALS if number % 2 else "",
+            # Guests that arrive from elsewhere.
+            ARRIVALS,
         ]
         for place, options in enumerate(chosen):
             name = f"{number}.{place}"

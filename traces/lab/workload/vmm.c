@@ -5,8 +5,8 @@
 //
 // What is not given is chosen by the seed: machines (1 to 3) with vCPUs (1 to 4), what each guest does (words of
 // activities[] below), how often a thread is moved to another pCPU, a vCPU paused, or initialized again after MMIO
-// exits, and for how long a machine lives until another takes its place (--life 0: until the end), which is a new one or
-// goes on where that one stood, as if it had migrated. The choice is reproducible; when things happen is not.
+// exits, and for how long a machine lives until another takes its place (--life 0: until the end), which by turns goes
+// on where that one stood, as if it had migrated, and is a new one. The choice is reproducible; when things happen is not.
 //
 // Prints a line for each vCPU. Exit code 0; 1 if a guest or a thread found its keys changed, or a guest with the
 // feature was refused an instruction; 2 if KVM refused something.
@@ -147,6 +147,7 @@ int main(int count, char **words) {
   if (!features) c.features = NO;
 
   static struct machine all[MOST_MACHINES];
+  bool onward[MOST_MACHINES] = {false};
   double ends[MOST_MACHINES], end = now() + c.seconds;
   unsigned number = 0;
   uint64_t wrong = 0;
@@ -155,10 +156,11 @@ int main(int count, char **words) {
     for (int m = 0; m < machines; m++) {
       if (now() < ends[m]) continue;
       int life = c.life >= 0 ? c.life : below(3) ? 0 : 200 + (int)below(600);
-      // Every other time it goes on in another machine; timers would not wake it there.
+      // Every other time, the first to begin with, it goes on in another machine; timers would not wake it there.
       bool waits = false;
       for (unsigned i = 0; ends[m] > 0 && i < all[m].plan.vcpus; i++) waits |= all[m].plan.activity[i] & WAIT;
-      if (ends[m] > 0 && !waits && below(2)) {
+      onward[m] = ends[m] > 0 && !onward[m];
+      if (onward[m] && !waits) {
         wrong += transfer(&all[m], kvm);
         ends[m] = life ? now() + life / 1e3 : end + 1;
         continue;

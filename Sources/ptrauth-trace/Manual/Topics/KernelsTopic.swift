@@ -12,7 +12,7 @@ extension ManualTopic {
 
           Which kernel:
             check-kernel --build TREE            # builds it
-            check-kernel --build TREE --llvm     # with clang
+            check-kernel --build TREE --llvm     # with clang; --llvm=-19, --llvm=/DIR/
             check-kernel IMAGE VMLINUX           # is built
             check-kernel --kernel debian:6.12    # one of Debian's
 
@@ -26,12 +26,14 @@ extension ManualTopic {
         title: "EXIT CODES",
         text: """
           Those of `analyze`, and 3: the kernel does not build, does not boot, panics, hangs or has no KVM, which is no \
-          word on its key switch. A panic at a pointer that fails to authenticate in the host is one, and a finding: on a \
-          kernel that signs its own return addresses that is what a missed save looks like. So is a guest, or a thread \
-          of a VMM, that finds its keys changed.
+          word on its key switch. One panic is a finding, code 1: at a pointer that fails to authenticate in the host \
+          while guests run. On a kernel that signs its own return addresses that is what a missed save looks like; the \
+          report says whether the audit has a reason for it, or the panic alone is the evidence. A guest, or a thread \
+          of a VMM, that finds its keys changed is a finding too.
 
           For git bisect run, --exit-code bisect: 0 good, 1 bad, 125 (skip) for a revision that does not build, does not \
-          boot or cannot be judged, 129 (stop) if this machine lacks something.
+          boot or cannot be judged, 129 (stop) if this machine lacks something. Code that the audit finds wrong is bad \
+          even where it does not boot.
 
           To find a commit:
             git bisect run check-kernel --build . --exit-code bisect
@@ -39,10 +41,10 @@ extension ManualTopic {
       Section(
         title: "WHAT IT TAKES",
         text: """
-          On two cores a minute and a half for a kernel that is built, within --minutes; the first build of that \
-          configuration takes ten, the next ones what changed. Guests sign, authenticate, write and read keys, sleep, exit, \
-          are paused, moved, reset, switched off and replaced, as --seed chooses and with --vmm as you choose \
-          (traces/lab/workload/vmm.c).
+          On two cores a minute and a half for a kernel that is built, within --minutes; the first build of a tree \
+          takes seven (clang eight, ThinLTO eleven), the next ones what changed. Guests sign, authenticate, write and \
+          read keys, sleep, exit, are paused, moved, reset, switched off and replaced, as --seed chooses and with --vmm \
+          as you choose (traces/lab/workload/vmm.c).
           """),
       Section(
         title: "WHAT IT DOES NOT SHOW",
