@@ -91,6 +91,16 @@ extension RawSpan {
     return String(decoding: scalars, as: UTF8.self)
   }
 
+  /// As many bytes, and each as there.
+  package func isSame(as other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    let whole = byteCount & ~7
+    for offset in stride(from: 0, to: whole, by: 8) where u64(at: offset) != other.u64(at: offset) {
+      return false
+    }
+    return (whole..<byteCount).allSatisfy { u8(at: $0) == other.u8(at: $0) }
+  }
+
   /// A copy of the bytes.
   package func copied() -> [UInt8] {
     unsafe withUnsafeBytes { unsafe [UInt8]($0) }

@@ -143,6 +143,7 @@ extension Replayer {
     for found in pendingFindings.takeAll() {
       if mayLackEvents(found) { leaveUndecided(found.rules) } else { commit(found) }
     }
+    commitNestedDifferences()
     leaveUntold()
     for index in vcpus.indices { endObservation(index) }
     for index in vcpus.indices { endThrash(index) }

@@ -12,7 +12,7 @@ extension Replayer {
 
   /// How much those rules have told so far.
   var explanations: UInt64 {
-    UInt64(pendingFindings.total) + log.explanations
+    UInt64(pendingFindings.total + nestedDifferences.count) + log.explanations
   }
 
   /// A run was judged: what contradicted the model before its end is told by a rule, or by none.

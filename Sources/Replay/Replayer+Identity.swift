@@ -9,7 +9,7 @@ extension Replayer {
   mutating func noteNewLife(
     _ function: KernelFunction, _ pid: Int32, _ pointer: UInt64, _ features: UInt64?
   ) {
-    guard let known = pointerIndex[pointer], vcpus[known].counters.runs > 0 else { return }
+    guard let known = pointerIndex[pointer] else { return }
     let isAnothers = pid >= 0 && vcpus[known].pid >= 0 && pid != vcpus[known].pid
     var isOther = false
     if function == .resetVCPU, let before = vcpus[known].features, let features {

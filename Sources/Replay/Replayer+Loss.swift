@@ -71,6 +71,7 @@ extension Replayer {
     withdrawn += pendingFindings.drop(from: begin, to: at.time).map(\.enter)
     refutations.forget(since: begin)
     contradictions.removeAll { $0.begin <= at.time && begin <= $0.end }
+    nestedDifferences.removeAll { $0.given.at.time <= at.time && begin <= $0.enter.time }
     sawNested = true
     if let firstTime, at.time >= firstTime, at.time - firstTime >= SequenceBreaks.edge {
       lossesSeen += 1

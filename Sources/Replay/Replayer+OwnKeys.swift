@@ -92,8 +92,9 @@ extension Replayer {
     {
       return
     }
-    let saver = cpus[run.cpu]?.state.hostSlots.process
-    if let saver, saver >= 0, saver == vcpus[run.vcpu].pid { return }
+    guard let saver = cpus[run.cpu]?.state.hostSlots.process, saver >= 0,
+      vcpus[run.vcpu].pid >= 0, saver != vcpus[run.vcpu].pid
+    else { return }
     undecided.note(.missedHostSave, .moved)
   }
 

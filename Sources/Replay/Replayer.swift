@@ -51,6 +51,7 @@ public struct Replayer {
   /// no sequence.
   package var observer: Observer?
   var contradictions: [Contradiction] = []
+  var nestedDifferences: [NestedDifference] = []
   var refutations = Refutations()
   var vcpus = VCPUTable()
   var threads = RecordTable<ThreadRecord>()

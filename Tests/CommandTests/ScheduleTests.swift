@@ -76,7 +76,7 @@ struct ScheduleTests {
     check(try #require(Generation(named: name)), seed)
   }
 
-  private func check(_ generation: Generation, _ seed: UInt64) {
+  func check(_ generation: Generation, _ seed: UInt64) {
     var random = SplitMix(state: seed &* 1_000_003)
     let setting = Self.setting(generation, &random)
     let hasSErrors = random.next() % 2 == 0

@@ -44,6 +44,28 @@ struct NewLifeTests {
     #expect(analysis.vcpus.map(\.pid) == [100, 150])
   }
 
+  /// Whose features and bits a life that never ran had are not the next one's.
+  @Test func ofOneThatNeverRanToo() {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v, hcr: on)
+    script.put(v, hcr: on)
+    v.pid += 50
+    v.tid += 50
+    v.features = Script.neither
+    script.probe(.resetVCPU, v)
+    for _ in 0..<9 {
+      script.load(v)
+      script.trap(v)
+      script.run(v, hcr: 0)
+      script.put(v, hcr: 0)
+    }
+    let analysis = script.replay().analysis
+    #expect(analysis.findings.filter(\.rule.isCorrectness).isEmpty)
+    #expect(analysis.vcpus.map(\.feature) == [.both, .none])
+    #expect(analysis.vcpus.map(\.counters.runs) == [0, 18])
+  }
+
   @Test func aResetIsTheSameLife() {
     let analysis = livesTwice { _ in }
     #expect(analysis.vcpus.map(\.counters.runs) == [36])

@@ -36,6 +36,25 @@ struct OrderTests {
     #expect(outcome.recording.warnings == [])
   }
 
+  /// perf goes on from an older head than it had read.
+  @Test
+  func whatTheRecorderWroteTwiceIsTakenOnce() throws {
+    var file = builder()
+    add([10, 20, 30], cpu: 0, to: &file)
+    add([15, 30, 35], cpu: 1, to: &file)
+    file.finishRound()
+    add([20, 30, 40], cpu: 0, to: &file)
+    file.sample(attribute, id: 3, time: 35, cpu: 1, raw: Formats.entryRaw(pc: 36))
+    add([50], cpu: 1, to: &file)
+    file.finishRound()
+    let outcome = try Outcome(file.bytes())
+    #expect(outcome.programCounters == [10, 15, 20, 30, 30, 35, 36, 40, 50])
+    #expect(
+      outcome.recording.warnings == [
+        "2 samples were written twice by the recorder, and are taken once"
+      ])
+  }
+
   @Test
   func eventsOfOneTimeKeepTheirOrder() throws {
     var file = builder()
@@ -69,8 +88,9 @@ struct OrderTests {
     var start: UInt64 = 1000
     for _ in 0..<20 {
       for cpu in 0..<UInt32.random(in: 1...9, using: &random) {
-        let times = (0..<Int.random(in: 0...30, using: &random)).map { _ in
-          UInt64.random(in: start..<(start + 1500), using: &random)
+        let times = (0..<Int.random(in: 0...30, using: &random)).map { i in
+          // A pCPU has each time once.
+          UInt64.random(in: start..<(start + 1500), using: &random) * 65536 + UInt64(all.count + i)
         }.sorted()
         all += times
         add(times, cpu: cpu, to: &file)

@@ -12,6 +12,8 @@ struct Doubts: Equatable {
   var impossibleCPUs: UInt64 = 0
   /// Records that are samples, or none, by what is in them, and not by their type.
   var hiddenSamples: UInt64 = 0
+  /// Samples that the recorder wrote twice; they are taken once.
+  var repeated: UInt64 = 0
   /// Events older than one that was delivered before.
   var late: UInt64 = 0
 
@@ -44,6 +46,9 @@ struct Doubts: Equatable {
     say(
       hiddenSamples, "is said to be another record and is not used",
       "are said to be other records and are not used")
+    say(
+      repeated, "was written twice by the recorder, and is taken once",
+      "were written twice by the recorder, and are taken once")
     if late > 0 {
       said.append(
         "\(late) event\(late == 1 ? "" : "s") came out of order, later than the recorder's rounds "

@@ -80,6 +80,9 @@ package struct PerfAttribute: Equatable {
     }
   }
 
+  /// CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE: many events have one time.
+  var hasCoarseClock: Bool { flags & 1 << 25 != 0 && (clockID == 5 || clockID == 6) }
+
   mutating func addIDs(_ bytes: RawSpan, isSwapped: Bool) {
     for index in 0..<(bytes.byteCount / 8) {
       if let id = bytes.u64(at: index * 8, swapped: isSwapped) { ids.append(id) }

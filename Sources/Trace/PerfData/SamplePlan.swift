@@ -29,6 +29,8 @@ struct SamplePlan {
   }
   /// The events whose samples say which instructions ran.
   private(set) var instructionSources: [InstructionSource] = []
+  /// Two events of a pCPU may have the same time.
+  let hasCoarseClock: Bool
   /// The records are of the other byte order.
   let isSwapped: Bool
 
@@ -38,6 +40,7 @@ struct SamplePlan {
     supplied: EventFormats?
   ) throws(TraceError) {
     self.isSwapped = isSwapped
+    hasCoarseClock = attributes.contains(where: \.hasCoarseClock)
     guard attributes.count < Int(SourceIndex.none) else {
       throw TraceError(.isCorrupt(part: "event table", reason: "it has too many events"))
     }
