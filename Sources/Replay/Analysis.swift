@@ -150,6 +150,9 @@ extension Replayer {
     judgeContextOrder()
     commitContradictions()
     let missing = breaks.count(until: lastTime)
+    judgeQuietChanges(
+      isWhole: missing == 0 && lostEvents.isEmpty && lostSamples == 0 && !isCut
+        && missingParts.isEmpty && !leavesOutTasks && configuration.omissions.cpus == 0)
     // Events are missing that the recorder does not account for (it was paused, say), so they may be missing anywhere:
     // what leans on a sequence is no proof, and alone no verdict.
     let isUnexplained =

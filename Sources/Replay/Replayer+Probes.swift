@@ -86,6 +86,14 @@ extension Replayer {
     if let guest = event.hit.fields.guestKeys, function != .resetVCPU, function != .sync {
       let mayBeLeft = function == .vcpuPut && !capabilities.hasUserspaceExit
       vcpus[index].guestKeys = mayBeLeft ? nil : guest
+      // At a load or a put user space may be writing them (ONE_REG), of which no event tells.
+      let runs = vcpus[index].counters.runs
+      vcpus[index].guestKeysRun =
+        switch function {
+        case .vcpuLoad, .vcpuPut: nil
+        case .vcpuRun: runs &- 1
+        default: runs
+        }
     }
   }
 
@@ -113,6 +121,7 @@ extension Replayer {
       Feature(features: before) != Feature(features: features) || (before ^ features) >> 7 & 1 != 0
     {
       vcpus[index].hasTwoFeatures = true
+      for rule in [Rule.featureDenied, .switchWithoutFeature] { undecided.note(rule, .twoFeatures) }
     }
     if vcpus[index].hasTwoFeatures {
       vcpus[index].state.feature = .unknown

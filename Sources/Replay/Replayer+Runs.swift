@@ -30,6 +30,12 @@ extension Replayer {
     if let loadedOn = vcpus[index].state.loadedOn, loadedOn != at.cpu {
       if showsLoads { broken(vcpu: index) } else { moved(vcpu: index) }
     }
+    // Nothing enters a vCPU that was put, but one whose reset does not load it again.
+    if vcpus[index].state.loadedOn == nil, vcpus[index].isPut, showsEveryLoad,
+      vcpus[index].arrival.putInReset == nil
+    {
+      broken(vcpu: index)
+    }
     if vcpus[index].state.loadedOn == nil { vcpus[index].state.loadedOn = at.cpu }
     var run = OpenRun(
       vcpu: index, cpu: at.cpu, enter: at, pc: pc, expected: vcpus[index].state.bits)
@@ -162,6 +168,7 @@ extension Replayer {
     if let guest = event.hit.fields.guestKeys, let before = vcpus[index].guestKeys, before != guest
     {
       thread.run?.changedGuestSlots = true
+      noteQuietChange(run, at, function, sample)
       if run.entrySample?.switchesKeys == .set {
         vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
         if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }

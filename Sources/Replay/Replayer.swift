@@ -52,6 +52,7 @@ public struct Replayer {
   package var observer: Observer?
   var contradictions: [Contradiction] = []
   var nestedDifferences: [NestedDifference] = []
+  var quietChange: QuietChange?
   var refutations = Refutations()
   var vcpus = VCPUTable()
   var threads = RecordTable<ThreadRecord>()

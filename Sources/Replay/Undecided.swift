@@ -11,6 +11,10 @@ struct Undecided {
     case silentEnd
     /// The recording ends before the events that would have decided it.
     case ended
+    /// Two samples of a vCPU's features disagree, without a reset between them.
+    case twoFeatures
+    /// The guest's slots changed over a run in which nothing writes them.
+    case quietChange
     /// A preempted handler went on behind another thread's save.
     case moved
     /// There were more threads than can be compared with each other.
@@ -26,6 +30,10 @@ struct Undecided {
         "what looked like it may have another reason: a pCPU that was not idle wrote nothing from before it to the end, so its last events may be missing"
       case .ended:
         "what looked like it is decided by the vCPU's next put and load, and the recording ends before them"
+      case .twoFeatures:
+        "a vCPU's features were sampled as two different sets, without a reset between them: KVM allows no such change"
+      case .quietChange:
+        "a guest's key slots changed over a run with API and APK clear at both ends, or over one that is missing"
       case .moved:
         "a preempted trap handler went on where another thread had saved its keys, and left the slots as they were: whether both have the same keys does not show"
       case .crowd: "there are too many threads to compare each with all others"
@@ -37,6 +45,8 @@ struct Undecided {
       case .skippedPlace: "record all pCPUs and tasks (-a)"
       case .silence: "record without a pause, for longer"
       case .silentEnd, .ended: "record for longer"
+      case .twoFeatures: "set the probes of this kernel: ptrauth-trace probes -k vmlinux"
+      case .quietChange: "record without losses, with userspace exits"
       case .moved: "record for longer, with every process's host saves"
       case .crowd: "record fewer virtual machines at a time"
       }

@@ -59,6 +59,8 @@ struct VCPURecord {
   var savedRegisters: RegisterSet = []
   /// The guest's slots at the last sample.
   var guestKeys: KeySlots?
+  /// How many runs it had had before that; nil: its thread may have left KVM_RUN since.
+  var guestKeysRun: UInt64?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
   var handlings = TrapHandlings()

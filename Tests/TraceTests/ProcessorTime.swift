@@ -16,6 +16,6 @@ func processorTime(_ body: () throws -> Void) rethrows -> Double {
 func isLinear(_ few: () -> Double, _ many: () -> Double) -> Bool {
   (0..<3).contains { _ in
     let few = few()
-    return many() < 8 * few + 0.05
+    return many() < 12 * few + 0.05
   }
 }

@@ -1,0 +1,79 @@
+import Ptrauth
+import Replay
+import Testing
+import Trace
+
+/// Guest slots that change where nothing writes them.
+struct QuietChangeTests {
+  /// Runs with both bits clear, behind each of which the guest's slots are others.
+  private func passes(_ count: Int, hcr: UInt64 = 0, putBetween: Bool = false) -> Script {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    for number in 0..<count {
+      script.probe(.flush, v, hcr: hcr)
+      script.add(v, .entry(pc: 0x4000_0000))
+      script.probe(.vcpuRun, v, hcr: hcr)
+      if putBetween {
+        script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+        script.probe(.handleExit, v, hcr: hcr)
+        script.put(v, hcr: hcr)
+        script.add(v, .userspaceExit(reason: 6, errno: 0))
+        v.guest = KeySlots(seed: UInt64(number + 1))
+        script.load(v, hcr: hcr)
+      } else {
+        v.guest = KeySlots(seed: UInt64(number + 1))
+        script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+        script.probe(.handleExit, v, hcr: hcr)
+      }
+    }
+    script.put(v, hcr: hcr)
+    return script
+  }
+
+  @Test func nothingWritesThem() {
+    let finding = passes(5).finding(.unexplained, .suspected)
+    #expect(finding?.count == 5 && finding?.evidence.count == 2)
+  }
+
+  /// A run that is missing explains one change; user space writes them between two KVM_RUN; guest exit saves them where
+  /// the bits are set.
+  @Test func somebodyDoes() {
+    let few = passes(2).replay().analysis
+    #expect(few.findings.allSatisfy { $0.rule != .unexplained })
+    #expect(!few.judged.contains(.unexplained))
+    #expect(passes(5, putBetween: true).finding(.unexplained, .suspected) == nil)
+    #expect(passes(5, hcr: Script.enabled).finding(.unexplained, .suspected) == nil)
+  }
+
+  /// Loads that an event filter left out.
+  @Test func aPutVCPUIsNotEntered() {
+    var script = Script()
+    let v = Script.VCPU()
+    for number in 0..<40 {
+      if number % 7 == 0 || number < 20 { script.load(v) }
+      script.run(v, hcr: 0)
+      script.put(v)
+      script.time += 10_000_000
+    }
+    let analysis = script.replay().analysis
+    #expect(analysis.sequenceBreaks > 0)
+    #expect(analysis.verdict == .incomplete)
+  }
+
+  /// KVM refuses another set of features without a reset.
+  @Test func featuresThatChange() {
+    var script = Script()
+    var v = Script.VCPU()
+    for number in 0..<20 {
+      v.features = number < 10 ? Script.neither : Script.both
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.put(v)
+    }
+    let analysis = script.replay().analysis
+    #expect(analysis.findings.allSatisfy { !$0.rule.isCorrectness })
+    #expect(!analysis.judged.contains(.switchWithoutFeature))
+    #expect(!analysis.judged.contains(.featureDenied))
+  }
+}
