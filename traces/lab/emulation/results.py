@@ -22,8 +22,6 @@ EXIT_CODES = {
     Status.UNJUDGED: {"standard": 2, "bisect": 125, "kselftest": 4},
     Status.PASSED: {"standard": 0, "bisect": 0, "kselftest": 0},
 }
-# This machine lacks something, or the command line is wrong: no revision of the kernel would do better.
-SETUP_CODES = {"standard": 64, "bisect": 129, "kselftest": 4}
 DIALECTS = ["standard", "bisect", "kselftest"]
 VERDICTS = {Status.FAILED: "the key switch is wrong", Status.UNTRIED: "the kernel could not be tried",
             Status.UNJUDGED: "it cannot be judged", Status.PASSED: "clean"}
