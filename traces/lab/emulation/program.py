@@ -14,7 +14,7 @@ import time
 import traceback
 from types import FrameType
 
-from . import archive, build, check, kernel, results, trouble
+from . import archive, build, check, kernel, outfolder, results, trouble
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))))
 GUESTS_SHARE = 1 / 12  # of the minutes, for guests to run
@@ -116,15 +116,19 @@ def ask_rules(tool: str, options: argparse.Namespace) -> None:
             raise trouble.Usage(asked.stderr.splitlines()[0].removeprefix("Error: "))
 
 
+def inputs(options: argparse.Namespace) -> list[str]:
+    named = [options.image, options.vmlinux, options.modules, options.build, options.config, options.known,
+             options.truth]
+    if options.baseline:
+        named.append(os.path.join(options.baseline, "analysis.json"))
+    return [path for path in named if path]
+
+
 def judge(options: argparse.Namespace) -> int:
+    out = outfolder.claim(options.out, inputs(options))  # first: what fails below leaves no older verdict there
     packages = archive.Archive(archive.cache_folder())
     tool = find_tool()
     ask_rules(tool, options)
-    out = os.path.abspath(options.out)
-    os.makedirs(out, exist_ok=True)
-    for name in os.listdir(out):
-        if name in REPORTS:
-            os.remove(os.path.join(out, name))
     settings = check.Options(tool=tool, out=out, seed=options.seed, minutes=options.minutes, guests=options.guests,
                              baseline=options.baseline, require=options.require or options.rule or "critical",
                              rules=options.rule, known=options.known, pcpus=options.pcpus,
@@ -146,18 +150,10 @@ def judge(options: argparse.Namespace) -> int:
     for name, text in (("check.ktap", outcome.as_ktap()), ("check.xml", outcome.as_junit()),
                        ("check.txt", outcome.as_text()),
                        ("check.json", json.dumps(outcome.as_document(options.exit_code), indent=2) + "\n")):
-        with open(os.path.join(out, name), "w") as file:
-            file.write(text)
+        outfolder.write(out, name, text)
     done()
     show(outcome.as_ktap())
     return outcome.exit_code(options.exit_code)
-
-
-REPORTS = {
-    "build.log", "console.txt", "log.txt", "perf.data", "warnings.txt", "workload.txt", "audit.json", "audit.txt",
-    "analysis.json", "analysis.html", "analysis.txt", "analysis.ktap", "analysis.xml", "comparison.txt",
-    "comparison.json", "check.ktap", "check.xml", "check.txt", "check.json", "truth.json", "truth.log.zst", "truth.txt",
-}
 
 
 def show(text: str) -> None:
@@ -185,6 +181,10 @@ def main(about: str, setup_code: int) -> int:
         number = stop.args[0] if stop.args else signal.SIGINT
         return 128 + int(number)
     except (trouble.Missing, trouble.Usage) as problem:
+        done()
+        print(f"check-kernel: {problem}", file=sys.stderr)
+        return setup_code
+    except OSError as problem:  # a full disk, for one
         done()
         print(f"check-kernel: {problem}", file=sys.stderr)
         return setup_code
