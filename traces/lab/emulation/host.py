@@ -14,8 +14,9 @@ from .trouble import Missing, need
 OLDEST_QEMU = (7, 1)
 PANIC = "Kernel panic - not syncing"
 LAST_WORDS = 5.0  # seconds that a kernel is left to say why it panicked
-
-
+MARKS = ("up", "no-folder", "no-kvm", "no-kprobes", "recording", "recorded", "done")
+MARK = re.compile(rf"^LAB: ({'|'.join(MARKS)})(?![\w-])", re.MULTILINE)
+PRINTK = re.compile(r"(?<!\n)(?:\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? [^\n]*\n)+")  # behind the begin of a line
 QEMU = "qemu-system-aarch64"
 
 
@@ -38,7 +39,7 @@ def _say(qemu: str, *words: str) -> str:
 
 @dataclass
 class Outcome:
-    """How far the host came. Marks are lines that its init prints: "LAB: up" and so on, seconds since the start."""
+    """How far the host came. Marks begin a line, as its init prints them: "LAB: up" and so on, seconds since the start."""
 
     marks: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
@@ -101,5 +102,7 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
 def _look(console: str, outcome: Outcome) -> None:
     with open(console, "rb") as file:
         outcome.console = file.read().decode(errors="replace").replace("\r", "")
-    for mark in re.findall(r"LAB: ([a-z-]+)$", outcome.console, re.MULTILINE):
-        outcome.marks.setdefault(mark, outcome.seconds)
+    # What the kernel says may fall behind a mark, and into one.
+    for text in (outcome.console, PRINTK.sub("", outcome.console)):
+        for mark in MARK.findall(text):
+            outcome.marks.setdefault(mark, outcome.seconds)

@@ -2,7 +2,7 @@
 # Inside the emulated host: records the workload with this kernel's own probes. Exit codes: 0 recorded; 3 there is no
 # KVM; 4 this kernel cannot record.
 set -u
-say() { echo "LAB: $1" > /dev/console; }
+say() { printf '\nLAB: %s\n' "$1" > /dev/console; }
 uname -r
 dmesg | grep -i 'kvm\|VHE' || true
 if [ ! -e /dev/kvm ]; then
