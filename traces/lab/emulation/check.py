@@ -19,6 +19,7 @@ from . import console, host, initramfs, vmm, workload
 from .archive import RECORDERS, Archive
 from .kernel import Kernel, bootable
 from .results import Results, Status
+from .trouble import Unbootable
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UP_SHARE = 0.6  # of the minutes, for a kernel to come up
@@ -78,10 +79,7 @@ class Check:
     def run(self, archive: Archive) -> Results:
         with self._timed("audit"):
             self._audit()
-        with self._timed("build of the lab"):
-            words = self._assemble(archive)
-        outcome = self._boot(words)
-        if self._came_through(outcome):
+        if self._record(archive):
             with self._timed("analyze"):
                 self._analyze()
         else:
@@ -91,6 +89,17 @@ class Check:
                 self._ask_truth()
         self._compare()
         return self.results
+
+    def _record(self, archive: Archive) -> bool:
+        """Whether there is a recording. What the audit said holds also where the kernel cannot be booted."""
+        try:
+            with self._timed("build of the lab"):
+                words = self._assemble(archive)
+        except Unbootable as problem:
+            self.results.add("boot", Status.UNTRIED, str(problem))
+            self.results.add("record", Status.SKIPPED, "it was not come to")
+            return False
+        return self._came_through(self._boot(words))
 
     def _audit(self) -> None:
         code, told = self._tool("audit", self.kernel.vmlinux, "-q", output="audit.json")

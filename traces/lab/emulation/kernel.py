@@ -8,6 +8,7 @@ import os
 import re
 import struct
 import subprocess
+import zlib
 from dataclasses import dataclass
 
 from .archive import Archive
@@ -96,18 +97,27 @@ def bootable(image: str, scratch: str) -> str:
         if data[:2] == b"\x1f\x8b" or data[0x38:0x3C] == b"ARMd":
             return image
         raise Unbootable(f"{image} is no arm64 Image (nor Image.gz, nor vmlinuz.efi)")
-    start, length = struct.unpack_from("<II", data, 8)
-    kind = data[24:56].split(b"\0")[0].decode(errors="replace")
-    payload = data[start:start + length]
-    if kind == "gzip":
-        payload = gzip.decompress(payload)
-    else:
-        tools = {"zstd": ["zstd", "-dcq"], "xzkern": ["xz", "-dcq"], "lzma": ["xz", "-dcq", "--format=lzma"]}
-        if kind not in tools:
-            raise Unbootable(f"{image} is compressed with {kind}: give arch/arm64/boot/Image")
-        need(tools[kind][0])
-        payload = subprocess.run(tools[kind], input=payload, check=False, capture_output=True).stdout
+    try:
+        payload = _payload(image, data)
+    except (OSError, EOFError, struct.error, zlib.error) as problem:
+        raise Unbootable(f"{image} cannot be unpacked: {problem}") from problem
     path = os.path.join(scratch, "Image")
     with open(path, "wb") as file:
         file.write(payload)
     return path
+
+
+def _payload(image: str, data: bytes) -> bytes:
+    start, length = struct.unpack_from("<II", data, 8)
+    kind = data[24:56].split(b"\0")[0].decode(errors="replace")
+    packed = data[start:start + length]
+    if kind == "gzip":
+        return gzip.decompress(packed)
+    tools = {"zstd": ["zstd", "-dcq"], "xzkern": ["xz", "-dcq"], "lzma": ["xz", "-dcq", "--format=lzma"]}
+    if kind not in tools:
+        raise Unbootable(f"{image} is compressed with {kind}: give arch/arm64/boot/Image")
+    need(tools[kind][0])
+    result = subprocess.run(tools[kind], input=packed, check=False, capture_output=True)
+    if result.returncode != 0:
+        raise Unbootable(f"{image} cannot be unpacked: {result.stderr.decode(errors='replace').strip()}")
+    return result.stdout
