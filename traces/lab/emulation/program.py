@@ -62,7 +62,7 @@ def parse(about: str) -> argparse.Namespace:
     parser.add_argument("--require", metavar="RULES",
                         help="as analyze has it, or none (default: critical, or those of --rule)")
     parser.add_argument("--rule", metavar="RULES", help="these alone make the kernel wrong: others are older")
-    parser.add_argument("--known", metavar="FILE", help="findings that do not count (analyze --write-known)")
+    parser.add_argument("--known", metavar="FILE", help="findings of the recording that do not count (analyze --write-known); the audit's do")
     parser.add_argument("--pcpus", metavar="N", type=int, default=4, help="of the emulated host (default: 4)")
     parser.add_argument("--append", metavar="WORDS", default="", help="to the kernel's command line")
     parser.add_argument("--vmm", metavar="OPTIONS", action="append", default=[],
@@ -85,11 +85,31 @@ def parse(about: str) -> argparse.Namespace:
         options.guests = options.minutes * 60 * GUESTS_SHARE
     if not 0 < options.guests < options.minutes * 60:
         raise trouble.Usage("--guests is seconds, less than --minutes has")
-    if options.known and not os.path.isfile(options.known):
-        raise trouble.Usage(f"{options.known}: no such file")
-    if options.baseline and not os.path.isfile(options.baseline + "/analysis.json"):
-        raise trouble.Usage(f"{options.baseline} has no analysis.json: give the out folder of an earlier run")
+    for name in ("rule", "require", "known", "baseline", "config", "kernel", "build", "truth"):
+        if getattr(options, name) == "":
+            raise trouble.Usage(f"--{name} is empty")
+    if options.rule is not None and options.baseline is not None:
+        raise trouble.Usage("--rule or --baseline, not both: what is new since then may be of any rule")
+    if options.known is not None:
+        ask_schema(options.known, "ptrauth-trace/known/", "list of known findings: analyze --write-known writes one")
+    if options.baseline is not None:
+        report = os.path.join(options.baseline, "analysis.json")
+        if not os.path.isfile(report):
+            raise trouble.Usage(f"{options.baseline} has no analysis.json: give the out folder of an earlier run")
+        ask_schema(report, "ptrauth-trace/analysis/", "report of analyze: give the out folder of an earlier run")
     return options
+
+
+def ask_schema(path: str, schema: str, what: str) -> None:
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except OSError as error:
+        raise trouble.Usage(f"{path}: {str(error.strerror).lower()}") from error
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or not str(document.get("schema")).startswith(schema):
+        raise trouble.Usage(f"{path} is no {what}")
 
 
 def choose(options: argparse.Namespace, packages: archive.Archive, out: str) -> kernel.Kernel:
@@ -116,6 +136,13 @@ def ask_rules(tool: str, options: argparse.Namespace) -> None:
             raise trouble.Usage(asked.stderr.splitlines()[0].removeprefix("Error: "))
 
 
+def requirement(options: argparse.Namespace) -> str:
+    """What has to be judged: a rule that is sought, whatever else is required."""
+    if options.rule is None or options.require == "none":
+        return options.require or "critical"
+    return ",".join(dict.fromkeys(filter(None, (options.require, options.rule))))
+
+
 def inputs(options: argparse.Namespace) -> list[str]:
     named = [options.image, options.vmlinux, options.modules, options.build, options.config, options.known,
              options.truth]
@@ -130,7 +157,7 @@ def judge(options: argparse.Namespace) -> int:
     tool = find_tool()
     ask_rules(tool, options)
     settings = check.Options(tool=tool, out=out, seed=options.seed, minutes=options.minutes, guests=options.guests,
-                             baseline=options.baseline, require=options.require or options.rule or "critical",
+                             baseline=options.baseline, require=requirement(options),
                              rules=options.rule, known=options.known, pcpus=options.pcpus,
                              arguments=options.append, vmm=options.vmm, truth=options.truth)
     begin = time.monotonic()
