@@ -21,6 +21,11 @@ LLVM = ["clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf",
 HEADERS = {"gelf.h": "libelf-dev", "libelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/": "libssl-dev"}
 NO_HEADER = re.compile(r"fatal error: '?([\w./-]+\.h)'?(?:: No such file| file not found)")
 
+# What make and compilers say where memory or the disk is at its end.
+SHORT = re.compile(r"^.*(?:No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory|"
+                   r"virtual memory exhausted|Killed signal terminated program|\*\*\* \[.*\] (?:Killed|Error 137)\b).*$",
+                   re.MULTILINE)
+
 
 def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: str, log: str,
           progress: Callable[[str, float], None]) -> Kernel:
@@ -34,7 +39,7 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
     if os.path.exists(tree + "/.config"):
         raise Usage(f"{tree} has been built in place, and make refuses to build beside that: make mrproper there, "
                     "or take a `git worktree add`")
-    need("make", "flex", "bison", "bc", "pahole")
+    need("make", "setpriv", "flex", "bison", "bc", "pahole")
     if llvm is None:
         need("gcc", "aarch64-linux-gnu-gcc")
         compiler = ["CROSS_COMPILE=aarch64-linux-gnu-"]
@@ -55,7 +60,8 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         raise Usage(f"another check-kernel builds {tree} at this moment") from error
-    make = ["make", "-C", tree, "O=" + out, "ARCH=arm64", *compiler]
+    # Whatever becomes of this program, make does not go on alone; it ends its compilers.
+    make = ["setpriv", "--pdeathsig", "TERM", "--", "make", "-C", tree, "O=" + out, "ARCH=arm64", *compiler]
     environment = dict(os.environ, KBUILD_BUILD_USER="lab", KBUILD_BUILD_HOST="lab")
     # A finding's place is a path in the tree, wherever the tree lies.
     for flags in ("KCFLAGS", "KAFLAGS"):
@@ -72,7 +78,7 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
                 maker.wait()
                 raise
             if code != 0:
-                _blame_this_machine(log)
+                _blame_this_machine(code, log)
                 raise Unbootable(f"{tree} does not build\n" + _end(log))
 
         progress("building the kernel", 0)
@@ -106,10 +112,16 @@ def _holds(path: str, text: str) -> bool:
         return file.read() == text
 
 
-def _blame_this_machine(log: str) -> None:
-    """Raises Missing if the build ended at a header of this machine's: no revision is to blame."""
+def _blame_this_machine(code: int, log: str) -> None:
+    """Raises Missing if the build ended at what this machine lacks: no revision is to blame."""
     with open(log, errors="replace") as file:
-        absent = set(NO_HEADER.findall(file.read()))
+        said = file.read()
+    if code < 0:
+        raise Missing(f"make was killed by signal {-code}: {_end(log)}")
+    short = SHORT.search(said)
+    if short:
+        raise Missing(f"this machine cannot go on with the build: {short[0].strip()}")
+    absent = set(NO_HEADER.findall(said))
     packages = sorted({package for begin, package in HEADERS.items() for name in absent if name.startswith(begin)})
     if packages:
         raise Missing(f"{', '.join(sorted(absent))} not found: apt-get install {' '.join(packages)}")

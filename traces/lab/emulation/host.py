@@ -69,6 +69,7 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
     """Runs the host until it powers off, or has not come up, or not come to its end, in time (seconds).
 
     console: the file that its serial port writes to. The host is gone when this returns or raises.
+    Raises Missing where the emulator itself failed.
     """
     outcome = Outcome()
     begin = time.monotonic()
@@ -91,12 +92,22 @@ def boot(words: list[str], console: str, up_within: float, done_within: float,
                     break
                 progress("recording" if outcome.reached("recording") else "booting", outcome.seconds)
         finally:
-            if machine.poll() is None:
+            stopped = machine.poll() is None
+            if stopped:
                 machine.kill()
             machine.wait()
     outcome.seconds = time.monotonic() - begin
     _look(console, outcome)
+    if not stopped and machine.returncode != 0 and not outcome.reached("done"):
+        raise Missing(_last_words(machine.returncode, outcome.console))
     return outcome
+
+
+def _last_words(code: int, said: str) -> str:
+    """Of an emulator that did not end by itself: whatever its kernel does, a panic too, it ends with 0."""
+    how = f"was killed by signal {-code} (too little memory?)" if code < 0 else f"ended with {code}"
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return f"QEMU {how}; the last on its console: {'; '.join(lines[-3:]) or 'nothing'}"
 
 
 def _look(console: str, outcome: Outcome) -> None:
