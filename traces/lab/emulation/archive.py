@@ -48,12 +48,14 @@ class Archive:
         self.folder = folder
         self.environment = dict(os.environ, APT_CONFIG=folder + "/apt/apt.conf", LC_ALL="C")
 
-    def _run(self, *words: str, cwd: str | None = None, configuration: str | None = None) -> str:
+    def _run(self, *words: str, cwd: str | None = None, configuration: str | None = None,
+             errors: bool = False) -> str:
+        """What it prints, or with `errors` what it complains of."""
         environment = self.environment | ({"APT_CONFIG": configuration} if configuration else {})
         result = subprocess.run(words, env=environment, cwd=cwd, check=False, capture_output=True, text=True)
         if result.returncode != 0:
             raise Missing(f"{' '.join(words[:2])}: {result.stderr.strip() or 'failed'} (mirror: {MIRROR})")
-        return result.stdout
+        return result.stderr if errors else result.stdout
 
     def _lists(self) -> None:
         """An archive of its own: this machine's packages and sources stay as they are."""
@@ -64,8 +66,15 @@ class Archive:
         need("apt-get", "dpkg-deb")
         need_file(KEYRING, "debian-archive-keyring")
         self._configure(base, "deb", SUITES)
-        self._run("apt-get", "update", "-qq")
-        open(stamp, "w").close()
+        if self._update():
+            open(stamp, "w").close()
+        elif not glob.glob(base + "/state/lists/*_dists_bookworm_main_binary-arm64_Packages*"):
+            raise Missing(f"apt-get update: the lists of Debian 12 cannot be fetched (mirror: {MIRROR})")
+
+    def _update(self) -> bool:
+        """Whether every list was fetched: apt goes on with those of before, and ends with 0."""
+        said = self._run("apt-get", "update", "-qq", errors=True)
+        return not re.search("^[WE]: .*(?:[Ff]ailed to (?:fetch|download)|index files failed)", said, re.MULTILINE)
 
     def _configure(self, base: str, kind: str, suites: list[str]) -> None:
         for part in ("state/lists/partial", "cache/archives/partial"):
