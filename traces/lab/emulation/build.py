@@ -20,7 +20,7 @@ LLVM = ["clang", "ld.lld", "llvm-ar", "llvm-nm", "llvm-objcopy", "llvm-readelf",
 # Headers of what a kernel's own tools ask for, and the Debian package that brings them.
 HEADERS = {"gelf.h": "libelf-dev", "libelf.h": "libelf-dev", "zlib.h": "zlib1g-dev", "openssl/": "libssl-dev"}
 NO_HEADER = re.compile(r"fatal error: '?([\w./-]+\.h)'?(?:: No such file| file not found)")
-
+OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$", re.MULTILINE)
 # What make and compilers say where memory or the disk is at its end.
 SHORT = re.compile(r"^.*(?:No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory|"
                    r"virtual memory exhausted|Killed signal terminated program|\*\*\* \[.*\] (?:Killed|Error 137)\b).*$",
@@ -84,14 +84,13 @@ def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: st
         progress("building the kernel", 0)
         configuration = _configuration(fragment, lab)
         chosen = out + "/check-kernel.config"
-        if not os.path.exists(out + "/.config") or not _holds(chosen, configuration):
-            with open(chosen, "w") as text:
-                text.write(configuration)
-            run("KCONFIG_ALLCONFIG=" + chosen, "allnoconfig")
-        else:
-            run("olddefconfig")
+        with open(chosen, "w") as text:
+            text.write(configuration)
+        # Each time from nothing: what one revision lacks is on again in the next. What stays as it was is not touched.
+        run("KCONFIG_ALLCONFIG=" + chosen, "allnoconfig")
+        refused = _refused(configuration, out + "/.config")
         run(f"-j{os.cpu_count() or 1}", "Image")
-    return Kernel(os.path.basename(tree), out + "/arch/arm64/boot/Image", out + "/vmlinux", None)
+    return Kernel(os.path.basename(tree), out + "/arch/arm64/boot/Image", out + "/vmlinux", None, refused)
 
 
 def _configuration(fragment: str | None, lab: str) -> str:
@@ -105,11 +104,12 @@ def _configuration(fragment: str | None, lab: str) -> str:
     return text
 
 
-def _holds(path: str, text: str) -> bool:
-    if not os.path.exists(path):
-        return False
-    with open(path) as file:
-        return file.read() == text
+def _refused(wanted: str, config: str) -> list[str]:
+    """Options that did not take: this revision has none of that name, or something that they ask for is off."""
+    with open(config) as file:
+        there = dict(OPTION.findall(file.read()))
+    return [f"{name}={value or 'n'}" for name, value in dict(OPTION.findall(wanted)).items()
+            if there.get(name, "") != value]
 
 
 def _blame_this_machine(code: int, log: str) -> None:

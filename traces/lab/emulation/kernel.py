@@ -9,7 +9,7 @@ import re
 import struct
 import subprocess
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .archive import Archive
 from .trouble import Missing, Unbootable, Usage, need
@@ -21,6 +21,7 @@ class Kernel:
     image: str
     vmlinux: str
     modules: str | None  # a folder that has .ko files, however deep
+    refused: list[str] = field(default_factory=list)  # options that were asked for and did not take
 
 
 def of_files(image: str, vmlinux: str, modules: str | None) -> Kernel:

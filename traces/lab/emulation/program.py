@@ -166,6 +166,9 @@ def judge(options: argparse.Namespace) -> int:
         taken = time.monotonic() - begin
         with tempfile.TemporaryDirectory(prefix="check-kernel.") as scratch:
             outcome = check.Check(chosen, settings, scratch, progress).run(packages)
+        if chosen.refused:
+            outcome.tests.insert(0, results.Test("build", results.Status.PASSED,
+                                                 "options that did not take: " + ", ".join(chosen.refused)))
         if options.image is None:
             outcome.seconds = {"build" if options.build else "fetch": taken} | outcome.seconds
     except trouble.Unbootable as problem:
