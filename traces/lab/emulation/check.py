@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from . import console, host, initramfs, vmm, workload
 from .archive import RECORDERS, Archive
 from .kernel import Kernel, bootable
 from .results import Results, Status
-from .trouble import Unbootable
+from .trouble import Missing, Unbootable
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 UP_SHARE = 0.6  # of the minutes, for a kernel to come up
@@ -72,9 +73,16 @@ class Check:
             self.results.seconds[name] = self.results.seconds.get(name, 0) + time.monotonic() - begin
 
     def _tool(self, *words: str, output: str | None = None) -> tuple[int, str]:
-        """Exit code, and what it says on standard error; what it prints goes to the file `output` in the out folder."""
+        """Exit code, and what it says on standard error; what it prints goes to the file `output` in the out folder.
+
+        Raises Missing if that file cannot be written: no later report could tell what is not in it.
+        """
         paths = ["-o", os.path.join(self.options.out, output)] if output else []
         result = subprocess.run([self.options.tool, *words, *paths], check=False, capture_output=True, text=True)
+        if paths and f"{paths[1]}: cannot be written" in result.stderr:
+            raise Missing(result.stderr.strip().removeprefix("ptrauth-trace: "))
+        if result.returncode == -signal.SIGKILL:
+            raise Missing(f"ptrauth-trace {words[0]} was killed (too little memory?)")
         return result.returncode, result.stderr.strip()
 
     def run(self, archive: Archive) -> Results:
