@@ -125,6 +125,15 @@ extension KernelCheckTests {
   }
 
   @Test(arguments: [
+    "gcc: fatal error: Killed signal terminated program cc1", "x.o: No space left on device",
+  ])
+  func aMachineThatIsTooSmallBlamesNoRevision(words: String) throws {
+    let run = try unbuilt(words)
+    #expect(run.code == 129, "\(run.output)\(run.errors)")
+    #expect(run.errors.contains("this machine cannot go on with the build: \(words)"))
+  }
+
+  @Test(arguments: [
     ("--llvm=/nonexistent/", "/nonexistent/ has no clang, ld.lld, llvm-ar"),
     ("--llvm=-99", "apt-get install clang-99 lld-99 llvm-99"),
   ])
