@@ -22,9 +22,9 @@ HEADERS = {"gelf.h": "libelf-dev", "libelf.h": "libelf-dev", "zlib.h": "zlib1g-d
 NO_HEADER = re.compile(r"fatal error: '?([\w./-]+\.h)'?(?:: No such file| file not found)")
 OPTION = re.compile(r"^(?:# )?(CONFIG_\w+)(?:=(.*)| is not set)$", re.MULTILINE)
 # What make and compilers say where memory or the disk is at its end.
-SHORT = re.compile(r"^.*(?:No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory|"
-                   r"virtual memory exhausted|Killed signal terminated program|\*\*\* \[.*\] (?:Killed|Error 137)\b).*$",
-                   re.MULTILINE)
+SHORT = re.compile(r"^.*(?:No space left on device|Disk quota exceeded|Read-only file system|Cannot allocate memory"
+                   r"|virtual memory exhausted|Killed signal terminated program"
+                   r"|\*\*\* \[.*\] (?:Killed|Error 137)\b).*$", re.MULTILINE)
 
 
 def build(tree: str, fragment: str | None, llvm: str | None, lab: str, cache: str, log: str,

@@ -39,7 +39,7 @@ def _say(qemu: str, *words: str) -> str:
 
 @dataclass
 class Outcome:
-    """How far the host came. Marks begin a line, as its init prints them: "LAB: up" and so on, seconds since the start."""
+    """How far the host came. Marks begin lines of its init: "LAB: up" and so on, seconds since the start."""
 
     marks: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
