@@ -63,7 +63,8 @@ def parse(about: str) -> argparse.Namespace:
                         help="as analyze has it, or none (default: critical, or those of --rule)")
     parser.add_argument("--rule", metavar="RULES", help="these alone make the kernel wrong: others are older")
     parser.add_argument("--known", metavar="FILE",
-                        help="findings of the recording that do not count (analyze --write-known); those of audit and compare do")
+                        help="findings of the recording that do not count (analyze --write-known); those of audit and "
+                             "compare do")
     parser.add_argument("--pcpus", metavar="N", type=int, default=4, help="of the emulated host (default: 4)")
     parser.add_argument("--append", metavar="WORDS", default="", help="to the kernel's command line")
     parser.add_argument("--vmm", metavar="OPTIONS", action="append", default=[],
