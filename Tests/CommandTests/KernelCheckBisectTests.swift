@@ -83,6 +83,17 @@ extension KernelCheckTests {
     }
   }
 
+  /// By the code alone; it cannot happen in this kernel; no event of it shows.
+  @Test(arguments: [
+    ("missed-guest-save", Int32(0)), ("host-key-leak", 0), ("keys-lost-in-migration", 125),
+  ])
+  func aRuleThatNoEventShowsIsJudgedAsBisectRunHasIt(rule: String, code: Int32) throws {
+    let run = try check(
+      played("deb-6.1-good"), tool: Program.command,
+      options: ["--exit-code", "bisect", "--rule", rule], kernel: real("deb-6.1-good"))
+    #expect(run.code == code, "\(run.output)\(run.errors)")
+  }
+
   @Test(arguments: [["--rule", "no-such-rule"], ["--require", "no-such-rule"]])
   func aRuleThatDoesNotExistStopsBeforeAnythingIsBooted(options: [String]) throws {
     let run = try check(
