@@ -2,14 +2,15 @@ import Testing
 
 /// check-kernel where something is wrong that is no word on the kernel: the command line, this machine, the out folder.
 extension KernelCheckTests {
-  @Test(arguments: [
-    (["--exit-code=bisect", "--nonsense"], Int32(129)),
-    (["--exit-code", "standard", "--exit-code=bisect", "--minutes", "x"], 129),
-    (["--exit-code", "bisect", "--exit-code", "kselftest", "--nonsense"], 4),
-    (["--exit-code=bisect", "--rule", ""], 129), (["--require", ""], 64), (["--out", ""], 64),
-    (["--exit-code=bisect", "--known", "Image"], 129),
-    (["--rule", "stale-enable", "--baseline", "out"], 64),
-  ])
+  @Test(
+    arguments: [
+      (["--exit-code=bisect", "--nonsense"], 129),
+      (["--exit-code", "standard", "--exit-code=bisect", "--minutes", "x"], 129),
+      (["--exit-code", "bisect", "--exit-code", "kselftest", "--nonsense"], 4),
+      (["--exit-code=bisect", "--rule", ""], 129), (["--require", ""], 64), (["--out", ""], 64),
+      (["--exit-code=bisect", "--known", "Image"], 129),
+      (["--rule", "stale-enable", "--baseline", "out"], 64),
+    ] as [([String], Int32)])
   func aWrongCommandLineHasTheCodeOfItsDialect(options: [String], code: Int32) throws {
     let run = try check("", options: options, then: "ls out || true")
     #expect(run.code == code, "\(run.output)\(run.errors)")
