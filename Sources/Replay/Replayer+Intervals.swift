@@ -54,6 +54,7 @@ extension Replayer {
       tellTraps(index)
     }
     vcpus[index].nestedBits?.loads += 1
+    vcpus[index].guestKeysRun = nil
     vcpus[index].counters.loads += 1
     vcpus[index].counters.loadsAreLowerBounds = isImplied
     vcpus[index].loadedSinceEntry = true
@@ -72,6 +73,7 @@ extension Replayer {
     vcpus[index].counters.puts += 1
     vcpus[index].isPut = true
     vcpus[index].nestedBits?.puts += 1
+    vcpus[index].guestKeysRun = nil
     thread?.hostKeys.save = nil
     if let code {
       code.put(&vcpus[index].state)

@@ -14,18 +14,22 @@ struct QuietChange {
 }
 
 extension Replayer {
+  /// - Parameters: the slots behind the run at `at`, and before it.
   mutating func noteQuietChange(
-    _ run: OpenRun, _ at: Moment, _ function: KernelFunction, _ sample: EnableBits?
+    _ run: OpenRun, _ at: Moment, _ slots: KeySlots, before: KeySlots, _ sample: EnableBits?
   ) {
-    let vcpu = vcpus[run.vcpu]
-    guard function == .handleExit, run.entrySample == .clear, sample == .clear,
-      run.exitSample ?? .clear == .clear, let generation, !configuration.generationIsWeak,
-      generation.protectedKeys != .own, capabilities.hasUserspaceExit,
-      vcpu.state.feature != .unknown, !vcpu.isNested,
-      let before = vcpu.guestKeysRun, vcpu.counters.runs == before + 1
+    guard run.entrySample == .clear, sample == .clear, run.exitSample ?? .clear == .clear,
+      let generation, !configuration.generationIsWeak, !isThinned,
+      generation.protectedKeys != .own, capabilities.hasUserspaceExit
+    else { return }
+    let index = run.vcpu
+    guard vcpus[index].state.feature != .unknown, !vcpus[index].isNested,
+      let runs = vcpus[index].guestKeysRun, vcpus[index].counters.runs == runs &+ 1,
+      // A reset that no probe shows writes them (PSCI CPU_ON, within KVM_RUN).
+      slots.differing(from: before).registers.contains(where: { !slots.isReset($0.rawValue) })
     else { return }
     if quietChange == nil {
-      quietChange = QuietChange(vcpu: run.vcpu, enter: run.enter, exit: at)
+      quietChange = QuietChange(vcpu: index, enter: run.enter, exit: at)
     } else {
       quietChange?.count += 1
     }

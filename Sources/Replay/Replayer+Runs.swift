@@ -168,7 +168,7 @@ extension Replayer {
     if let guest = event.hit.fields.guestKeys, let before = vcpus[index].guestKeys, before != guest
     {
       thread.run?.changedGuestSlots = true
-      noteQuietChange(run, at, function, sample)
+      if function == .handleExit { noteQuietChange(run, at, guest, before: before, sample) }
       if run.entrySample?.switchesKeys == .set {
         vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
         if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }

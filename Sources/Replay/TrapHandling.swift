@@ -20,7 +20,7 @@ struct TrapHandlings {
   private(set) var last: TrapHandling?
   /// Those before it, the latest first.
   private var earlier = InlineArray<3, TrapHandling?>(repeating: nil)
-  /// When the latest ended of those that are forgotten.
+  /// When the latest ended of those that are forgotten, and that may have set another vCPU's bits.
   private var forgotten: UInt64 = 0
 
   /// - Parameter wasSeen: False: what trapped may have been something else, or lies in a loss.
@@ -34,7 +34,9 @@ struct TrapHandlings {
       return
     }
     before.end = before.end ?? time
-    if let oldest = earlier[2] { forgotten = max(forgotten, oldest.end ?? time) }
+    if let oldest = earlier[2], oldest.enabledItsOwn != .set {
+      forgotten = max(forgotten, oldest.end ?? time)
+    }
     (earlier[2], earlier[1], earlier[0]) = (earlier[1], earlier[0], before)
     last = TrapHandling(begin: time, wasSeen: wasSeen)
   }

@@ -4,7 +4,7 @@ import Testing
 extension KernelCheckTests {
   @Test(
     arguments: [
-      (["--exit-code=bisect", "--nonsense"], 129),
+      (["--exit-code=bisect", "--nonsense"], 129), (["--exit-code=bisct"], 129),
       (["--exit-code", "standard", "--exit-code=bisect", "--minutes", "x"], 129),
       (["--exit-code", "bisect", "--exit-code", "kselftest", "--nonsense"], 4),
       (["--exit-code=bisect", "--rule", ""], 129), (["--require", ""], 64), (["--out", ""], 64),

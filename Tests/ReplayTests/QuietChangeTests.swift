@@ -46,6 +46,37 @@ struct QuietChangeTests {
     #expect(passes(5, hcr: Script.enabled).finding(.unexplained, .suspected) == nil)
   }
 
+  /// PSCI CPU_ON: a vCPU is reset within KVM_RUN, and no probe was set on kvm_reset_vcpu.
+  @Test func aReset() {
+    var script = Script()
+    var v = Script.VCPU()
+    for number in 0..<5 {
+      v.guest = KeySlots(seed: UInt64(number + 1))
+      script.run(v, hcr: Script.enabled)
+      script.probe(.flush, v, hcr: 0)
+      script.add(v, .entry(pc: 0x4000_0000))
+      v.guest = KeySlots(repeating: KeySlots.resetValue)
+      script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+      script.probe(.handleExit, v, hcr: 0)
+    }
+    #expect(script.finding(.unexplained, .suspected)?.statement.contains("key slots") != true)
+  }
+
+  /// The first event of all is the probe behind a kvm_entry.
+  @Test func aRecordingThatBeginsInARun() {
+    var script = Script()
+    var v = Script.VCPU()
+    script.probe(.vcpuRun, v, hcr: 0)
+    script.samplesKeys = false
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x4000_0000))
+    script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+    script.samplesKeys = true
+    v.guest = KeySlots(seed: 3)
+    script.probe(.handleExit, v, hcr: 0)
+    #expect(script.finding(.unexplained, .suspected) == nil)
+  }
+
   /// Loads that an event filter left out.
   @Test func aPutVCPUIsNotEntered() {
     var script = Script()

@@ -24,7 +24,7 @@ struct ReadPass {
   private(set) var span = TimeSpans()
   private(set) var doubts = Doubts()
   private var sorter = RoundSorter()
-  private var roundsEnded = RoundEnds()
+  private var repeats: RepeatedRecords
   private var lastDelivered: UInt64 = 0
   /// Chunks with a smaller number hold nothing that waits.
   private(set) var oldestChunk = UInt32.max
@@ -44,6 +44,7 @@ struct ReadPass {
     queuesInstructions = instructions != nil
     self.sideBand = sideBand
     self.plan = plan
+    repeats = RepeatedRecords(hasCoarseClock: plan.hasCoarseClock)
     self.rounds = rounds
     counts = Array(repeating: 0, count: plan.sources.count)
     if rounds == .survey {
@@ -145,7 +146,6 @@ struct ReadPass {
       return
     }
     if record.chunk != 0, record.chunk < oldestChunk { oldestChunk = record.chunk }
-    roundsEnded.newest = record
     sorter.add(record)
   }
 
@@ -248,7 +248,7 @@ struct ReadPass {
   /// A FINISHED_ROUND.
   mutating func finishRound(_ file: RawSpan, _ chunks: borrowing RecordChunks, _ body: Body) {
     guard rounds == .count else { return }
-    roundsEnded.finishRound()
+    repeats.finishRound(sorter.lastAdded)
     sorter.finishRound()
     deliver(file, chunks, body)
   }
@@ -281,7 +281,7 @@ struct ReadPass {
         let whole = bytes.slice(at: offset, count: Int(size))
       else { continue }
       if index > 0, sorter.ready[index - 1].time == record.time,
-        isRepeated(index, whole, file, chunks)
+        repeats.has(index, of: sorter.ready, whole, file, chunks)
       {
         doubts.repeated += 1
         continue
@@ -290,30 +290,6 @@ struct ReadPass {
     }
     oldestChunk = sorter.removeReleased()
   }
-
-  /// The same bytes came in an earlier round: perf reads the head of a buffer, then once more, and goes on from the older
-  /// one (perf_mmap__push and __perf_mmap__read_init, tools/lib/perf/mmap.c), so that what came between is written twice.
-  private func isRepeated(
-    _ index: Int, _ bytes: RawSpan, _ file: RawSpan, _ chunks: borrowing RecordChunks
-  ) -> Bool {
-    let record = sorter.ready[index]
-    guard record.source < PendingRecord.function, !plan.hasCoarseClock else { return false }
-    for place in stride(from: index - 1, through: max(0, index - Self.mostCompared), by: -1) {
-      let other = sorter.ready[place]
-      guard other.time == record.time else { return false }
-      guard other.source == record.source, roundsEnded.isOneBetween(other, record) else { continue }
-      let all = other.chunk == 0 ? file : chunks.chunk(other.chunk)
-      guard
-        let same = all.slice(
-          at: Int(truncatingIfNeeded: other.offset), count: bytes.byteCount)
-      else { continue }
-      if same.isSame(as: bytes) { return true }
-    }
-    return false
-  }
-
-  /// Records of one time, of all pCPUs.
-  private static let mostCompared = 64
 
   /// - Parameter event: where it is decoded to.
   @inline(__always)

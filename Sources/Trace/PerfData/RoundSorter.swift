@@ -18,31 +18,6 @@ struct PendingRecord: BitwiseCopyable {
   static let function: UInt16 = .max - 2
 }
 
-/// Where the last rounds ended, in the order of the file.
-struct RoundEnds {
-  /// The last record that was taken.
-  var newest: PendingRecord?
-  private var ends: [PendingRecord] = []
-  private static let remembered = 4
-
-  mutating func finishRound() {
-    guard let newest else { return }
-    if ends.count == Self.remembered { ends.removeFirst() }
-    ends.append(newest)
-  }
-
-  /// `later` is of a later round than `earlier`.
-  func isOneBetween(_ earlier: PendingRecord, _ later: PendingRecord) -> Bool {
-    ends.contains { !$0.isBefore(earlier) && $0.isBefore(later) }
-  }
-}
-
-extension PendingRecord {
-  fileprivate func isBefore(_ other: PendingRecord) -> Bool {
-    (chunk, offset) < (other.chunk, other.offset)
-  }
-}
-
 /// Puts records into time order, a round at a time.
 ///
 /// perf writes the buffers of all CPUs one after another, then FINISHED_ROUND. A buffer that was
@@ -65,6 +40,8 @@ struct RoundSorter {
   /// Newest time added so far.
   private(set) var newest: UInt64 = 0
   private var incoming: [PendingRecord] = []
+  /// The last one of the round under way; nil: it has none.
+  var lastAdded: PendingRecord? { incoming.last }
   private var waiting: [PendingRecord] = []
   private var scratch: [PendingRecord] = []
   private var runs: [Int] = []
