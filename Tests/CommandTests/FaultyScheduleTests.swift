@@ -57,6 +57,11 @@ struct FaultyScheduleTests {
       try #require(Fault(name: name)), try #require(Generation(named: generation)), seed)
   }
 
+  /// A nested guest was entered where another pCPU's events were lost, which it told later.
+  @Test func onceProvedAndNotSo() throws {
+    check(try #require(Fault(name: "id-mask")), .g6, 232)
+  }
+
   private func check(_ fault: Fault, _ generation: Generation, _ seed: UInt64) {
     // A nested guest where no kernel runs one.
     if fault.isNested, generation.nestedBits != .fromGuest { return }

@@ -175,12 +175,15 @@ struct GuardRuleTests {
 
   private func nested(
     l1 hcr: UInt64, spsr: UInt64 = 5, sample: UInt64, features: UInt64 = Script.both | 1 << 7,
-    isInterrupted: Bool = false, isReloaded: Bool = true
+    isInterrupted: Bool = false, isReloaded: Bool = true, losesElsewhere: Bool = false
   ) -> [String] {
     var script = Script()
     script.generation = .g6
     var v = Script.VCPU()
     v.features = features
+    var elsewhere = v
+    elsewhere.cpu = 1
+    script.switchTasks(elsewhere, to: 0)
     script.load(v)
     script.run(v, hcr: on)
     script.add(v, .nestedEret(vcpu: v.pointer, spsr: spsr, hcr: hcr))
@@ -188,6 +191,8 @@ struct GuardRuleTests {
     if isReloaded { script.load(v, hcr: on) }
     if isInterrupted { script.add(v, .nestedException(vcpu: v.pointer)) }
     script.run(v, hcr: sample)
+    script.put(v, hcr: sample)
+    if losesElsewhere { script.add(elsewhere, .lost(count: 9)) }
     return script.correctnessRules
   }
 
@@ -205,6 +210,7 @@ struct GuardRuleTests {
     #expect(nested(l1: 1 << 34 | 1 << 27, spsr: 0, sample: on) == [], "to the hypervisor's EL0")
     #expect(nested(l1: 0, sample: on, isInterrupted: true) == [], "the hypervisor came first")
     #expect(nested(l1: 0, sample: on, isReloaded: false) == [], "the load was not seen")
+    #expect(nested(l1: 0, sample: on, losesElsewhere: true) == [], "it may have been there")
   }
 
   // MARK: vCPUs set up wrongly

@@ -251,6 +251,22 @@ struct RuleTests {
     #expect(script.correctnessRules == [])
   }
 
+  /// User space set the guest up anew, with no probe on kvm_reset_vcpu: the same code runs again.
+  @Test func aGuestThatBeganAnew() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.probe(.resetVCPU, v)
+    script.load(v)
+    script.trap(v, .apiaLo, write: true, pc: 0x4000_0200)
+    script.put(v, hcr: on)
+    script.add(v, .userspaceExit(reason: 6, errno: 0))
+    script.load(v, hcr: on)
+    script.trap(v, pc: 0x4000_0200)
+    script.run(v, hcr: on, from: 0x4000_0200, to: 0x4000_0210)
+    script.put(v, hcr: on)
+    #expect(script.correctnessRules == [])
+  }
+
   @Test func aSavedGuestWriteIsFine() {
     var script = Script()
     var v = Script.VCPU()
