@@ -185,6 +185,7 @@ extension Replayer {
     thread.hostKeys.leftByExit.subtract(returnedRegisters)
     // User space may write the slots too (KVM_SET_ONE_REG).
     vcpus[index].guestKeys = nil
+    vcpus[index].keysAtPut = nil
     thread.sampleBeforeEntry = nil
     // The handler of any trap is through.
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }

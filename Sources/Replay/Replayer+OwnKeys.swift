@@ -46,13 +46,18 @@ extension Replayer {
 
   /// The host slots after an exit: what guest exit restored from, if it did.
   mutating func noteHostSlots(
-    _ index: Int, _ thread: ThreadRecord, _ event: borrowing Event
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
+    _ event: borrowing Event
   ) {
     guard let slots = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
-      context != 0,
-      !log.hasStaleContext, !ownRegisters.isEmpty, ownRegisters.isDisjoint(with: slots.zeros)
+      context != 0, !log.hasStaleContext
     else { return }
     let before = hostContexts.exchange(slots, of: context)
+    // (A probe that fetches the guest's in their place shows those of each vCPU in turn.)
+    if let before, before != slots, event.hit.fields.guestKeys != slots {
+      judgeStrayKeys(index, thread, at, function, slots)
+    }
+    guard !ownRegisters.isEmpty, ownRegisters.isDisjoint(with: slots.zeros) else { return }
     if let save = thread.hostKeys.save, save.isThrough, save.context == context {
       thread.run?.savedAsLeft = save.leftByExit
       learn(thread, index, save, slots)

@@ -120,8 +120,10 @@ extension Replayer {
     let switchesKeys = thread.run?.entrySample?.switchesKeys
     if switchesKeys != .clear { thread.hostKeys.isForeign = .set }
     if switchesKeys == .set {
-      // Without its event a return to user mode may come before the next save.
-      let written = capabilities.hasUserspaceExit ? [] : returnedRegisters
+      // Without their events a task switch, or a return to user mode, may come before the next save.
+      let written: RegisterSet =
+        !capabilities.hasSchedSwitch
+        ? .all : capabilities.hasUserspaceExit ? [] : returnedRegisters
       thread.hostKeys.leftByExit = RegisterSet.all.subtracting(written)
     }
     if !capabilities.samplesShadow { followPasses(index, thread, at) }
@@ -174,7 +176,7 @@ extension Replayer {
         if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }
       }
     }
-    noteHostSlots(index, thread, event)
+    noteHostSlots(index, thread, at, function, event)
     checkKeySlots(index, thread, at, function, run, event)
   }
 

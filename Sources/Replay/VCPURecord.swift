@@ -61,6 +61,8 @@ struct VCPURecord {
   var guestKeys: KeySlots?
   /// How many runs it had had before that; nil: its thread may have left KVM_RUN since.
   var guestKeysRun: UInt64?
+  /// Its slots at its last put, until it is loaded or its thread leaves KVM_RUN.
+  var keysAtPut: (at: Moment, keys: KeySlots)?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
   var handlings = TrapHandlings()
@@ -102,6 +104,7 @@ struct VCPURecord {
     writes = []
     isUnused = false
     guestKeys = nil
+    keysAtPut = nil
     keysAfterRun = nil
     unansweredTrap = nil
     untoldTraps = nil

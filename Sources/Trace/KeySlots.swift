@@ -45,6 +45,13 @@ public struct KeySlots: Sendable, BitwiseCopyable, Equatable, CustomStringConver
     registers[index] == other.registers[place]
   }
 
+  /// Register `index` is neither a small number nor an address, as far as one can see: a probe fetches those from a wrong
+  /// place.
+  @inlinable
+  public func isRandom(_ index: Int) -> Bool {
+    !(-1...0).contains(Int64(bitPattern: registers[index]) >> 48)
+  }
+
   public var description: String { "KeySlots(redacted)" }
   public var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -40,6 +40,8 @@ struct FaultyScheduleTests {
     ("exit-skips-host-restore", "5.2", 10), ("exit-skips-host-restore", "5.2", 23),
     // A reset that no probe showed had written the guest's slots.
     ("exit-skips-host-restore", "v7", 64),
+    // A task switch that no event shows had.
+    ("exit-skips-host-restore", "v7", 223), ("exit-skips-host-restore", "5.2", 223),
     // Slots sampled at kvm_vgic_sync_hwstate were taken for those that the run began with.
     ("enter-skips-restore", "v7", 40), ("enter-skips-restore", "v7", 68),
     // The nested guest had both bits, as its hypervisor has.

@@ -36,6 +36,32 @@ struct QuietChangeTests {
     #expect(finding?.count == 5 && finding?.evidence.count == 2)
   }
 
+  /// Put and loaded again inside KVM_RUN, `leaves`: or outside of it.
+  private func switches(_ count: Int, leaves: Bool = false, reset: Bool = false) -> Script {
+    var script = Script()
+    var v = Script.VCPU()
+    script.load(v)
+    for number in 0..<count {
+      script.run(v, hcr: 0)
+      script.put(v)
+      if leaves { script.add(v, .userspaceExit(reason: 6, errno: 0)) }
+      v.guest =
+        reset ? KeySlots(repeating: KeySlots.resetValue) : KeySlots(seed: UInt64(number + 1))
+      script.load(v)
+    }
+    script.put(v)
+    script.add(v, .userspaceExit(reason: 6, errno: 0))
+    return script
+  }
+
+  @Test func whileItIsNotLoaded() {
+    let finding = switches(5).finding(.unexplained, .suspected)
+    #expect(finding?.count == 5)
+    #expect(finding?.evidence.map(\.event) == ["kvm_arch_vcpu_put", "kvm_arch_vcpu_load"])
+    #expect(switches(5, leaves: true).finding(.unexplained, .suspected) == nil)
+    #expect(switches(5, reset: true).finding(.unexplained, .suspected) == nil)
+  }
+
   /// A run that is missing explains one change; user space writes them between two KVM_RUN; guest exit saves them where
   /// the bits are set.
   @Test func somebodyDoes() {
