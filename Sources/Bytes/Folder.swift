@@ -27,6 +27,19 @@ package enum Folder {
     return one.st_dev == other.st_dev && one.st_ino == other.st_ino
   }
 
+  /// The first of these paths that leads to the same file as one before it.
+  package static func firstTwice(in paths: [String]) -> String? {
+    var names: Set<String> = []
+    var files: Set<[UInt64]> = []
+    return paths.first { path in
+      var status = stat()
+      let isNone = unsafe stat(path, &status) != 0
+      let isFile = path != "-" && !isNone
+      let isNew = isFile && files.insert([UInt64(status.st_dev), UInt64(status.st_ino)]).inserted
+      return !names.insert(path).inserted || isFile && !isNew
+    }
+  }
+
   /// Where `path` leads once all symbolic links are followed is below `folder`; false when it leads nowhere.
   package static func isInside(_ path: String, _ folder: String) -> Bool {
     guard let place = resolved(path), let root = resolved(folder) else { return false }

@@ -40,8 +40,11 @@ extension Sample {
         .map { "\(tally.count($0)) \($0.word)" }.joined(separator: ", "))
     for (rule, found) in tally.rules {
       merged.having[rule.id] = Int(clamping: found.found)
-      merged.judging[rule.id] = Int(clamping: found.recordings(.broken, .known, .doubtful, .kept))
-      if found.recordings(.kept) > 0 || found.recordings(.impossible) == tally.recordings {
+      merged.judging[rule.id] = Int(
+        clamping: found.recordings(.broken, .known, .doubtful, .kept, .keptOutsideGaps))
+      if found.recordings(.kept) > 0
+        || found.recordings(.impossible) == tally.recordings && !rule.isOfCertainGuests
+      {
         merged.absent.insert(rule.id)
       }
     }

@@ -28,6 +28,8 @@ public struct Comparison: Sendable {
     /// The probability of shares of recordings as different as these, if the rule were broken equally often
     /// (``FisherExact``); only where a side was merged, and both judge it.
     public var shareP: Double?
+    /// The recordings that say whether it was broken, where ``shareP`` is.
+    public var judging: (base: Int, new: Int)?
   }
 
   public struct Rate: Sendable {
@@ -179,12 +181,14 @@ public struct Comparison: Sendable {
         rule: rule, kind: kind, severity: example.severity, isCorrectness: example.isCorrectness,
         base: old, new: now, statement: example.statement, baseIsBlind: isBlind(base))
       if (base + new).contains(where: { $0.merged != nil }) {
-        func judging(_ side: [Sample], _ having: Int) -> UInt64 {
-          UInt64(clamping: max(having, side.reduce(0) { $0 + $1.judging(rule) }))
+        func judging(_ side: [Sample], _ having: Int) -> Int {
+          max(having, side.reduce(0) { $0 + $1.judging(rule) })
         }
+        let counts = (base: judging(base, old.recordings), new: judging(new, now.recordings))
+        change.judging = counts
         change.shareP = FisherExact.p(
-          UInt64(clamping: old.recordings), of: judging(base, old.recordings),
-          UInt64(clamping: now.recordings), of: judging(new, now.recordings))
+          UInt64(clamping: old.recordings), of: UInt64(clamping: counts.base),
+          UInt64(clamping: now.recordings), of: UInt64(clamping: counts.new))
       }
       return change
     }

@@ -1,3 +1,5 @@
+public import Ptrauth
+
 /// What a side of a comparison says of many recordings at once.
 public struct MergedRecordings: Sendable {
   public var recordings: Int
@@ -18,6 +20,13 @@ public struct MergedRecordings: Sendable {
   }
 }
 
+extension Rule {
+  /// Rules that only guests of a kind can show to be broken: a recording without such guests shows neither.
+  static let ofCertainGuests: [Rule] = [.switchWithoutFeature, .nestedBitsDiffer, .undefStorm]
+
+  package var isOfCertainGuests: Bool { Self.ofCertainGuests.contains(self) }
+}
+
 extension Sample {
   /// How many recordings it stands for.
   public var weight: Int { merged?.recordings ?? 1 }
@@ -36,6 +45,7 @@ extension Sample {
   /// Nothing was found, and would have been.
   package func showsAbsence(of rule: String) -> Bool {
     merged.map { $0.absent.contains(rule) }
-      ?? (isUsable && !isIncomplete && !hidden.contains(rule))
+      ?? (isUsable && !isIncomplete && !hidden.contains(rule)
+        && !(impossible.contains(rule) && Rule.ofCertainGuests.contains { $0.id == rule }))
   }
 }

@@ -47,15 +47,22 @@ public struct Metric: Sendable, Hashable {
 
   /// What counts switches and saves is no rate where they cannot be seen.
   public func isShown(by sample: Sample) -> Bool {
-    let isOfTraps = [.trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad].contains(self)
-    let rule: Rule = self == .hostSavesPerLoad ? .redundantHostSave : .redundantSwitch
-    return isOfTraps || !sample.hidden.contains(rule.id)
+    needs.allSatisfy { !sample.hidden.contains($0.id) }
+  }
+
+  private var needs: [Rule] {
+    switch self {
+    case .trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad: []
+    case .hostSavesPerLoad: [.redundantHostSave]
+    case .readsPerRun, .accessesPerLoad, .redundantShare: [.redundantSwitch, .redundantHostSave]
+    default: [.redundantSwitch]
+    }
   }
 
   /// One value a recording.
   func values(_ sample: Sample) -> [Double] {
     if let merged = sample.merged { return merged.rates[self] ?? [] }
-    return value(sample).map { [$0] } ?? []
+    return isShown(by: sample) ? value(sample).map { [$0] } ?? [] : []
   }
 
   /// Its value in one recording; nil where there is nothing to divide by.

@@ -139,7 +139,11 @@ extension Replayer {
       judgeUnended(tid)
       closeRun(tid)
     }
-    for index in vcpus.indices { tellUnsaid(index) }
+    log.addUnproved(unentered)
+    for index in vcpus.indices {
+      tellUnsaid(index)
+      settleTrap(index, .unknown)
+    }
     for found in pendingFindings.takeAll() {
       if mayLackEvents(found) { leaveUndecided(found.rules) } else { commit(found) }
     }
@@ -163,6 +167,7 @@ extension Replayer {
     for rule in doubted { log.lower(only: rule) }
     // What a save wrote then may have been keys that an exit had not restored.
     if log.contains(.missedHostRestore) { log.lower(only: .missedHostSave) }
+    if log.hasSkippedSaves { log.leaveOutSaves() }
     let findings = log.shown()
     let scope = configuration.scope
     let hidden = notObservable().filter { scope?.admits($0.rule) ?? true }
@@ -221,6 +226,7 @@ extension Replayer {
   private func summary(of vcpu: VCPURecord) -> Analysis.VCPU {
     var counters = vcpu.counters
     counters.bitsAreUnsampled = !samplesEntry
+    if log.hasSkippedSaves { counters.hostSavesAreUpperBounds = true }
     return Analysis.VCPU(
       identity: vcpu.identity, tid: vcpu.tid, pid: vcpu.pid, feature: vcpu.state.feature,
       counters: counters, schedule: vcpu.schedule, answersWithUndef: lacksFeature(vcpu),

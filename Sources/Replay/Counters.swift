@@ -28,6 +28,9 @@ public struct Counters: Sendable, Hashable {
   /// Nothing sampled API and APK: ``enabledRuns``, ``hiddenTraps``, ``hostSaves``, ``undefs`` and ``resets`` are as many
   /// as other events prove.
   public var bitsAreUnsampled = false
+  /// ``hostSaves`` are those that traps or loads imply, and some were not made (missed-host-save), or no event shows
+  /// whether.
+  public var hostSavesAreUpperBounds = false
 
   public init() {}
 }

@@ -95,6 +95,40 @@ struct FindingLog {
 
   func contains(_ rule: Rule) -> Bool { groups.keys.contains { $0.rule == rule.id } }
 
+  /// Takes over findings of rules that nothing here proves.
+  mutating func addUnproved(_ other: FindingLog) {
+    for (key, group) in other.groups where !proves(group.finding.rule) && groups[key] == nil {
+      groups[key] = group
+    }
+    for (key, group) in other.chosen where !proves(group.finding.rule) && chosen[key] == nil {
+      chosen[key] = group
+    }
+  }
+
+  /// Saves that traps or loads imply were not made (and not because a load left the bits set).
+  var hasSkippedSaves: Bool {
+    groups.values.contains { group in
+      group.finding.rule == .missedHostSave
+        && group.finding.causes.reduce(0) { $0 + $1.count } < group.finding.count
+    }
+  }
+
+  /// Takes out what saves cost: they are not known to have been made.
+  mutating func leaveOutSaves() {
+    Self.leaveOutSaves(&groups)
+    Self.leaveOutSaves(&chosen)
+  }
+
+  private static func leaveOutSaves(_ groups: inout Groups) {
+    for key in groups.keys {
+      switch groups[key]?.finding.rule {
+      case Rule.redundantHostSave?: groups[key] = nil
+      case Rule.lazyThrash?, Rule.wastedTrap?: groups[key]?.finding.cost?.reads = 0
+      default: break
+      }
+    }
+  }
+
   /// All, whatever is shown.
   func sorted() -> [Finding] { groups.values.map(\.finding).worstFirst }
 

@@ -131,9 +131,8 @@ extension Replayer {
         : "no ptrauth trap of \(name) is answered while preemption is enabled"
     case .nestedBitsDiffer where generation.nestedBits != .fromGuest:
       return "\(name) runs no nested guests"
-    case .switchWithoutFeature
-    where !vcpus.isEmpty && vcpus.allSatisfy { $0.state.feature == .both }
-      && !log.contains(.switchWithoutFeature):
+    case .switchWithoutFeature where allHaveTheFeature && !log.contains(.switchWithoutFeature),
+      .undefStorm where allHaveTheFeature:
       return "every vCPU that was seen has both ptrauth features"
     case .nestedBitsDiffer where !vcpus.contains(where: \.isNested):
       return "no vCPU was seen that can run nested guests"
@@ -148,6 +147,10 @@ extension Replayer {
       return "ptrauth traps of \(name) return to the host"
     default: return nil
     }
+  }
+
+  private var allHaveTheFeature: Bool {
+    !vcpus.isEmpty && vcpus.allSatisfy { $0.state.feature == .both }
   }
 
   private func hidden(_ rule: Rule, _ generation: Generation) -> Obstacle? {
@@ -299,6 +302,10 @@ extension Replayer {
     }
     switch rule {
     case .redundantSwitch: return samplesEntry ? nil : noShadow
+    case .redundantHostSave where log.hasSkippedSaves:
+      return .notRecorded(
+        reason: "missed-host-save was found: a trap, or a load, does not say that keys were saved",
+        remedy: "mend that first")
     case .undefStorm, .shortLoad, .wastedTrap:
       return capabilities.samplesFeatures ? nil : noFeature
     case .eagerUnused where generation.trap == .never:

@@ -13,6 +13,7 @@ extension Replayer {
   /// How much those rules have told so far.
   var explanations: UInt64 {
     UInt64(pendingFindings.total + nestedDifferences.count) + log.explanations
+      + unentered.explanations
   }
 
   /// A run was judged: what contradicted the model before its end is told by a rule, or by none.

@@ -65,10 +65,15 @@ extension Replayer {
     judged.compactMap { rule in
       guard let situation = Situation(rule) else { return nil }
       let concerned = vcpus.indices.filter { situation.concerns(vcpus[$0]) ?? false }
-      let seen = concerned.count { vcpus[$0].exercised[situation] > 0 }
+      // Where its fault was found, it would have shown.
+      let found = log.sorted().filter { $0.rule == rule }
+      let broken = Set(found.flatMap(\.vcpus).map(\.identity))
+      let seen = concerned.count {
+        vcpus[$0].exercised[situation] > 0 || broken.contains(vcpus[$0].identity)
+      }
       let isOfVCPUs = !concerned.isEmpty && vcpus.allSatisfy { situation.concerns($0) != nil }
       return Analysis.Coverage(
-        rule: rule, situations: exercised[situation],
+        rule: rule, situations: max(exercised[situation], found.reduce(0) { $0 + $1.count }),
         vcpus: isOfVCPUs ? Analysis.Coverage.VCPUs(seen: seen, concerned: concerned.count) : nil)
     }
   }

@@ -38,6 +38,7 @@ extension Replayer {
       index = known
       if let own = thread.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
+        settleTrap(index, .unknown)
         vcpus[index].wall(at.time)
         forgetModel(index)
       }

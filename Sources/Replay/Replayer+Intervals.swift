@@ -48,6 +48,7 @@ extension Replayer {
     vcpus[index].clearedBy = at
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
+    vcpus[index].openTrap?.isLoaded = true
     vcpus[index].arrival.putInReset = nil
     if !isImplied {
       judgeUnloaded(index)
@@ -68,6 +69,7 @@ extension Replayer {
     let thread = threads[tid]
     thread?.leftLoaded = false
     follow(index, .put, at, sample)
+    if sample?.switchesKeys == .set { settleTrap(index, .enabled) }
     if let thread { settle(index, thread, tid) }
     vcpus[index].arrival.notePut(at)
     vcpus[index].counters.puts += 1
@@ -249,7 +251,9 @@ extension Replayer {
         )
       }
     }
-    if let save = interval.saveUnused {
+    // Of a trap that no event has answered it is not known that it saved.
+    let isOpen = capabilities.samplesShadow && vcpus[index].openTrap?.save == interval.saveUnused
+    if let save = interval.saveUnused, !isOpen {
       let saver = generation?.hostSave == .everyLoad ? "kvm_arch_vcpu_load" : "host save"
       log.add(.redundantHostSave, .proved, vcpu: identity, at: save, cost: .hostSave) {
         (

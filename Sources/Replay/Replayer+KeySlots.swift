@@ -80,7 +80,6 @@ extension Replayer {
   ) {
     guard run.entrySample?.switchesKeys == .set, let exit = run.exit, !run.isChecked else { return }
     thread.run?.isChecked = true
-    let identity = vcpus[index].identity
     // With a stale context the slots sampled are not those that guest exit restores.
     if let host = event.hit.fields.hostKeys, let context = event.hit.fields.hostContext,
       context != 0,
@@ -97,10 +96,7 @@ extension Replayer {
       let unwritten = zeros.isEmpty ? [] : zeros.registers
       if provesNoSave(unwritten) {
         let isStale = run.expected == .clear && run.clearedBy != nil
-        log.add(
-          .missedHostSave, .proved, vcpu: identity, at: run.enter,
-          cause: isStale ? .staleEnable : cause(vcpu: index)
-        ) {
+        logEntered(.missedHostSave, run, cause: isStale ? .staleEnable : cause(vcpu: index)) {
           (
             "the guest ran with ptrauth enabled; the host slots that guest exit restored were "
               + "never written (\(words(unwritten)))",
@@ -113,7 +109,6 @@ extension Replayer {
             ]
           )
         }
-        emit?(.finding(.missedHostSave, .proved, identity, run.enter))
       }
     }
     if let host = event.hit.fields.hostKeys, let guest = event.hit.fields.guestKeys {

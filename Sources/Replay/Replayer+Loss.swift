@@ -137,6 +137,7 @@ extension Replayer {
   /// Runs that waited for a trap to prove them will not get it.
   private mutating func wall(_ index: Int, since begin: UInt64 = .max) {
     tellUnsaid(index, lostSince: begin)
+    settleTrap(index, .unknown)
     endThrash(index)
     vcpus[index].waste.wall()
     vcpus[index].wall(min(begin, lastTime))

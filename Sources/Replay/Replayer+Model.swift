@@ -17,10 +17,10 @@ extension Replayer {
       return trace(index, symbol)
     }
     guard !configuration.generationIsWeak else { return }
-    if !showsEveryLoad { step(index, .unseenLoads, Symbol(.unseenLoads)) }
+    if !showsEveryLoad { step(index, Symbol(.unseenLoads)) }
     vcpus[index].model.note(ModelWatch.Sight(symbol: symbol, sample: sample, at: at))
     if kind == .entry { vcpus[index].model.entered = at }
-    step(index, kind, symbol)
+    step(index, symbol)
     if kind.isLoad { vcpus[index].model.entered = nil }
   }
 
@@ -70,12 +70,10 @@ extension Replayer {
     vcpus[index].unsaid.trellis.append(before, symbol, update.belief)
   }
 
-  private mutating func step(_ index: Int, _ kind: Symbol.Kind, _ symbol: Symbol) {
+  private mutating func step(_ index: Int, _ symbol: Symbol) {
     guard let update = advance(index, symbol)?.update else { return }
     if update.isOutOfPlace { return vcpus[index].model.breakOff() }
-    // What a reset or a load finds may be of another vCPU, whose memory it was.
-    guard vcpus[index].model.entered != nil || kind == .put && vcpus[index].counters.runs > 0
-    else { return }
+    guard vcpus[index].model.entered != nil else { return }
     if update.expected.isKnown, refutations.refuted.isSuperset(of: update.undecided) {
       exercise(.unexplained, index)
     }

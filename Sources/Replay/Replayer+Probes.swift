@@ -49,13 +49,13 @@ extension Replayer {
       // What a pass sampled that did not enter the guest is of before it.
       thread.sampleBeforeEntry = nil
       noteLoadInHandler(thread, at, sample)
-      noteUnloadedChange(index, at, event)
+      noteUnloadedChange(index, event)
       load(index, at, pid, isImplied: false, sample)
       vcpus[index].loadFound = sample
     case .vcpuPut:
       sampleAfterExit(index, thread, at, function, sample, event)
       put(index, at, isImplied: false, sample)
-      vcpus[index].keysAtPut = event.hit.fields.guestKeys.map { (at, $0) }
+      vcpus[index].keysAtPut = event.hit.fields.guestKeys
     case .flush:
       closeRun(of: thread, at.tid)
       thread.sampleBeforeEntry = sample

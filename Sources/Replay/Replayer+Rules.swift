@@ -107,15 +107,32 @@ extension Replayer {
   private mutating func judgeFeature(_ run: OpenRun, _ sample: EnableBits) {
     let feature = vcpus[run.vcpu].state.feature
     guard sample.switchesKeys == .set, feature == .none || feature == .partial else { return }
-    let identity = vcpus[run.vcpu].identity
-    log.add(.switchWithoutFeature, .proved, vcpu: identity, at: run.enter) {
+    logEntered(.switchWithoutFeature, run) {
       (
         "the guest entered with \(words(sample)); its features hold "
           + (feature == .none ? "neither ptrauth bit" : "only one of the two ptrauth bits"),
         [Evidence(run.enter, "kvm_entry", "shadow \(words(sample))")]
       )
     }
-    emit?(.finding(.switchWithoutFeature, .proved, identity, run.enter))
+  }
+
+  /// What a guest ran with. A run that may have been over before it entered the guest counts only where no other shows
+  /// the rule.
+  mutating func logEntered(
+    _ rule: Rule, _ run: OpenRun, cause: Rule? = nil, proof: () -> (String, [Evidence])
+  ) {
+    let identity = vcpus[run.vcpu].identity
+    if run.certainlyEntered {
+      log.add(rule, .proved, vcpu: identity, at: run.enter, cause: cause, proof: proof)
+      emit?(.finding(rule, .proved, identity, run.enter))
+    } else {
+      unentered.add(rule, .suspected, vcpu: identity, at: run.enter, cause: cause) {
+        let (statement, evidence) = proof()
+        return (
+          statement + "; or an interrupt ended the run before it entered the guest", evidence
+        )
+      }
+    }
   }
 
   /// Guest exit restored keys that are not its thread's, though a trap was answered since the load: the handler

@@ -202,6 +202,10 @@ extension Replayer {
       vcpus[index].unansweredTrap = run.exit
     }
     if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
+    // (Its own trap is told by what comes behind it.)
+    if let open = vcpus[index].openTrap, open.at != run.exit {
+      settleTrap(index, entered: run.entrySample)
+    }
     let line = Run(
       vcpu: vcpus[index].identity, tid: tid, pid: vcpus[index].pid, cpu: run.cpu,
       enter: run.enter.time, exit: run.exit?.time, ret: run.ret, ec: run.ec, atEntry: atEntry,

@@ -17,7 +17,8 @@ extension Replayer {
       seen.isCut = true
     case (_, .some): break  // An UNDEF: such a vCPU has no ptrauth.
     case (.never, nil):
-      if pass > 0 { seen.use = .unknown }
+      // (One that may not have entered the guest may have.)
+      seen.use = .unknown
       seen.unknownPasses += pass
     case (_, nil):
       switch atExit.bits.switchesKeys {
@@ -25,10 +26,15 @@ extension Replayer {
         // Trapped at EL2 and enabled; whether the pass that followed began is not known.
         seen.use = .set
         seen.unknownPasses += pass
-      case .set:
+      case .set
+      where atEntry.bits.switchesKeys != .set || seen.use == .set || isTainted && pass > 0:
         seen.use = .set
         seen.usedPasses += pass
         if pass > 0 { seen.isCut = false }
+      case .set:
+        // No trap of this interval set them: whether the guest used them does not show.
+        seen.use = .unknown
+        seen.unknownPasses += pass
       case .clear: seen.quietPasses += pass
       case .unknown where generation.trap == .reachesHost && seen.use == .set && !isTainted:
         // The trap was answered, and only a load takes the bits away again.

@@ -64,14 +64,7 @@ extension Replayer {
     } else {
       vcpus[index].interval.trapped = true
     }
-    let feature = vcpus[index].state.feature
-    let answer: TrapAnswer =
-      switch feature {
-      case .both: generation?.trap == .reachesHost ? .enabled : .unknown
-      case .none, .partial: .undefined
-      case .unknown: .unknown
-      }
-    emit?(.trap(vcpus[index].identity, run.exit ?? at, trap, answer: answer))
+    openTrap(index, trap, run.exit ?? at, entered: run.entrySample)
   }
 
   /// kvm_arm_vcpu_ptrauth_trap or kvm_handle_ptrauth was entered.
@@ -99,6 +92,7 @@ extension Replayer {
     if generation?.hostSave == .preemptibleTrap {
       vcpus[index].counters.hostSaves += 1
       cpu.hostSaves += 1
+      vcpus[index].openTrap?.save = at
       vcpus[index].interval.saveUnused = at
       noteHostSave(index, at, on: cpu)
     }

@@ -29,7 +29,7 @@ extension Replayer {
         )
       }
     }
-    vcpus[index].waste.answered = exit
+    vcpus[index].waste.answered = run.isRefused ? nil : exit
     vcpus[index].waste.handled = run.isAnswered && !run.isOver && !run.isRefused ? exit : nil
     // What it trapped on may have been said only after the next load.
     vcpus[index].waste.loadSince = run.isOver ? vcpus[index].interval.begin : nil
@@ -47,7 +47,8 @@ extension Replayer {
       if sample.switchesKeys == .set {
         exercise(.featureDenied, index)
       } else {
-        log.add(.wastedTrap, .proved, vcpu: identity, at: run.enter, cost: trapCost) {
+        // Whether its handler saved anything does not show.
+        log.add(.wastedTrap, .proved, vcpu: identity, at: run.enter, cost: Cost(trips: 1)) {
           (
             "a ptrauth trap was handled, and the next entry was as disabled as before, with no load in between",
             [
@@ -79,24 +80,23 @@ extension Replayer {
 
   /// kvm_inject_undefined while the vCPU's ptrauth trap is handled.
   mutating func judgeRefusal(_ index: Int, _ at: Moment) {
-    guard let run = threads[at.tid]?.run, run.vcpu == index, let trap = run.trap,
-      let exit = run.exit, !run.isOver
-    else { return }
-    threads[at.tid]?.run?.isRefused = true
+    guard let open = vcpus[index].openTrap, threads[at.tid]?.vcpu == index else { return }
+    if threads[at.tid]?.run?.exit == open.at { threads[at.tid]?.run?.isRefused = true }
+    settleTrap(index, .undefined)
     guard !configuration.generationIsWeak, let generation, generation.featureTest == .bothBits,
       vcpus[index].state.feature == .both, !vcpus[index].isNested
     else { return }
     let identity = vcpus[index].identity
-    log.add(.featureDenied, .proved, vcpu: identity, at: exit) {
+    log.add(.featureDenied, .proved, vcpu: identity, at: open.at) {
       (
-        "\(words(trap)) of a vCPU that has both ptrauth features was answered with an UNDEF",
+        "\(words(open.trap)) of a vCPU that has both ptrauth features was answered with an UNDEF",
         [
-          Evidence(exit, "kvm_exit", words(ret: run.ret, ec: run.ec) + ": " + words(trap)),
+          Evidence(open.at, "kvm_exit", words(open.trap)),
           Evidence(at, "kvm_inject_undefined"),
         ]
       )
     }
-    emit?(.finding(.featureDenied, .proved, identity, exit))
+    emit?(.finding(.featureDenied, .proved, identity, open.at))
   }
 
   /// A trap where every load sets both bits: the host answers it with an UNDEF. A load did not set them, if the
@@ -236,7 +236,7 @@ extension Replayer {
     }
     guard interval.runs > 0 else { return }
     if vcpus[index].waste.thrash.wouldEnd() { endThrash(index) }
-    vcpus[index].waste.thrash.add(trapped: interval.trapped, begin)
+    vcpus[index].waste.thrash.add(trapped: interval.trapped && !interval.isRefused, begin)
   }
 
   /// A phase of the lazy scheme in which nearly every load interval trapped is over.

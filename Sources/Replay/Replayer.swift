@@ -58,6 +58,8 @@ public struct Replayer {
   var threads = RecordTable<ThreadRecord>()
   var cpus = RecordTable<CPURecord>()
   var log: FindingLog
+  /// Of runs that may have been over before they entered the guest.
+  var unentered: FindingLog
   var exercised = Exercised()
   /// See ``Configuration/thinned``.
   let isThinned: Bool
@@ -130,7 +132,11 @@ public struct Replayer {
     let ceiling = configuration.isDamaged ? .suspected : configuration.schemeBasis.ceiling
     let scope = configuration.scope
     log = FindingLog(ceiling: ceiling, scope: scope)
-    if isThinned { log.admits = Self.shownBySamples }
+    unentered = FindingLog(ceiling: ceiling, scope: scope)
+    if isThinned {
+      log.admits = Self.shownBySamples
+      unentered.admits = Self.shownBySamples
+    }
     emit = timeline.map { timeline in
       { entry in
         if case .finding(let rule, _, _, _) = entry, isThinned,

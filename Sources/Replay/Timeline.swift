@@ -77,10 +77,13 @@ public enum TimelineEntry: Sendable {
 /// What became of a ptrauth trap.
 public enum TrapAnswer: Sendable, Hashable {
   case enabled, undefined, unknown
+  /// The next entry was as disabled as before, and no load came between.
+  case notEnabled
   public var word: String? {
     switch self {
     case .enabled: "enabled"
     case .undefined: "undef"
+    case .notEnabled: "none"
     case .unknown: nil
     }
   }

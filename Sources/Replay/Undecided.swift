@@ -33,7 +33,7 @@ struct Undecided {
       case .twoFeatures:
         "a vCPU's features were sampled as two different sets, without a reset between them: KVM allows no such change"
       case .quietChange:
-        "a guest's key slots changed over a run with API and APK clear at both ends, or over one that is missing"
+        "a guest's key slots changed over a run with API and APK clear at both ends or from a put to the next load, or over a run that is missing"
       case .moved:
         "a preempted trap handler went on where another thread had saved its keys, and left the slots as they were: whether both have the same keys does not show"
       case .crowd: "there are too many threads to compare each with all others"

@@ -62,13 +62,14 @@ struct VCPURecord {
   /// How many runs it had had before that; nil: its thread may have left KVM_RUN since.
   var guestKeysRun: UInt64?
   /// Its slots at its last put, until it is loaded or its thread leaves KVM_RUN.
-  var keysAtPut: (at: Moment, keys: KeySlots)?
+  var keysAtPut: KeySlots?
   /// Those after its last enabled run.
   var keysAfterRun: KeysAfterRun?
   var handlings = TrapHandlings()
   /// A ptrauth trap whose handler was not seen yet.
   var unansweredTrap: Moment?
   var untoldTraps: UntoldTraps?
+  var openTrap: OpenTrap?
   var unsaid = UnsaidRuns()
   var model: ModelWatch
 
@@ -122,6 +123,8 @@ struct LoadInterval {
   var lastSwitched: Moment?
   var runs: UInt64 = 0
   var trapped = false
+  /// A trap was answered with an UNDEF.
+  var isRefused = false
   /// A trap handler may have been under way over the load.
   var isTainted = false
   /// A trapped system register access of which it was not known in time which register it was.

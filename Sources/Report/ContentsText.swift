@@ -70,11 +70,14 @@ public enum ContentsText {
     for guest in contents.guests {
       page.paragraph("guest      ", "\(guest.name), \(counted(UInt64(guest.vcpus), "vCPU"))")
     }
-    if facts.lostSamples > 0 {
+    let placed = contents.document.analysis.lostEvents.reduce(0) { $0 &+ $1.count }
+    if facts.lostSamples > placed {
       page.paragraph(
         "lost       ",
         "\(counted(facts.lostSamples, "event")) in all, as the recorder counted without saying when"
       )
+    } else if placed > 0 {
+      page.paragraph("lost       ", "\(counted(placed, "event")) in all")
     }
     if facts.isIncomplete { page.paragraph("cut        ", "the end of the recording is missing") }
     for part in contents.document.analysis.missingParts { page.paragraph("left out   ", part) }

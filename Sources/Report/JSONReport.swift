@@ -52,7 +52,8 @@ import Replay
 /// recording {path}, verdict "unusable" and error (a sentence). The document of an instruction log is its
 /// last element.
 ///
-/// Times are nanoseconds of the recording's clock. Counters named in `lowerBounds` are lower bounds.
+/// Times are nanoseconds of the recording's clock. Counters named in `lowerBounds` are lower bounds, those in
+/// `upperBounds` are upper bounds.
 /// Key values never appear.
 public enum JSONReport {
   public static func render(_ document: Document) -> [UInt8] {
@@ -223,6 +224,10 @@ public enum JSONReport {
       if vcpu.counters.bitsAreUnsampled {
         for name in ["enabledRuns", "hidden", "hostSaves", "resets", "undefs"] { json.value(name) }
       }
+    }
+    json.key("upperBounds")
+    json.array { json in
+      if vcpu.counters.hostSavesAreUpperBounds { json.value("hostSaves") }
     }
   }
 

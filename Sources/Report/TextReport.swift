@@ -224,7 +224,8 @@ public enum TextReport {
     return [
       vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
       String(c.runs), known, least + String(c.enabledRuns),
-      String(c.instructionTraps + c.registerTraps + c.hiddenTraps), least + String(c.hostSaves),
+      String(c.instructionTraps + c.registerTraps + c.hiddenTraps),
+      (c.hostSavesAreUpperBounds ? "<=" : least) + String(c.hostSaves),
     ]
   }
 

@@ -5,12 +5,15 @@ import Ptrauth
 public struct VerificationTable {
   private var page: Page
   private let style: Style
+  /// Known defects are violations.
+  private let isStrict: Bool
   /// An invariant was violated in a generation, or none by a fault.
   public private(set) var hasSurprise = false
   public private(set) var isComplete = true
 
-  public init(style: Style) {
+  public init(style: Style, isStrict: Bool = false) {
     self.style = style
+    self.isStrict = isStrict
     page = Page(style)
     page.paragraph("generation     era     states  depth  ", "invariants")
   }
@@ -22,7 +25,7 @@ public struct VerificationTable {
     let head =
       "\(setting.standard.id.padded(4)) \(setting.standard.name.padded(9)) \(setting.era.name.padded(3))"
       + " \(String(verification.stateCount).right(9)) \(String(verification.depth).right(6))  "
-    page.paragraph(head, VerificationText.verdict(verification, style))
+    page.paragraph(head, VerificationText.verdict(verification, style, isStrict: isStrict))
   }
 
   public mutating func beginFaults() {

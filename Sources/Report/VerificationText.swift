@@ -3,12 +3,13 @@ import Ptrauth
 
 /// `verify` on a terminal: the verdict, what was explored, every invariant, the counterexamples.
 public enum VerificationText {
-  /// - Parameter isVerbose: every counterexample, not only the shortest and the longest.
+  /// - Parameter isVerbose: every counterexample, not only the shortest and the longest; isStrict: known defects are
+  ///   violations.
   public static func render(
-    _ verification: Verification, style: Style, isVerbose: Bool = false
+    _ verification: Verification, style: Style, isVerbose: Bool = false, isStrict: Bool = false
   ) -> String {
     var page = Page(style)
-    page.sentence(verdict(verification, style))
+    page.sentence(verdict(verification, style, isStrict: isStrict))
     page.line()
     page.paragraph("generation  ", words(verification.setting.standard))
     page.paragraph(
@@ -51,11 +52,16 @@ public enum VerificationText {
     return "no recording shows it" + (fault.hidden.map { ": \($0)" } ?? "")
   }
 
-  static func verdict(_ verification: Verification, _ style: Style) -> String {
+  static func verdict(
+    _ verification: Verification, _ style: Style, isStrict: Bool = false
+  ) -> String {
     let ids = verification.violations.map(\.invariant.id).joined(separator: ", ")
-    if !ids.isEmpty { return style.red("VIOLATED") + ": \(ids)" }
-    if !verification.isComplete { return style.yellow("UNDECIDED") + ": more states than --limit" }
     let known = verification.knownDefects.map(\.1.invariant.id).joined(separator: ", ")
+    if !ids.isEmpty { return style.red("VIOLATED") + ": \(ids)" }
+    if isStrict, !known.isEmpty {
+      return style.red("VIOLATED") + ": \(known), by known defects of this generation"
+    }
+    if !verification.isComplete { return style.yellow("UNDECIDED") + ": more states than --limit" }
     return style.green("HOLDS")
       + (known.isEmpty ? "" : ", but for known defects of this generation: \(known)")
   }

@@ -6,8 +6,7 @@ import Report
 extension Analyze {
   /// A line for each recording as it is judged. One that cannot be read has its line too: nothing of a fleet is lost.
   func summarize(_ groups: RecordingGroups) throws -> Outcome {
-    var seen: Set<String> = []
-    for path in groups.recordings where !seen.insert(path).inserted {
+    if let path = Folder.firstTwice(in: groups.recordings) {
       throw Problem("\(path) is given twice, by its folder too: it would count twice")
     }
     let sink = try ByteSink(path: output.output)

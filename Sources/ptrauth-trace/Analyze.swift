@@ -122,9 +122,7 @@ package struct Analyze: ParsableCommand {
     if format == .perfetto, recordings.count > 1 {
       throw ValidationError("--format perfetto shows one recording")
     }
-    if format == .summary,
-      let twice = recordings.first(where: { path in recordings.count { $0 == path } > 1 })
-    {
+    if format == .summary, let twice = Folder.firstTwice(in: recordings) {
       throw ValidationError("\(twice) is given twice: it would count twice")
     }
     if format == .summary, let part = filters.chosen {

@@ -109,6 +109,11 @@ package struct Compare: ParsableCommand {
     if base.isEmpty || new.isEmpty {
       throw ValidationError("give recordings or reports on both sides of --: BASE... -- NEW...")
     }
+    for side in [base, new] {
+      if let twice = Folder.firstTwice(in: side) {
+        throw ValidationError("\(twice) is given twice on one side: it would count twice")
+      }
+    }
     if (base + new).count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
     }

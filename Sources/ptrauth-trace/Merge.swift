@@ -77,7 +77,7 @@ package struct Merge: ParsableCommand {
     if files.count(where: { $0 == "-" }) > 1 {
       throw ValidationError("standard input can be read once")
     }
-    if let twice = files.first(where: { path in files.count { $0 == path } > 1 }) {
+    if let twice = Folder.firstTwice(in: files) {
       throw ValidationError("\(twice) is given twice: its recordings would count twice")
     }
     if chosenFormat == nil, let asked: ReportFormat = output.impliedFormat(),

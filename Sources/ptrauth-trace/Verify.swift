@@ -89,7 +89,9 @@ package struct Verify: ParsableCommand {
     }
     let found = Verification(asked, fault: setting.chosenFault, limit: limit)
     switch format {
-    case .text: try sink.write(VerificationText.render(found, style: style, isVerbose: verbose))
+    case .text:
+      try sink.write(
+        VerificationText.render(found, style: style, isVerbose: verbose, isStrict: strict))
     case .json: try sink.write(VerificationJSON.render(found))
     }
     if !found.violations.isEmpty || (strict && !found.knownDefects.isEmpty) { return .findings }
@@ -97,7 +99,7 @@ package struct Verify: ParsableCommand {
   }
 
   private func everything(to sink: ByteSink) throws -> Outcome {
-    var table = VerificationTable(style: style)
+    var table = VerificationTable(style: style, isStrict: strict)
     var hasKnownDefect = false
     for generation in Generation.all {
       for era in generation.eras {

@@ -126,9 +126,11 @@ struct WeightList: ExpressibleByArgument {
 
   init?(argument: String) {
     weights = CostWeights()
+    var named: Set<String> = []
     for part in argument.split(separator: ",") {
       let pair = part.split(separator: "=", maxSplits: 1)
-      guard pair.count == 2, let value = Double(pair[1]), value.isFinite, (0...1e9).contains(value)
+      guard pair.count == 2, named.insert(String(pair[0])).inserted, let value = Double(pair[1]),
+        value.isFinite, (0...1e9).contains(value)
       else { return nil }
       switch pair[0] {
       case "mrs": weights.mrs = value

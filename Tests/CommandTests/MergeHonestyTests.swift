@@ -163,6 +163,16 @@ struct MergeHonestyTests {
     }
   }
 
+  /// perf counts a loss where it was, and once more without saying when.
+  @Test func aLossIsCountedOnce() {
+    var document = Documents.clean
+    document.analysis.lostEvents = [(cpu: 0, count: 20), (cpu: 1, count: 12)]
+    document.recording.lostSamples = 32
+    #expect(Tally(document).lost == 32)
+    document.recording.lostSamples = 40
+    #expect(Tally(document).lost == 40)
+  }
+
   /// Recordings that cannot break a rule say nothing of those that do not judge it.
   @Test func whatCannotBeBrokenIsNotShown() throws {
     func document(applies: Bool) -> Document {
@@ -272,6 +282,13 @@ struct MergeHonestyTests {
     #expect(run.output.contains("CANNOT JUDGE: no correctness rule is broken in 1 recording"))
     let twice = try Program.run(Program.command, ["merge", good, good])
     #expect(twice.code == 64 && twice.errors.contains("is given twice"))
+    // However it is spelled.
+    let other = "/tmp/../tmp/" + good.dropFirst("/tmp/".count)
+    for arguments in [["merge", good, other], ["compare", good, other, "--", good]] {
+      let again = try Program.run(Program.command, arguments)
+      #expect(again.code == 64 && again.errors.contains("is given twice"))
+    }
+    #expect(try Program.run(Program.command, ["compare", good, "--", other]).code != 64)
     // A line that another program has written with blanks is a side too.
     let spaced = String(decoding: SummaryLine.of(Documents.clean), as: UTF8.self)
       .replacing("{\"schema\":", with: "{ \"schema\": ")

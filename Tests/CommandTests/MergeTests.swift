@@ -329,6 +329,6 @@ struct MergeTests {
     }
     let text = try Program.run(Program.command, ["compare", files[1][0], "--", files[3][0]])
     #expect(text.code == 1 && text.output.contains("base  5 recordings"))
-    #expect(text.output.contains("new 5 of 5 (1875 times) (shares p=0.008)"), "\(text.output)")
+    #expect(text.output.contains("new 5 of 5 (1780 times) (shares p=0.008)"), "\(text.output)")
   }
 }

@@ -76,14 +76,14 @@ struct RequirementTests {
     let text = try render(document, .text)
     #expect(
       text.hasPrefix(
-        "FINDINGS: missed-host-save (critical, 375 proved); 15 of 17 correctness rules judged; "
+        "FINDINGS: missed-host-save (critical, 356 proved); 15 of 17 correctness rules judged; "
           + "preemptible-host-save is required and was not judged: "))
     #expect(Outcome(document.analysis, failOn: .medium) == .findings)
     #expect(Outcome(document.analysis, failOn: nil) == .cannotJudge)
     #expect(
       try render(Documents.faulty, .text)
         .hasPrefix(
-          "FINDINGS: missed-host-save (critical, 375 proved); 15 of 17 correctness rules judged; "
+          "FINDINGS: missed-host-save (critical, 356 proved); 15 of 17 correctness rules judged; "
             + "preemptible-host-save was not judged\n"))
   }
 

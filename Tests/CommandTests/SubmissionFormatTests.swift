@@ -125,7 +125,7 @@ struct SubmissionFormatTests {
       "lava.py", LAVAReport.render([TestSuite(Documents.faulty, failOn: .medium)]))
     #expect(
       faulty[0]
-        == "ptrauth-trace\tmissed-host-save\tfail\t375.0\tproved")
+        == "ptrauth-trace\tmissed-host-save\tfail\t356.0\tproved")
   }
 
   // MARK: GitHub

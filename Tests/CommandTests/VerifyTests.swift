@@ -22,7 +22,9 @@ struct VerifyTests {
     #expect(code == 0)
     #expect(text.hasPrefix("HOLDS, but for known defects of this generation: I8\n"))
     #expect(text.contains("Ended by ef3e40a7ea8d"))
-    #expect(try run(["--generation", "v7", "--strict"] + small).code == 1)
+    let strict = try run(["--generation", "v7", "--strict"] + small)
+    #expect(strict.code == 1)
+    #expect(strict.output.hasPrefix("VIOLATED: I8, by known defects of this generation\n"))
     let fixed = try run(["--generation", "5.6.19", "--strict"] + small)
     #expect(fixed.code == 0 && fixed.output.hasPrefix("HOLDS\n"))
   }

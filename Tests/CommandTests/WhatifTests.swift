@@ -95,7 +95,8 @@ struct WhatifTests {
   }
 
   @Test(arguments: [
-    ["--weights", "mrs"], ["--weights", "mrs=x"], ["--weights", "mrs=-1"], ["--weights", "foo=1"],
+    ["--weights", "mrs"], ["--weights", "mrs=1,mrs=2"], ["--weights", "mrs=x"],
+    ["--weights", "mrs=-1"], ["--weights", "foo=1"],
     ["--hysteresis", "0"], ["--hysteresis", "65"], ["--format", "xml"],
   ])
   func usage(arguments: [String]) throws {

@@ -1,6 +1,7 @@
 import Ptrauth
 import Replay
 import Testing
+import Trace
 
 private let on = Script.enabled
 
@@ -39,6 +40,24 @@ struct CoverageTests {
     #expect(covered.vcpus == Analysis.Coverage.VCPUs(seen: 1, concerned: 2))
     #expect(analysis.judged.contains(.staleEnable))
     #expect(analysis.criticalInPart.map(\.rule).contains(.staleEnable))
+  }
+
+  /// Where its fault was found it would have shown.
+  @Test func whatWasFoundWasSeen() throws {
+    var v = Self.first
+    v.host = KeySlots(repeating: 0)
+    var script = Script()
+    script.kernelUsesPointerAuth = true
+    for _ in 0..<3 {
+      script.load(v)
+      script.trap(v)
+      script.run(v, hcr: on)
+      script.put(v, hcr: on)
+    }
+    let analysis = script.replay().analysis
+    let covered = try #require(analysis.coverage.first { $0.rule == .missedHostSave })
+    #expect(covered.situations == 3)
+    #expect(covered.vcpus == Analysis.Coverage.VCPUs(seen: 1, concerned: 1))
   }
 
   @Test func bothWereSeen() throws {

@@ -104,7 +104,7 @@ struct ExerciserTests {
     "redundant-host-save": { script, v in
       script.load(v)
       script.trap(v)
-      script.put(v)
+      script.put(v, hcr: on)
     },
     "lazy-thrash": { script, v in for _ in 0..<8 { used(&script, v) } },
     "wasted-trap": { script, v in

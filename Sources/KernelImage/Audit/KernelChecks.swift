@@ -23,9 +23,13 @@ struct KernelChecks {
       let groups = subject.inventory.groups.filter { group in
         strangers.contains { $0.address == group.addresses.first }
       }
+      // A write of KVM's outside of guest entry and exit leaves other keys live than the checks of those take for granted.
+      let writers = strangers.filter { !$0.writes.isEmpty && KeyInventory.isOfKVM($0.place) }
       return CodeCheck(
-        .sites, .note, at: "vmlinux",
-        "\(strangers.map(\.place).joined(separator: ", ")): known from none of the kernels seen so far",
+        .sites, writers.isEmpty ? .note : .cannotJudge, at: "vmlinux",
+        "\(strangers.map(\.place).joined(separator: ", ")): known from none of the kernels seen so far"
+          + (writers.isEmpty
+            ? "" : "; \(writers.map(\.place).joined(separator: ", ")) writes key registers"),
         lines: subject.lines(groups.flatMap(\.addresses)))
     }
     return CodeCheck(

@@ -75,6 +75,11 @@ struct KeyInventory {
     ["compute_pac", "kvm_auth_eretax"].contains { place.hasPrefix($0) }
   }
 
+  /// Code of KVM's, at whichever exception level.
+  static func isOfKVM(_ place: String) -> Bool {
+    place.hasPrefix("__kvm_nvhe_") || isKVM(place)
+  }
+
   private static func isKVM(_ place: String) -> Bool {
     ["kvm", "fixup_guest_exit", "hyp", "vcpu", "trap_ptrauth", "handle_exit", "ptrauth"].contains {
       place.contains($0)

@@ -33,8 +33,8 @@ struct Bill {
         most: s.maybeUsed),
       item(policy.laterUse, 0, nil),
       // Where the recorded kernel's traps do not reach the host, one for each use.
-      item(policy.trap, s.showsTraps ? s.traps : s.used, s.showsTraps ? s.traps : s.used),
-      item(policy.trap, 0, s.showsTraps ? 0 : s.maybeUsed),
+      item(policy.trap, s.showsTraps ? s.trapped : s.used, s.showsTraps ? s.trapped : s.used),
+      item(policy.trap, 0, s.maybeUsed),
       item(policy.quietPass, s.quietPasses, s.quietPasses),
       item(policy.usedPass, s.usedPasses, s.usedPasses),
       item(policy.cutPass, s.cutPasses, s.cutPasses),

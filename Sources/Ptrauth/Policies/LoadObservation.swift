@@ -36,6 +36,8 @@ public struct Schedule: Sendable, Hashable {
   /// Of `used`, those whose put is known to come from a task switch, or may.
   public var usedEndingInSwitch: UInt64 = 0
   public var traps: UInt64 = 0
+  /// Intervals with a trap: a kernel with a fault may trap again and again in one.
+  public var trapped: UInt64 = 0
   /// Traps of this vCPU reach the host: `traps` are all there were.
   public var showsTraps = false
   public var quietPasses: UInt64 = 0
@@ -53,6 +55,7 @@ public struct Schedule: Sendable, Hashable {
   public mutating func add(_ interval: LoadObservation) {
     loads += 1
     traps += interval.traps
+    trapped += min(1, interval.traps)
     quietPasses += interval.quietPasses
     usedPasses += interval.usedPasses
     unknownPasses += interval.unknownPasses
@@ -79,6 +82,7 @@ public struct Schedule: Sendable, Hashable {
     case .unknown: maybeUsed -= 1
     case .clear: break
     }
+    trapped += 1
     used += 1
   }
 

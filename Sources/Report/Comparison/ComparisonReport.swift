@@ -122,8 +122,13 @@ public struct ComparisonReport: Sendable {
       return rate.base.count == 1 && rate.new.count == 1
         ? "single comparison" : "not tested: \(rate.base.count) vs \(rate.new.count)"
     }
-    return (rate.isSignificant ? "p=" : "~ p=") + decimals(p, 3)
-      + " n=\(rate.base.count)+\(rate.new.count)"
+    return probability(p) + " n=\(rate.base.count)+\(rate.new.count)"
+  }
+
+  /// "p=0.021", "~ p=0.342" where it proves nothing, "p<0.001".
+  private static func probability(_ p: Double) -> String {
+    (p < Regression.Comparison.alpha ? "" : "~ ")
+      + (p < 0.0005 ? "p<0.001" : "p=" + decimals(p, 3))
   }
 
   static func value(_ value: Double?, _ rate: Regression.Comparison.Rate) -> String {
@@ -161,15 +166,20 @@ public struct ComparisonReport: Sendable {
   /// How often on each side, and whether shares of recordings differ where that can be said.
   func counts(_ change: Regression.Comparison.FindingChange) -> (base: String, new: String) {
     let share = change.shareP.map {
-      " (shares " + ($0 < Regression.Comparison.alpha ? "p=" : "~ p=") + Self.decimals($0, 3) + ")"
+      " (shares \(Self.probability($0)))"
+    }
+    func total(_ judging: Int?, _ all: Int) -> String {
+      guard let judging, judging != all else { return String(all) }
+      return "\(judging) that judge it"
     }
     return (
-      Self.counts(change.base, of: comparison.baseRecordings),
-      Self.counts(change.new, of: comparison.newRecordings) + (share ?? "")
+      Self.counts(change.base, of: total(change.judging?.base, comparison.baseRecordings)),
+      Self.counts(change.new, of: total(change.judging?.new, comparison.newRecordings))
+        + (share ?? "")
     )
   }
 
-  static func counts(_ side: (recordings: Int, count: UInt64), of total: Int) -> String {
+  static func counts(_ side: (recordings: Int, count: UInt64), of total: String) -> String {
     "\(side.recordings) of \(total)" + (side.count > 0 ? " (\(counted(side.count, "time")))" : "")
   }
 }

@@ -13,7 +13,9 @@ extension Tally {
     eventsMissing = analysis.isIncomplete ? 1 : 0
     bytes = facts.byteCount
     events = analysis.eventCount
-    lost = analysis.lostEvents.reduce(facts.lostSamples) { Counters.sum($0, $1.count) }
+    // What is counted without a time holds what is counted with one.
+    lost = max(
+      facts.lostSamples, analysis.lostEvents.reduce(0) { Counters.sum($0, $1.count) })
     duration = analysis.lastTime > analysis.firstTime ? analysis.lastTime - analysis.firstTime : 0
     formats = NameCounts(facts.format)
     schemes = NameCounts(document.kernel.generation?.name ?? "not known")

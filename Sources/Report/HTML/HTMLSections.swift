@@ -107,9 +107,12 @@ enum HTMLSections {
               let least = c.bitsAreUnsampled ? "\u{2265} " : ""
               page.element("td", [("class", "n")], least + String(c.enabledRuns))
               numbers([c.instructionTraps, c.registerTraps], &page)
-              for count in [c.hiddenTraps, c.undefs, c.hostSaves] {
+              for count in [c.hiddenTraps, c.undefs] {
                 page.element("td", [("class", "n")], least + String(count))
               }
+              page.element(
+                "td", [("class", "n")],
+                (c.hostSavesAreUpperBounds ? "\u{2264} " : least) + String(c.hostSaves))
               page.element(
                 "td", [("class", "n")],
                 (c.keySwitchesAreExact ? "" : "\u{2265} ") + String(c.keySwitches))

@@ -12,7 +12,7 @@ public import Replay
 ///     process 2, one thread per pCPU     X  "vCPU 0 loaded"; within it X "keys of vCPU 0" while the
 ///                                           guest's keys are live, "keys not known"
 ///                                        i  lost events
-///                                        C  runs that switched keys, so far: at least so many switches
+///                                        C  runs that were entered with bits set, so far
 ///     M                                     names, at the end: a vCPU's may be learnt late
 ///
 /// `ts` and `dur` are microseconds of the recording's clock with nanoseconds as decimals. Events come
@@ -141,7 +141,7 @@ public struct PerfettoTrace: TimelineWriter {
       cpus[run.cpu]?.switches = count
       order.add(
         end, 0,
-        event("C", "runs with keys switched, pCPU \(run.cpu)", "switch", Self.cpuProcess, 0, end) {
+        event("C", "runs with bits set, pCPU \(run.cpu)", "switch", Self.cpuProcess, 0, end) {
           $0.field("runs", count)
         })
     }

@@ -138,13 +138,17 @@ extension Analysis.VCPU {
     self.init(
       reported: saved.identity(kind), tid: try saved.number("tid"),
       pid: saved.numberOrNull("pid") ?? -1, feature: feature,
-      counters: try Counters(try saved.object("counters"), try saved.texts("lowerBounds")))
+      counters: try Counters(
+        try saved.object("counters"), try saved.texts("lowerBounds"),
+        try saved.textsOrNull("upperBounds") ?? []))
     vmm = saved.textOrNull("vmm")
   }
 }
 
 extension Counters {
-  fileprivate init(_ saved: SavedObject, _ lowerBounds: [String]) throws(SavedFault) {
+  fileprivate init(
+    _ saved: SavedObject, _ lowerBounds: [String], _ upperBounds: [String]
+  ) throws(SavedFault) {
     self.init()
     loads = try saved.amount("loads")
     puts = try saved.amount("puts")
@@ -163,6 +167,7 @@ extension Counters {
     keySwitchesAreExact = !lowerBounds.contains("keySwitches")
     loadsAreLowerBounds = lowerBounds.contains("loads")
     bitsAreUnsampled = lowerBounds.contains("enabledRuns")
+    hostSavesAreUpperBounds = upperBounds.contains("hostSaves")
   }
 }
 

@@ -132,7 +132,7 @@ extension TimelineEntry {
     case "load": self = .load(identity, try moment(), isImplied: try saved.flag("implied"))
     case "put": self = .put(identity, try moment(), isImplied: try saved.flag("implied"))
     case "trap":
-      let answers: [TrapAnswer] = [.enabled, .undefined]
+      let answers: [TrapAnswer] = [.enabled, .undefined, .notEnabled]
       self = .trap(
         identity, try moment(), try saved.trap(),
         answer: answers.first { $0.word == saved.textOrNull("answer") } ?? .unknown)

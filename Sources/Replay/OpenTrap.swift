@@ -1,0 +1,79 @@
+import Ptrauth
+
+/// A ptrauth trap of which no event has told yet what became of it.
+struct OpenTrap {
+  var trap: PtrauthTrap
+  /// Its kvm_exit.
+  var at: Moment
+  /// The host save that its handler is taken to have made.
+  var save: Moment?
+  /// A load came since, which takes the bits away again.
+  var isLoaded = false
+}
+
+// What a trap's handler does is told by others: by kvm_inject_undefined, or by the bits that the put or the next
+// entry finds.
+//
+//     kvm_exit ── handler ── kvm_inject_undefined      an UNDEF: nothing was saved
+//                        ├── put: bits set             enabled
+//                        ├── entry: bits set           enabled
+//                        └── entry: bits clear         not enabled, unless a load came between
+extension Replayer {
+  /// - Parameter sample: what the run was entered with that took it; it answers the trap before.
+  mutating func openTrap(
+    _ index: Int, _ trap: PtrauthTrap, _ at: Moment, entered sample: EnableBits?
+  ) {
+    settleTrap(index, entered: sample)
+    vcpus[index].openTrap = OpenTrap(trap: trap, at: at)
+  }
+
+  mutating func settleTrap(_ index: Int, _ answer: TrapAnswer) {
+    guard let open = vcpus[index].openTrap.take() else { return }
+    emit?(.trap(vcpus[index].identity, open.at, open.trap, answer: answer))
+    switch answer {
+    case .enabled: return
+    case .unknown:
+      if capabilities.samplesShadow, open.save != nil {
+        vcpus[index].counters.hostSavesAreUpperBounds = true
+      }
+      return
+    case .undefined:
+      vcpus[index].waste.answered = nil
+      if let begin = vcpus[index].interval.begin, begin.time < open.at.time {
+        vcpus[index].interval.isRefused = true
+      }
+    case .notEnabled: break
+    }
+    if let save = open.save { takeBackSave(index, save) }
+  }
+
+  /// At the next entry.
+  mutating func settleTrap(_ index: Int, entered sample: EnableBits?) {
+    guard let open = vcpus[index].openTrap else { return }
+    let feature = vcpus[index].state.feature
+    switch sample?.switchesKeys {
+    case .set: settleTrap(index, .enabled)
+    // A vCPU without the feature gets an UNDEF in every generation.
+    case _ where feature == .none || feature == .partial: settleTrap(index, .undefined)
+    case .clear where !open.isLoaded && generation?.trap == .reachesHost:
+      settleTrap(index, .notEnabled)
+    case .clear, .unknown, nil: settleTrap(index, .unknown)
+    }
+  }
+
+  /// The handler did not answer: it is not taken to have saved.
+  private mutating func takeBackSave(_ index: Int, _ save: Moment) {
+    vcpus[index].counters.hostSaves -= min(1, vcpus[index].counters.hostSaves)
+    if let cpu = cpus[save.cpu] {
+      cpu.hostSaves -= min(1, cpu.hostSaves)
+      cpu.lastSaver = nil
+    }
+    let thread = threads[save.tid]
+    if thread?.hostKeys.save?.at == save { thread?.hostKeys.save = nil }
+    if vcpus[index].interval.saveUnused == save { vcpus[index].interval.saveUnused = nil }
+    if let repeated = vcpus[index].interval.repeatedSave, repeated.at == save {
+      vcpus[index].interval.repeatedSaves -= min(1, vcpus[index].interval.repeatedSaves)
+      vcpus[index].interval.repeatedSave = nil
+    }
+  }
+}
