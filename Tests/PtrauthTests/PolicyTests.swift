@@ -262,6 +262,19 @@ struct PolicyTests {
     #expect(schedule.memory.low == same.memory.low)
   }
 
+  /// A kernel with a fault traps again and again in one interval; a policy would once.
+  @Test func anIntervalTrapsOnce() {
+    var schedule = Schedule(hysteresis: 2)
+    schedule.showsTraps = true
+    var seen = LoadObservation()
+    seen.use = .set
+    seen.traps = 13
+    schedule.add(seen)
+    #expect(schedule.traps == 13 && schedule.trapped == 1)
+    let lazy = compare(schedule).rows.first { $0.policy.id == "lazy-v7" }
+    #expect(lazy?.low.fullTrips == 1)
+  }
+
   private func compare(
     _ schedule: Schedule, _ weights: CostWeights = .accesses
   ) -> PolicyComparison {

@@ -53,7 +53,8 @@ extension Rule {
       .events(
         "proved where host_cpu_context's slots are sampled (up to 5.7): after a run they held the host's keys, "
           + "and after a later one the guest's, which that run did not change; suspected if they hold the thread's "
-          + "own keys in other registers (partial-key-set of a save looks alike)"),
+          + "own keys in other registers, or what no key of the host is: the value of a vCPU reset, or one value in "
+          + "several registers (partial-key-set of a save looks alike)"),
       .audit("the restore half of __guest_exit lacks registers, or is not there"),
       .model("explored: the two guards of one pass disagree"),
     ],
