@@ -1,3 +1,5 @@
+import Glibc
+
 extension [UInt8] {
   /// The bytes, borrowed.
   package var rawBytes: RawSpan {
@@ -89,6 +91,19 @@ extension RawSpan {
       position &+= 1
     }
     return String(decoding: scalars, as: UTF8.self)
+  }
+
+  /// Where the next such byte is, at or after `start` and before `end`; nil: there is none, or `start` is outside of the
+  /// bytes.
+  package func position(of byte: UInt8, from start: Int, to end: Int = .max) -> Int? {
+    let end = min(end, byteCount)
+    guard start >= 0, start < end else { return nil }
+    return unsafe withUnsafeBytes { bytes in
+      guard let base = unsafe bytes.baseAddress,
+        let found = unsafe memchr(base + start, Int32(byte), end &- start)
+      else { return nil }
+      return unsafe UnsafeRawPointer(found) - base
+    }
   }
 
   /// As many bytes, and each as there.

@@ -112,7 +112,7 @@ extension Replayer {
     guard thread.run?.exit != nil, thread.run?.cpu == at.cpu else { return }
     // The handler of a trap may have saved since.
     let isBehindHandler =
-      function == .vcpuPut && (thread.run.map { $0.trap != nil || $0.mayBeKeyTrap } ?? false)
+      function == .vcpuPut && (thread.run?.trap != nil || thread.run?.mayBeKeyTrap == true)
     if let earlier = thread.fetched?.function, thread.fetched?.vcpu == index, !isBehindHandler {
       if let a = thread.fetched?.hostContext, let b = event.hit.fields.hostContext {
         fetchChecks.note(.hostContext, earlier, function, isSame: a == b)

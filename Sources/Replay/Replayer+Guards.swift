@@ -5,7 +5,7 @@ extension Replayer {
   /// Where the guard reads the shadow, entry and exit must find the same: nothing but the run came
   /// between kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate.
   mutating func judgeGuards(_ run: OpenRun) {
-    guard let generation, generation.guardReads == .shadow,
+    guard generation?.guardReads == .shadow,
       let entry = run.entrySample, let after = run.exitSample, let exit = run.exit
     else { return }
     // From here on the thread may run on the guest's keys, and save them as its own.
@@ -24,7 +24,7 @@ extension Replayer {
       statement =
         "the guest's keys were loaded at guest entry, and the guard of guest exit found "
         + "\(words(after)): the host's were not restored"
-    case (.clear, .set) where generation.trap == .reachesHost:
+    case (.clear, .set) where generation?.trap == .reachesHost:
       rule = .hostKeyLeak
       statement =
         "guest entry loaded no guest keys, and the guard of guest exit found \(words(after)): the "

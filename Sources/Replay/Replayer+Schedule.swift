@@ -4,12 +4,12 @@ import Ptrauth
 extension Replayer {
   /// Adds a run to its load interval. A run that may not have entered the guest adds no pass.
   mutating func observe(_ run: OpenRun, _ atEntry: KnownBits, _ atExit: KnownBits) {
-    guard let generation else { return }
+    guard let trap = generation?.trap else { return }
     let index = run.vcpu
     let pass: UInt64 = run.certainlyEntered ? 1 : 0
     let isTainted = vcpus[index].interval.isTainted
     var seen = vcpus[index].interval.seen
-    switch (generation.trap, run.trap) {
+    switch (trap, run.trap) {
     case (.reachesHost, .some):
       seen.use = .set
       seen.traps += 1
@@ -36,11 +36,11 @@ extension Replayer {
         seen.use = .unknown
         seen.unknownPasses += pass
       case .clear: seen.quietPasses += pass
-      case .unknown where generation.trap == .reachesHost && seen.use == .set && !isTainted:
+      case .unknown where trap == .reachesHost && seen.use == .set && !isTainted:
         // The trap was answered, and only a load takes the bits away again.
         seen.usedPasses += pass
         if pass > 0 { seen.isCut = false }
-      case .unknown where generation.trap == .reachesHost && !isTainted:
+      case .unknown where trap == .reachesHost && !isTainted:
         // No trap, no use.
         seen.quietPasses += pass
       case .unknown:
@@ -53,15 +53,17 @@ extension Replayer {
 
   /// The load interval is over: it goes into the vCPU's schedule if its beginning was seen.
   mutating func endObservation(_ index: Int) {
-    let interval = vcpus[index].interval
-    vcpus[index].lastIsInSchedule = interval.begin != nil
-    guard interval.begin != nil else {
-      if vcpus[index].schedule.loads == 0, vcpus[index].schedule.leftOut == 0, interval.runs > 0 {
+    let hasBegun = vcpus[index].interval.begin != nil
+    vcpus[index].lastIsInSchedule = hasBegun
+    guard hasBegun else {
+      if vcpus[index].schedule.loads == 0, vcpus[index].schedule.leftOut == 0,
+        vcpus[index].interval.runs > 0
+      {
         vcpus[index].schedule.leftOut = 1
       }
       return
     }
-    var seen = interval.seen
+    var seen = vcpus[index].interval.seen
     if capabilities.hasSchedSwitch {
       seen.endsInSwitch = Bit(threads[vcpus[index].tid]?.isSwitchedOut ?? false)
     }

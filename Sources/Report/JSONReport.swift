@@ -307,7 +307,7 @@ public enum JSONReport {
   }
 
   static func identity(_ identity: VCPUIdentity, _ json: inout JSONWriter) {
-    json.field("vcpu", identity.pointer.map(hexadecimal))
+    json.field("vcpu", pointer: identity.pointer)
     json.field("vcpuId", identity.number)
   }
 }

@@ -35,31 +35,41 @@ public struct JSONWriter {
   public mutating func value<T: FixedWidthInteger>(_ number: T?) {
     guard let number else { return null() }
     separate()
-    bytes.append(contentsOf: String(number).utf8)
+    if number < 0 { bytes.append(UInt8(ascii: "-")) }
+    digits(UInt64(truncatingIfNeeded: number.magnitude), radix: 10)
+    needsComma = true
+  }
+  /// A pointer: "0x" and hexadecimal digits, in quotes.
+  mutating func pointer(_ address: UInt64?) {
+    guard let address else { return null() }
+    separate()
+    append("\"0x")
+    digits(address, radix: 16)
+    bytes.append(UInt8(ascii: "\""))
     needsComma = true
   }
   /// Infinity and NaN are no JSON numbers: null.
   public mutating func value(_ number: Double) {
     guard number.isFinite else { return null() }
     separate()
-    bytes.append(contentsOf: decimal(number).utf8)
+    append(decimal(number))
     needsComma = true
   }
   /// A number with a decimal point, already in digits.
   mutating func number(_ digits: String) {
     separate()
-    bytes.append(contentsOf: digits.utf8)
+    append(digits)
     needsComma = true
   }
   public mutating func value(_ flag: Bool?) {
     guard let flag else { return null() }
     separate()
-    bytes.append(contentsOf: (flag ? "true" : "false").utf8)
+    append(flag ? "true" : "false")
     needsComma = true
   }
   public mutating func null() {
     separate()
-    bytes.append(contentsOf: "null".utf8)
+    append("null")
     needsComma = true
   }
 
@@ -75,18 +85,22 @@ public struct JSONWriter {
     key(name)
     value(flag)
   }
+  mutating func field(_ name: String, pointer address: UInt64?) {
+    key(name)
+    pointer(address)
+  }
   public mutating func newline() { bytes.append(UInt8(ascii: "\n")) }
 
   private mutating func nest(_ open: String, _ close: String, _ body: (inout JSONWriter) -> Void) {
     separate()
-    bytes.append(contentsOf: open.utf8)
+    append(open)
     depth += 1
     needsComma = false
     let before = bytes.count
     body(&self)
     depth -= 1
     if isPretty, bytes.count > before { indent() }
-    bytes.append(contentsOf: close.utf8)
+    append(close)
     needsComma = true
   }
 
@@ -106,6 +120,24 @@ public struct JSONWriter {
   /// shown on a terminal; the rest is UTF-8.
   private mutating func quote(_ text: String) {
     bytes.append(UInt8(ascii: "\""))
+    let start = bytes.count
+    for byte in text.utf8 {
+      guard Self.isPlain(byte) else {
+        bytes.removeLast(bytes.count - start)
+        escape(text)
+        break
+      }
+      bytes.append(byte)
+    }
+    bytes.append(UInt8(ascii: "\""))
+  }
+
+  /// Stands for itself, whatever follows: no byte of what is escaped, nor the first of a longer character that may be.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte < 0x7f && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
+  }
+
+  private mutating func escape(_ text: String) {
     let hasControls = ControlCharacters.areIn(text)
     for scalar in text.unicodeScalars {
       switch scalar {
@@ -114,12 +146,28 @@ public struct JSONWriter {
         bytes.append(UInt8(truncatingIfNeeded: scalar.value))
       case _ where hasControls && ControlCharacters.contains(scalar):
         let digits = String(scalar.value, radix: 16)
-        bytes.append(contentsOf: "\\u".utf8)
+        append("\\u")
         bytes.append(contentsOf: repeatElement(UInt8(ascii: "0"), count: 4 - digits.count))
-        bytes.append(contentsOf: digits.utf8)
+        append(digits)
       default: bytes.append(contentsOf: scalar.utf8)
       }
     }
-    bytes.append(UInt8(ascii: "\""))
+  }
+
+  private mutating func append(_ text: String) {
+    for byte in text.utf8 { bytes.append(byte) }
+  }
+
+  private mutating func digits(_ number: UInt64, radix: UInt64) {
+    var backward = InlineArray<20, UInt8>(repeating: 0)
+    var count = 0
+    var rest = number
+    repeat {
+      let digit = UInt8(truncatingIfNeeded: rest % radix)
+      backward[count] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+      count += 1
+      rest /= radix
+    } while rest > 0
+    for place in (0..<count).reversed() { bytes.append(backward[place]) }
   }
 }

@@ -83,7 +83,7 @@ public struct TimelineLines: TimelineWriter {
   }
 
   private static func place(_ identity: VCPUIdentity?, _ at: Moment, _ json: inout JSONWriter) {
-    json.field("vcpu", identity?.pointer.map(hexadecimal))
+    json.field("vcpu", pointer: identity?.pointer)
     json.field("vcpuId", identity?.number)
     json.field("tid", at.tid)
     json.field("cpu", at.cpu)
@@ -99,17 +99,22 @@ public struct TimelineLines: TimelineWriter {
     json.field("exit", run.exit)
     json.field("ret", run.ret.map(exceptionName))
     json.field("ec", run.ec)
-    for (name, bit) in [("api", \EnableBits.api), ("apk", \EnableBits.apk)] {
-      json.key(name)
-      json.array { json in
-        json.value(run.atEntry.bits[keyPath: bit].value)
-        json.value(run.atExit.bits[keyPath: bit].value)
-      }
-    }
+    bits("api", run.atEntry.bits.api, run.atExit.bits.api, &json)
+    bits("apk", run.atEntry.bits.apk, run.atExit.bits.apk, &json)
     json.key("basis")
     json.array { json in
       json.value(run.atEntry.basis.word)
       json.value(run.atExit.basis.word)
+    }
+  }
+
+  private static func bits(
+    _ name: String, _ atEntry: Bit, _ atExit: Bit, _ json: inout JSONWriter
+  ) {
+    json.key(name)
+    json.array { json in
+      json.value(atEntry.value)
+      json.value(atExit.value)
     }
   }
 }

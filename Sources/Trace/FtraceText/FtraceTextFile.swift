@@ -35,8 +35,13 @@ public struct FtraceTextFile: ~Copyable, Sendable {
   init(_ map: consuming MappedFile, path: String) throws(TraceError) {
     let byteCount = map.byteCount
     let compression = map.compression
-    let text = try Self.withoutMarkup(map, path)
-    let scan = try Self.scan(text, path)
+    var text = map
+    var found = try Self.scan(text, path, stopsAtMarkup: true)
+    if found == nil {
+      text = try Self.withoutMarkup(text, path)
+      found = try Self.scan(text, path, stopsAtMarkup: false)
+    }
+    let scan = found ?? TextScan()
     self.scan = scan
     var opened = Self.recording(scan, path, byteCount)
     opened.note(compression)
@@ -54,12 +59,6 @@ public struct FtraceTextFile: ~Copyable, Sendable {
   private static func withoutMarkup(
     _ map: consuming MappedFile, _ path: String
   ) throws(TraceError) -> MappedFile {
-    var position = 0
-    while !EscapedMarkup.isIn(map.bytes, from: position, to: position + stride) {
-      position += stride
-      if position >= map.byteCount { return map }
-      map.giveBackPages()
-    }
     do throws(MappedFile.Failure) {
       return try MappedFile(memory: EscapedMarkup.removed(from: map.bytes))
     } catch {
@@ -67,16 +66,19 @@ public struct FtraceTextFile: ~Copyable, Sendable {
     }
   }
 
+  /// - Returns: nil where escaped markup is in it, if that is asked for.
   private static func scan(
-    _ map: borrowing MappedFile, _ path: String
-  ) throws(TraceError) -> TextScan {
+    _ map: borrowing MappedFile, _ path: String, stopsAtMarkup: Bool
+  ) throws(TraceError) -> TextScan? {
     let bytes = map.bytes
     guard bytes.byteCount > 0 else { throw TraceError(.isEmpty, path: path) }
     if bytes.starts(with: atrace, at: 0) { throw TraceError(.isCompressedText, path: path) }
     var scan = TextScan()
     var walk = LineWalk()
     while walk.position < bytes.byteCount {
-      scan.advance(to: walk.position + stride, bytes, &walk)
+      let end = walk.position + stride
+      if stopsAtMarkup, EscapedMarkup.isIn(bytes, from: walk.position, to: end) { return nil }
+      scan.advance(to: end, bytes, &walk)
       map.giveBackPages()
     }
     if let refusal = scan.refusal { throw TraceError(refusal, path: path) }

@@ -53,24 +53,24 @@ package struct LineHead: BitwiseCopyable {
 
   init?(_ line: RawSpan) {
     var position = 0
-    while position < Self.searchLimit, let byte = line.u8(at: position) {
-      if byte == Character8.openBracket, findTask(line, before: position),
-        findTime(line, behindCPU: position)
-      {
+    while let bracket = line.position(
+      of: Character8.openBracket, from: position, to: Self.searchLimit)
+    {
+      if findTask(line, before: bracket), findTime(line, behindCPU: bracket) {
         findName(line)
         return
       }
-      position &+= 1
+      position = bracket &+ 1
     }
     style = .latency
     pid = -1
     position = 0
-    while position < Self.searchLimit, let byte = line.u8(at: position) {
-      if byte == Character8.minus, isLatency(line, dash: position) {
+    while let dash = line.position(of: Character8.minus, from: position, to: Self.searchLimit) {
+      if isLatency(line, dash: dash) {
         findName(line)
         return
       }
-      position &+= 1
+      position = dash &+ 1
     }
     return nil
   }

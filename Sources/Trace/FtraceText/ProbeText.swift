@@ -11,9 +11,8 @@ struct ProbeTextLayout {
   /// The kernel's text names the function in place of its address.
   let namesItsFunction: Bool
   let isReturn: Bool
-  /// "cpu=vcpu=...": the names with their equals signs, and where each ends.
-  private let names: [UInt8]
-  private let ends: [Int]
+  /// The names with their equals signs.
+  private let names: [FieldMark]
   /// What each is, by ``ProbeFields/init(_:)``'s order; -1: nothing that is known.
   private let slots: [Int8]
 
@@ -22,19 +21,17 @@ struct ProbeTextLayout {
     guard let place = ProbePlace(line, from: values, isKernelText: true) else { return nil }
     var position = place.end
     var fields: [String] = []
-    var names: [UInt8] = []
-    var ends: [Int] = []
+    var names: [FieldMark] = []
     var slots: [Int8] = []
     while let (start, equals) = line.nextField(&position) {
       fields.append(line.string(start, equals))
-      names += line.slice(at: start, count: equals - start + 1)?.copied() ?? []
-      ends.append(names.count)
+      names.append(
+        FieldMark(line.slice(at: start, count: equals - start + 1)?.copied() ?? []))
       slots.append(Int8(ProbeValues.slot(line, start, equals) ?? -1))
       line.skipValue(&position)
     }
     self.fields = fields
     self.names = names
-    self.ends = ends
     self.slots = slots
     namesItsFunction = place.symbolEnd > place.symbolStart
     isReturn = place.isReturn
@@ -50,7 +47,7 @@ struct ProbeTextLayout {
       line.skipBlanks(&position)
       guard position < line.byteCount else { break }
       var slot = -1
-      if expected < ends.count, let equals = named(expected, line, position) {
+      if expected < names.count, let equals = names[expected].end(in: line, at: position) {
         slot = Int(slots[expected])
         position = equals
       } else if let (first, equals) = line.nextField(&position) {
@@ -71,15 +68,33 @@ struct ProbeTextLayout {
     }
     return values.finish(&fields)
   }
+}
 
-  /// Position behind the equals sign, if field `index` is the one at `position`.
-  @inline(__always)
-  private func named(_ index: Int, _ line: RawSpan, _ position: Int) -> Int? {
-    let start = index == 0 ? 0 : ends[index &- 1]
-    for place in start..<ends[index] where line.u8(at: position &+ place &- start) != names[place] {
-      return nil
+/// "apiakeylo_el1=": up to 24 characters, compared eight at a time.
+private struct FieldMark: BitwiseCopyable {
+  private var words = InlineArray<3, UInt64>(repeating: 0)
+  private var masks = InlineArray<3, UInt64>(repeating: 0)
+  /// 0: longer ones are looked for by their equals sign alone.
+  private var count = 0
+
+  init(_ bytes: [UInt8]) {
+    guard bytes.count <= 24 else { return }
+    count = bytes.count
+    for index in 0..<3 {
+      (words[index], masks[index]) = TextPattern.word(bytes.dropFirst(8 * index))
     }
-    return position &+ ends[index] &- start
+  }
+
+  /// Position behind it, if it is what stands at `position`; nil also near the line's end.
+  @inline(__always)
+  func end(in line: RawSpan, at position: Int) -> Int? {
+    guard count > 0, let first = line.u64(at: position), let second = line.u64(at: position &+ 8),
+      let third = line.u64(at: position &+ 16)
+    else { return nil }
+    let other =
+      (first ^ words[0]) & masks[0] | (second ^ words[1]) & masks[1]
+      | (third ^ words[2]) & masks[2]
+    return other == 0 ? position &+ count : nil
   }
 }
 

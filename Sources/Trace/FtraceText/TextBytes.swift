@@ -49,16 +49,7 @@ enum Character8 {
 extension RawSpan {
   /// Position of the next newline at or after `start`, the end of the bytes if there is none.
   func lineEnd(from start: Int) -> Int {
-    var position = start
-    while let word = u64(at: position) {
-      // A zero byte of `other` is a newline: the classic test, exact for the lowest such byte.
-      let other = word ^ 0x0a0a_0a0a_0a0a_0a0a
-      let found = (other &- 0x0101_0101_0101_0101) & ~other & 0x8080_8080_8080_8080
-      if found != 0 { return position &+ found.trailingZeroBitCount / 8 }
-      position &+= 8
-    }
-    while let byte = u8(at: position), byte != Character8.newline { position &+= 1 }
-    return Swift.min(position, byteCount)
+    position(of: Character8.newline, from: start) ?? byteCount
   }
 
   @inline(__always)
@@ -83,6 +74,11 @@ extension RawSpan {
   package func decimal(_ position: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var place = position
+    // So many digits always have room.
+    while place &- position < 19, let byte = u8(at: place), Character8.isDigit(byte) {
+      value = value &* 10 &+ UInt64(byte &- 48)
+      place &+= 1
+    }
     while let byte = u8(at: place), Character8.isDigit(byte) {
       let (product, tooLarge) = value.multipliedReportingOverflow(by: 10)
       let (sum, overflow) = product.addingReportingOverflow(UInt64(byte &- 48))
@@ -101,6 +97,10 @@ extension RawSpan {
   package func hexadecimal(_ position: inout Int) -> UInt64? {
     var value: UInt64 = 0
     var place = position
+    while value >> 32 == 0, let word = u64(at: place), let eight = word.eightHexDigits {
+      value = value << 32 | eight
+      place &+= 8
+    }
     while let byte = u8(at: place) {
       let digit = Character8.hexValue(byte)
       if digit == .max { break }
@@ -132,8 +132,14 @@ extension RawSpan {
   @inline(__always)
   func starts(with text: TextPattern, at position: Int) -> Bool {
     guard position >= 0, position <= byteCount &- text.bytes.count else { return false }
-    for index in 0..<text.bytes.count where u8(at: position &+ index) != text.bytes[index] {
-      return false
+    var index = 0
+    if let word = u64(at: position) {
+      guard (word ^ text.head) & text.mask == 0 else { return false }
+      index = 8
+    }
+    while index < text.bytes.count {
+      guard u8(at: position &+ index) == text.bytes[index] else { return false }
+      index &+= 1
     }
     return true
   }
@@ -142,9 +148,9 @@ extension RawSpan {
   func position(behind text: TextPattern, from start: Int) -> Int? {
     guard let first = text.bytes.first else { return nil }
     var position = start
-    while let byte = u8(at: position) {
-      if byte == first, starts(with: text, at: position) { return position &+ text.bytes.count }
-      position &+= 1
+    while let place = self.position(of: first, from: position) {
+      if starts(with: text, at: place) { return place &+ text.bytes.count }
+      position = place &+ 1
     }
     return nil
   }
@@ -169,6 +175,44 @@ extension RawSpan {
 /// A text to look for.
 struct TextPattern: ExpressibleByStringLiteral {
   let bytes: [UInt8]
-  init(_ text: String) { bytes = Array(text.utf8) }
+  /// Its first eight bytes as a little-endian number, and which of those it has.
+  let head: UInt64
+  let mask: UInt64
+
+  init(_ text: String) {
+    bytes = Array(text.utf8)
+    (head, mask) = Self.word(bytes[...])
+  }
+
+  /// The first eight of the bytes as a little-endian number, and which of them there are.
+  static func word(_ bytes: ArraySlice<UInt8>) -> (word: UInt64, mask: UInt64) {
+    var result: (word: UInt64, mask: UInt64) = (0, 0)
+    for (index, byte) in bytes.prefix(8).enumerated() {
+      result.word |= UInt64(byte) << UInt64(8 * index)
+      result.mask |= 0xff << UInt64(8 * index)
+    }
+    return result
+  }
+
   init(stringLiteral text: StaticString) { self.init("\(text)") }
+}
+
+extension UInt64 {
+  /// The value of eight characters, the first in the lowest byte, each of them a hexadecimal digit; nil: not all are.
+  ///
+  /// All bytes at once: bit 7 of a byte of `digits` and `letters` says that it is one, and no sum carries into the next.
+  @inline(__always)
+  fileprivate var eightHexDigits: UInt64? {
+    let high: UInt64 = 0x8080_8080_8080_8080
+    guard self & high == 0 else { return nil }
+    let fromZero = self ^ 0x3030_3030_3030_3030  // "0" ... "9": 0 ... 9
+    let fromA = (self | 0x2020_2020_2020_2020) ^ 0x6060_6060_6060_6060  // "A", "a" ... "f": 1 ... 6
+    let digits = ~(fromZero &+ 0x7676_7676_7676_7676) & high
+    let letters = (fromA &+ 0x7f7f_7f7f_7f7f_7f7f) & ~(fromA &+ 0x7979_7979_7979_7979) & high
+    guard digits | letters == high else { return nil }
+    let nibbles = self & 0x0f0f_0f0f_0f0f_0f0f &+ (letters >> 7) &* 9
+    let bytes = (nibbles & 0x000f_000f_000f_000f) << 4 | (nibbles >> 8) & 0x000f_000f_000f_000f
+    let pairs = (bytes & 0x0000_00ff_0000_00ff) << 8 | (bytes >> 16) & 0x0000_00ff_0000_00ff
+    return (pairs & 0xffff) << 16 | pairs >> 32
+  }
 }

@@ -27,15 +27,18 @@ package struct TextDecoder {
     _ line: RawSpan, _ values: Int, _ table: borrowing TextEventTable, _ index: Int, number: Int,
     into event: inout Event
   ) -> Bool {
-    if let layout = table.events[index].probe {
-      guard read(line, values, layout, index, number, into: &event.hit) else {
+    let kind: TextEventKind
+    switch table.reader(index) {
+    case .probe(let layout):
+      guard read(line, values, table, layout, index, number, into: &event.hit) else {
         doubts.unreadValues.note(number)
         return false
       }
       event.occurrence = .probe
       return true
+    case .tracepoint(let known): kind = known
+    case .none: return false
     }
-    guard let kind = table.events[index].kind else { return false }
     if kind == .setupDebug { return readSetupDebug(line, values, number, into: &event) }
     guard kind.read(line, values, into: &event) else {
       doubts.unreadValues.note(number)
@@ -108,8 +111,8 @@ package struct TextDecoder {
   }
 
   private mutating func read(
-    _ line: RawSpan, _ values: Int, _ layout: ProbeTextLayout, _ index: Int, _ number: Int,
-    into hit: inout ProbeHit
+    _ line: RawSpan, _ values: Int, _ table: borrowing TextEventTable, _ layout: Int,
+    _ index: Int, _ number: Int, into hit: inout ProbeHit
   ) -> Bool {
     guard let place = ProbePlace(line, from: values, isKernelText: isKernelText) else {
       return false
@@ -117,7 +120,9 @@ package struct TextDecoder {
     hit.address = place.address
     hit.isReturn = place.isReturn
     hit.isTraced = false
-    if !layout.read(line, from: place.end, into: &hit.fields) { doubts.narrowFields.note(number) }
+    if !table.layouts[layout].read(line, from: place.end, into: &hit.fields) {
+      doubts.narrowFields.note(number)
+    }
     hit.symbolName =
       place.symbolEnd > place.symbolStart ? symbol(line, place, index) : nil
     return true

@@ -43,8 +43,6 @@ package struct TextEvent {
     }
   }
 
-  var isDelivered: Bool { kind != nil || probe != nil }
-
   package var recorded: RecordedEvent {
     var event = RecordedEvent(
       system: system, name: name, isProbe: probe != nil, fields: probe?.fields ?? foreignFields)
@@ -57,6 +55,12 @@ package struct TextEvent {
 /// The events of a text recording by their labels: no String is made for a line.
 package struct TextEventTable {
   package private(set) var events: [TextEvent] = []
+  /// How each is read.
+  private var readers: [Reader] = []
+  private(set) var layouts: [ProbeTextLayout] = []
+  /// The labels one behind another, and where each ends.
+  private var labels: [UInt8] = []
+  private var labelEnds: [Int] = []
   /// Index + 1 by hash; 0: free. Open addressing, a power of two, never more than half full.
   private var slots = [UInt16](repeating: 0, count: 1 << 13)
 
@@ -81,7 +85,7 @@ package struct TextEventTable {
     else {
       return nil
     }
-    events.append(TextEvent(line, head))
+    add(TextEvent(line, head))
     slots[slot & (slots.count &- 1)] = UInt16(events.count)
     return events.count - 1
   }
@@ -100,22 +104,55 @@ package struct TextEventTable {
     return nil
   }
 
+  /// How the lines of an event are read.
+  enum Reader: BitwiseCopyable {
+    case tracepoint(TextEventKind)
+    /// Index in ``TextEventTable/layouts``.
+    case probe(Int)
+    /// The analysis has no use for it.
+    case none
+  }
+
+  func reader(_ index: Int) -> Reader { readers[index] }
+
+  func isDelivered(_ index: Int) -> Bool {
+    if case .none = readers[index] { false } else { true }
+  }
+
+  private mutating func add(_ event: TextEvent) {
+    events.append(event)
+    labels += event.label
+    labelEnds.append(labels.count)
+    if let probe = event.probe {
+      readers.append(.probe(layouts.count))
+      layouts.append(probe)
+    } else {
+      readers.append(event.kind.map { .tracepoint($0) } ?? .none)
+    }
+  }
+
   mutating func count(_ index: Int) { events[index].count &+= 1 }
 
   @inline(__always)
   private func isLabel(_ index: Int, _ line: RawSpan, _ head: LineHead) -> Bool {
-    guard events[index].label.count == head.nameEnd &- head.nameStart else { return false }
-    var position = head.nameStart
-    while position < head.nameEnd {
-      if line.u8(at: position) != events[index].label[position &- head.nameStart] { return false }
-      position &+= 1
-    }
-    return true
+    let start = index == 0 ? 0 : labelEnds[index &- 1]
+    let count = labelEnds[index] &- start
+    guard count == head.nameEnd &- head.nameStart,
+      let label = labels.rawBytes.slice(at: start, count: count),
+      let name = line.slice(at: head.nameStart, count: count)
+    else { return false }
+    return name.isSame(as: label)
   }
 
-  /// FNV-1a.
+  /// Of the first and the last eight characters; FNV-1a of shorter names.
   @inline(__always)
   private static func hash(_ line: RawSpan, _ head: LineHead) -> Int {
+    if head.nameEnd &- head.nameStart >= 8, let first = line.u64(at: head.nameStart),
+      let last = line.u64(at: head.nameEnd &- 8)
+    {
+      let product = (first ^ last.byteSwapped) &* 0x9e37_79b9_7f4a_7c15
+      return Int(truncatingIfNeeded: product >> 48)
+    }
     var hash: UInt32 = 2_166_136_261
     var position = head.nameStart
     while position < head.nameEnd, let byte = line.u8(at: position) {

@@ -4,7 +4,7 @@ import Bytes
 /// prints them (arch/arm64/kvm/trace_arm.h, trace_handle_exit.h, trace/events/kvm.h and sched.h), as
 /// libtraceevent's plugins do, or field by field (trace-cmd report -R, the trace option `fields`,
 /// and what libtraceevent cannot format).
-package enum TextEventKind: String {
+package enum TextEventKind: String, BitwiseCopyable {
   case entry = "kvm_entry"
   case exit = "kvm_exit"
   case handleSysReg = "kvm_handle_sys_reg"

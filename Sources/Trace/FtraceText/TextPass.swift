@@ -70,7 +70,7 @@ struct TextPass {
       case .event(let head):
         takeTime(head)
         // The end of a line without one may be missing.
-        guard !walk.isCut, let index = table.known(line, head), table.events[index].isDelivered
+        guard !walk.isCut, let index = table.known(line, head), table.isDelivered(index)
         else { break }
         add(head, walk, UInt16(truncatingIfNeeded: index), raw: head.values)
       case .record(let head): takeRecord(line, head, walk)

@@ -65,7 +65,7 @@ package struct TextStreamPass {
     switch kind {
     case .event(let head):
       takeTime(head)
-      guard let index, scan.table.events[index].isDelivered else { return }
+      guard let index, scan.table.isDelivered(index) else { return }
       if decoder == nil {
         // Hashed pointers would be other vCPUs than those of probes that are still to come.
         decoder = TextDecoder(isKernelText: scan.form.isKernelText, usesHashedPointers: false)
