@@ -14,6 +14,10 @@ final class CPURecord: ReplayRecord {
   var isIdle = false
   /// The last sched_switch was to this thread.
   var running: Int32?
+  /// The thread of its last events, and when the first of them came: it was here all that time, as far as events show.
+  var stay = Stay(tid: -1, since: 0)
+  /// When the first run ended here of which both ends were seen, in ns: from then on the recorder shows each.
+  var firstWholeRun: UInt64?
   /// The thread that is between its kvm_entry and kvm_exit here.
   var inGuest: Int32?
   /// It is in ``GuestCPUs``.
@@ -22,6 +26,11 @@ final class CPURecord: ReplayRecord {
   var lastSaver: HostSaver?
   /// Host saves seen here.
   var hostSaves: UInt64 = 0
+
+  struct Stay {
+    var tid: Int32
+    var since: UInt64
+  }
 
   init(firstTime: UInt64) {
     self.firstTime = firstTime

@@ -5,6 +5,8 @@ struct OpenTrap {
   var trap: PtrauthTrap
   /// Its kvm_exit.
   var at: Moment
+  /// Of the instruction that trapped.
+  var pc: UInt64
   /// The host save that its handler is taken to have made.
   var save: Moment?
   /// A load came since, which takes the bits away again.
@@ -17,19 +19,19 @@ struct OpenTrap {
 //     kvm_exit ── handler ── kvm_inject_undefined      an UNDEF: nothing was saved
 //                        ├── put: bits set             enabled
 //                        ├── entry: bits set           enabled
-//                        └── entry: bits clear         not enabled, unless a load came between
+//                        └── entry: bits clear         not enabled, if it is the retry and no load came between
 extension Replayer {
-  /// - Parameter sample: what the run was entered with that took it; it answers the trap before.
-  mutating func openTrap(
-    _ index: Int, _ trap: PtrauthTrap, _ at: Moment, entered sample: EnableBits?
-  ) {
-    settleTrap(index, entered: sample)
-    vcpus[index].openTrap = OpenTrap(trap: trap, at: at)
+  /// - Parameter run: that took it; what it was entered with answers the trap before.
+  mutating func openTrap(_ index: Int, _ trap: PtrauthTrap, _ run: OpenRun) {
+    settleTrap(index, by: run)
+    vcpus[index].openTrap = OpenTrap(trap: trap, at: run.exit ?? run.enter, pc: run.exitPC)
   }
 
   mutating func settleTrap(_ index: Int, _ answer: TrapAnswer) {
     guard let open = vcpus[index].openTrap.take() else { return }
-    emit?(.trap(vcpus[index].identity, open.at, open.trap, answer: answer))
+    // Whether it was an UNDEF is known where those have an event: it was hit.
+    let isTold = answer != .notEnabled || probesHit.contains(.injectUndefined)
+    emit?(.trap(vcpus[index].identity, open.at, open.trap, answer: isTold ? answer : .unknown))
     switch answer {
     case .enabled: return
     case .unknown:
@@ -47,15 +49,17 @@ extension Replayer {
     if let save = open.save { takeBackSave(index, save) }
   }
 
-  /// At the next entry.
-  mutating func settleTrap(_ index: Int, entered sample: EnableBits?) {
+  /// By the next run. A guest whose trap was not answered goes on with the instruction that trapped.
+  mutating func settleTrap(_ index: Int, by run: OpenRun) {
     guard let open = vcpus[index].openTrap else { return }
     let feature = vcpus[index].state.feature
-    switch sample?.switchesKeys {
+    switch run.entrySample?.switchesKeys {
     case .set: settleTrap(index, .enabled)
     // A vCPU without the feature gets an UNDEF in every generation.
-    case _ where feature == .none || feature == .partial: settleTrap(index, .undefined)
-    case .clear where !open.isLoaded && generation?.trap == .reachesHost:
+    case .clear where !open.isLoaded && (feature == .none || feature == .partial):
+      settleTrap(index, .undefined)
+    case .clear
+    where !open.isLoaded && generation?.trap == .reachesHost && run.entryPC == open.pc:
       settleTrap(index, .notEnabled)
     case .clear, .unknown, nil: settleTrap(index, .unknown)
     }

@@ -109,6 +109,8 @@ extension Replayer {
       // KVM_ARM_VCPU_INIT leaves both bits clear, and only a trap sets them.
       record.state.enableInFlight = false
       record.state.bits = .clear
+    } else {
+      record.handlings.begin(firstTime ?? lastTime, wasSeen: false)
     }
     vcpus.append(record)
     return vcpus.count - 1

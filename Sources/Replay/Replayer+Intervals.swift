@@ -68,6 +68,9 @@ extension Replayer {
     let tid = vcpus[index].tid
     let thread = threads[tid]
     thread?.leftLoaded = false
+    // The first that is probed was implied by its sched_switch.
+    if !isImplied, vcpus[index].putIsImplied, vcpus[index].state.loadedOn == nil { return }
+    vcpus[index].putIsImplied = isImplied
     follow(index, .put, at, sample)
     if sample?.switchesKeys == .set { settleTrap(index, .enabled) }
     if let thread { settle(index, thread, tid) }
@@ -144,7 +147,7 @@ extension Replayer {
       // Whether it had saved anything, the slots alone show.
       if leaving.handler != nil { cpu?.state.hostSlots = .unknown }
       if let index = leaving.vcpu { vcpus[index].arrival.putInReset = nil }
-      if !capabilities.hasLoadProbe, leaving.isInKVMRun == true, let index = leaving.vcpu {
+      if impliesPuts, leaving.isInKVMRun == true, let index = leaving.vcpu {
         put(index, Moment(time: at.time, cpu: at.cpu, tid: prev), isImplied: true)
       }
     }
@@ -193,14 +196,25 @@ extension Replayer {
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
     follow(index, .userspaceExit, at)
     _ = vcpus[index].handlings.end(at.time, bits: nil)
-    if !capabilities.hasLoadProbe, thread.isInKVMRun == true { put(index, at, isImplied: true) }
+    if impliesPuts, thread.isInKVMRun == true { put(index, at, isImplied: true) }
     thread.isInKVMRun = false
   }
 
-  /// What only a loaded vCPU's thread does, without load probes: a load lies before it if the thread was put since, or
+  /// Nothing records them.
+  private var impliesPuts: Bool { !capabilities.hasLoadProbe && !probesHit.contains(.vcpuPut) }
+
+  /// What only a loaded vCPU's thread does. Without load probes, a load lies before it if the thread was put since, or
   /// never ran before.
   mutating func implyLoad(_ index: Int, _ thread: ThreadRecord, _ at: Moment, _ pid: Int32) {
-    guard !capabilities.hasLoadProbe else { return }
+    guard !capabilities.hasLoadProbe else {
+      if thread.leftLoaded, showsEveryLoad {
+        // It was switched out and back inside KVM_RUN: a load is missing.
+        thread.leftLoaded = false
+        if thread.run?.exit != nil { thread.run?.isOver = true }
+        broken(vcpu: index)
+      }
+      return
+    }
     if vcpus[index].state.loadedOn == nil,
       vcpus[index].isPut || thread.isInKVMRun == false
         || vcpus[index].counters.runs == 0 && thread.isBornHere
@@ -222,7 +236,7 @@ extension Replayer {
   }
 
   private mutating func endInterval(_ index: Int, _ at: Moment) {
-    let interval = vcpus[index].interval
+    let interval = vcpus.interval(index)
     endObservation(index)
     defer { vcpus[index].interval = LoadInterval() }
     // Without either event it is not known whether it ran.

@@ -57,12 +57,16 @@ extension Replayer {
       put(index, at, isImplied: false, sample)
       vcpus[index].keysAtPut = event.hit.fields.guestKeys
     case .flush:
+      if capabilities.hasEntryAndExit, thread.run != nil, thread.run?.exit == nil {
+        broken(vcpu: index)
+      }
       closeRun(of: thread, at.tid)
       thread.sampleBeforeEntry = sample
     case .vcpuRun: sampleAtEntry(index, thread, at, sample)
     case .sync: sampleAtSync(thread, at, sample)
     case .handleExit:
-      noteHandledExit(index, thread)
+      noteHandledExit(index, thread, at, sample, event)
+      noteOtherExit(index, event)
       if let esr = event.hit.fields.esr { thread.run?.esr = esr }
       follow(index, .look, at, sample)
       sampleAfterExit(index, thread, at, function, sample, event)
@@ -81,6 +85,8 @@ extension Replayer {
       }
       follow(index, .reset, at, sample)
       noteReset(index, at, event.hit.fields.features)
+      // No handler is under way in it.
+      vcpus[index].handlings.end(at.time)
       reset(index)
     case .hypHandlePtrauth: break
     }
@@ -100,14 +106,55 @@ extension Replayer {
   }
 
   /// handle_exit comes once for each kvm_exit.
-  private mutating func noteHandledExit(_ index: Int, _ thread: ThreadRecord) {
+  private mutating func noteHandledExit(
+    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?,
+    _ event: borrowing Event
+  ) {
     defer { thread.awaitsHandler = .clear }
     guard capabilities.hasEntryAndExit else { return }
     switch thread.awaitsHandler {
     case .set: break
     case .clear: broken(vcpu: index)
-    case .unknown: ranUnseen(vcpu: index)
+    case .unknown where exitedBeforeLoad(index, at, cpus[at.cpu]?.firstWholeRun): break
+    case .unknown:
+      if sample?.switchesKeys == .set, isNoKeyTrap(event), vcpus[index].state.feature == .both,
+        generation?.load == .clears, exitedBeforeLoad(index, at, firstWholeRun)
+      {
+        undecided.note(.staleEnable, .begun)
+      }
+      ranUnseen(vcpu: index)
     }
+  }
+
+  /// What exit is handled now, was before the vCPU was loaded here: behind that a run would have been seen.
+  ///
+  /// - Parameter since: when each run began to be seen; nil: not by now.
+  private func exitedBeforeLoad(_ index: Int, _ at: Moment, _ since: UInt64?) -> Bool {
+    guard vcpus[index].loadedSinceEntry, let load = vcpus[index].clearedBy, load.tid == at.tid,
+      load.cpu == at.cpu, let since
+    else { return false }
+    return since <= load.time
+  }
+
+  /// The exit that is handled is no ptrauth trap: no handler is under way, nor was at a load since that exit.
+  private mutating func noteOtherExit(_ index: Int, _ event: borrowing Event) {
+    guard vcpus[index].state.enableInFlight, isNoKeyTrap(event) else { return }
+    vcpus[index].state.enableInFlight = false
+    guard vcpus[index].loadWasTainted, generation?.load == .clears else { return }
+    vcpus[index].loadWasTainted = false
+    vcpus[index].interval.isTainted = false
+    if vcpus[index].state.feature == .both { vcpus[index].state.bits = .clear }
+  }
+
+  /// What handle_exit is given says that the exit was no ptrauth trap.
+  private func isNoKeyTrap(_ event: borrowing Event) -> Bool {
+    // ARM_EXCEPTION_CODE without the flag of an SError beside it (asm/kvm_asm.h).
+    guard let code = event.hit.fields.exitCode, code & .max == 2 else {
+      return event.hit.fields.exitCode != nil
+    }
+    return event.hit.fields.esr.map {
+      ExceptionClass(esr: $0) != .pointerAuth && KeyRegisterAccess(esr: $0) == nil
+    } ?? false
   }
 
   /// vcpu->arch.features, or the VM's, as vcpu_has_ptrauth() of the generation takes them.
@@ -146,6 +193,12 @@ extension Replayer {
   ) {
     guard let sample else { return }
     if thread.run != nil, thread.run?.exit == nil {
+      // Called once between kvm_entry and kvm_exit: one of those is missing.
+      if thread.run?.isInHyp == true {
+        broken(vcpu: index)
+        return closeRun(of: thread, at.tid)
+      }
+      thread.run?.isInHyp = true
       thread.run?.entrySample = sample
       follow(index, .look, at, sample)
     } else {

@@ -51,7 +51,8 @@ extension Replayer {
   /// At the end: a run that is missing explains one of them.
   mutating func judgeQuietChanges(isWhole: Bool) {
     guard let found = quietChange else { return }
-    guard isWhole, found.count >= QuietChange.fewest,
+    // Only a put and a load on the way tell of every return to user mode.
+    guard isWhole, showsEveryLoad, probesHit.contains(.vcpuPut), found.count >= QuietChange.fewest,
       !mayLackEvents(from: nil, until: found.exit.time, end: found.exit.time)
     else {
       return undecided.note(.unexplained, .quietChange)

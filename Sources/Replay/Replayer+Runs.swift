@@ -113,6 +113,10 @@ extension Replayer {
       _ = currentVCPU(at, pid, current ?? thread(at.tid, pid))
       return
     }
+    if let cpu, cpu.firstWholeRun == nil {
+      cpu.firstWholeRun = at.time
+      if firstWholeRun == nil { firstWholeRun = at.time }
+    }
     thread.run?.exit = at
     thread.run?.ret = ret
     thread.run?.ec = ret == 2 ? ec : nil
@@ -161,6 +165,12 @@ extension Replayer {
       thread.run?.isOver = true
       return
     }
+    guard !hasLeft(thread, run) else {
+      // The put and the load of that are missing.
+      if showsEveryLoad { broken(vcpu: index) }
+      thread.run?.isOver = true
+      return
+    }
     // The handler of a trap may have set the bits before the put.
     let isBeforeHandler = function != .vcpuPut || run.trap == nil && !run.mayBeKeyTrap
     if run.exitSample == nil, isBeforeHandler { thread.run?.exitSample = sample }
@@ -178,6 +188,14 @@ extension Replayer {
     }
     noteHostSlots(index, thread, at, function, event)
     checkKeySlots(index, thread, at, function, run, event)
+  }
+
+  /// Another thread was on its pCPU since its exit: the slots and the bits may be what that left.
+  private func hasLeft(_ thread: ThreadRecord, _ run: OpenRun) -> Bool {
+    guard let exit = run.exit, let stay = cpus[run.cpu]?.stay, stay.tid == exit.tid else {
+      return false
+    }
+    return stay.since > exit.time
   }
 
   /// Everything about the thread's run is known now: judge it, count it, say it.
@@ -204,7 +222,7 @@ extension Replayer {
     if run.exit != nil, run.trap == nil { vcpus[index].lastExit = run.exit }
     // (Its own trap is told by what comes behind it.)
     if let open = vcpus[index].openTrap, open.at != run.exit {
-      settleTrap(index, entered: run.entrySample)
+      settleTrap(index, by: run)
     }
     let line = Run(
       vcpu: vcpus[index].identity, tid: tid, pid: vcpus[index].pid, cpu: run.cpu,

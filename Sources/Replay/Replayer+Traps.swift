@@ -64,7 +64,7 @@ extension Replayer {
     } else {
       vcpus[index].interval.trapped = true
     }
-    openTrap(index, trap, run.exit ?? at, entered: run.entrySample)
+    openTrap(index, trap, run)
   }
 
   /// kvm_arm_vcpu_ptrauth_trap or kvm_handle_ptrauth was entered.
@@ -81,6 +81,12 @@ extension Replayer {
       thread.handler = OpenHandler(vcpu: index, entry: at)
       thread.run?.isAnswered = true
       vcpus[index].unansweredTrap = nil
+      // Nothing will tell what becomes of it.
+      if capabilities.samplesShadow, vcpus[index].openTrap == nil,
+        vcpus[index].state.feature == .both
+      {
+        vcpus[index].counters.hostSavesAreUpperBounds = true
+      }
       answered(index, at)
     }
   }

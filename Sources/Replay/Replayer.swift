@@ -98,6 +98,8 @@ public struct Replayer {
   var silences = Silences()
   var fetchChecks = FetchChecks()
   var firstTime: UInt64?
+  /// See ``CPURecord/firstWholeRun``; on any pCPU.
+  var firstWholeRun: UInt64?
   var lastTime: UInt64 = 0
   var eventCount: UInt64 = 0
   var lostEvents: [Int32: UInt64] = [:]
@@ -258,6 +260,7 @@ public struct Replayer {
     guard at.cpu >= 0 else { return nil }
     let cpu = cpu(at)
     if at.time < cpu.lastTime { laggards.add(at.cpu, at: at.time) }
+    if cpu.stay.tid != at.tid { cpu.stay = CPURecord.Stay(tid: at.tid, since: at.time) }
     cpu.beforeLast = cpu.lastTime
     cpu.lastTime = at.time
     return cpu

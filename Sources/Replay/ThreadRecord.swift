@@ -91,6 +91,8 @@ struct OpenRun {
   var hypTraps = 0
   /// A trap handled at EL2 set the bits in this load interval, before this run.
   var startsEnabled = false
+  /// __kvm_vcpu_run was entered in it.
+  var isInHyp = false
   /// A load came after the exit: later samples are not this run's.
   var isOver = false
   /// What the model expected the entry to find.

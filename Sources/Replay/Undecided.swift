@@ -11,6 +11,8 @@ struct Undecided {
     case silentEnd
     /// The recording ends before the events that would have decided it.
     case ended
+    /// The bits were set behind a load, and a run in between would have been seen, had the recorder begun by then.
+    case begun
     /// Two samples of a vCPU's features disagree, without a reset between them.
     case twoFeatures
     /// The guest's slots changed over a run in which nothing writes them.
@@ -30,6 +32,8 @@ struct Undecided {
         "what looked like it may have another reason: a pCPU that was not idle wrote nothing from before it to the end, so its last events may be missing"
       case .ended:
         "what looked like it is decided by the vCPU's next put and load, and the recording ends before them"
+      case .begun:
+        "bits were set behind a load that clears them, with no trap since, unless a run in between was not recorded yet where the recording begins"
       case .twoFeatures:
         "a vCPU's features were sampled as two different sets, without a reset between them: KVM allows no such change"
       case .quietChange:
@@ -44,7 +48,7 @@ struct Undecided {
       switch self {
       case .skippedPlace: "record all pCPUs and tasks (-a)"
       case .silence: "record without a pause, for longer"
-      case .silentEnd, .ended: "record for longer"
+      case .silentEnd, .ended, .begun: "record for longer"
       case .twoFeatures: "set the probes of this kernel: ptrauth-trace probes -k vmlinux"
       case .quietChange: "record without losses, with userspace exits"
       case .moved: "record for longer, with every process's host saves"

@@ -37,6 +37,8 @@ struct VCPURecord {
   var isEnabledAtHyp = false
   /// kvm_arch_vcpu_put came before the load now in force.
   var isPut = false
+  /// No probe showed the last put.
+  var putIsImplied = false
 
   var interval = LoadInterval()
   /// All load intervals, for what other policies would cost.
@@ -92,6 +94,7 @@ struct VCPURecord {
     clearedBy = nil
     lastExit = nil
     isPut = false
+    putIsImplied = false
     isEnabledAtHyp = false
     state.loadedOn = nil
     state.previouslyOn = nil

@@ -13,7 +13,8 @@ public import Replay
 ///     load,    vcpu, vcpuId, tid, cpu, time, implied: no probe recorded it, sched_switch or
 ///     put      kvm_userspace_exit prove it (time is then that of the event that does)
 ///     trap     vcpu, vcpuId, tid, cpu, time, ec, register and write (null for EC 0x09),
-///              answer: "enabled", "undef", "none" (the next entry was as disabled) or null
+///              answer: "enabled", "undef", "none" (the retry entered as disabled, and other traps' UNDEFs were
+///              seen) or null
 ///     loss     cpu, time, tid, since (the last event before it), count
 ///     finding  rule, level, severity, vcpu, vcpuId, tid, cpu, time
 ///     verdict  the last line: see SummaryLines

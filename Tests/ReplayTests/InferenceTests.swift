@@ -182,6 +182,51 @@ struct InferenceTests {
     #expect(analysis.notObservable.contains { $0.rule == .staleEnable })
   }
 
+  /// Puts that are probed are no others than those that a switch or a return to user space implies.
+  @Test func probedPutsCountOnce() {
+    var script = Script()
+    let v = Script.VCPU()
+    for _ in 0..<3 {
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.switchTasks(v, to: 0)
+      script.put(v)
+      script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.put(v)
+      script.add(v, .userspaceExit(reason: 6, errno: 0))
+    }
+    #expect(script.replay().analysis.vcpus[0].counters.puts == 6)
+    script.events.removeAll {
+      if case .probe(let hit) = $0.payload {
+        hit.address == Script.address(.vcpuLoad)
+      } else {
+        false
+      }
+    }
+    script.probesLoads = false
+    let (analysis, timeline) = script.replay()
+    #expect(analysis.vcpus[0].counters.puts == 6)
+    #expect(timeline.count { if case .put = $0 { true } else { false } } == 6)
+  }
+
+  /// __kvm_vcpu_run comes once between kvm_entry and kvm_exit: what lies behind the second is of another run.
+  @Test func twoPassesAreNotOneRun() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x4000_0000))
+    script.probe(.vcpuRun, v, hcr: 0)
+    script.probe(.vcpuRun, v, hcr: Script.enabled)
+    script.probe(.sync, v, hcr: Script.enabled)
+    script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+    script.put(v, hcr: Script.enabled)
+    let run = script.replay().timeline.runs.first
+    #expect(run?.atEntry.bits == .clear && run?.exit == nil)
+  }
+
   @Test func aTrapThatReachesTheHostMeansNoFeatureWhereOthersAreHidden() {
     for generation in [Generation.g4, .g5, .g6] {
       var script = script()

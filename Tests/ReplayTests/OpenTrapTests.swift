@@ -63,13 +63,47 @@ struct OpenTrapTests {
 
   @Test func notEnabled() {
     var script = Script()
+    var refused = v
+    refused.pointer += 0x8000
+    (refused.tid, refused.number, refused.cpu) = (v.tid + 1, 1, 1)
+    script.load(refused)
+    script.trap(refused)
+    script.probe(.injectUndefined, refused, hcr: 0)
+    let before = script
     script.load(v)
-    for _ in 0..<3 { script.trap(v) }
+    for count in 0..<3 { script.trap(v, isRetry: count > 0) }
     script.run(v, hcr: Script.enabled)
     script.put(v, hcr: Script.enabled)
-    #expect(answers(script) == [.notEnabled, .notEnabled, .enabled])
-    #expect(saves(script) == [1])
+    #expect(answers(script) == [.undefined, .notEnabled, .notEnabled, .enabled])
+    #expect(saves(script) == [1, 0])
     #expect(script.finding(.wastedTrap)?.cost == Cost(trips: 2))
+    // Where no UNDEF was seen it may have been one, which saves nothing either.
+    script.events.removeFirst(before.events.count)
+    #expect(answers(script) == [.unknown, .unknown, .enabled])
+    #expect(saves(script) == [1])
+  }
+
+  /// The guest goes on elsewhere: it is not the retry, and that run may be missing.
+  @Test func theRetryIsMissing() {
+    var script = Script()
+    script.load(v)
+    script.trap(v)
+    script.trap(v)
+    script.run(v, hcr: Script.enabled)
+    script.put(v, hcr: Script.enabled)
+    #expect(answers(script) == [.unknown, .enabled])
+    #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
+  }
+
+  /// Without kvm_exit nothing tells what becomes of a handler that is entered.
+  @Test func withoutItsExit() {
+    var script = Script()
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: Script.enabled)
+    script.put(v, hcr: Script.enabled)
+    script.events.removeAll { if case .exit = $0.payload { true } else { false } }
+    #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
   }
 
   /// A load took away what the handler may have set; or nothing was sampled.
@@ -102,6 +136,14 @@ struct OpenTrapTests {
     script.put(v)
     #expect(answers(script) == [.undefined])
     #expect(saves(script) == [0])
+    // Where nothing shows the bits, a kernel that is at fault may have set them.
+    var unsampled = Script()
+    unsampled.samplesShadow = false
+    unsampled.load(v)
+    unsampled.trap(v)
+    unsampled.run(v, hcr: 0)
+    unsampled.put(v)
+    #expect(answers(unsampled) == [.unknown])
   }
 
   /// Where the handler saves nothing, a trap does not say that it did.

@@ -34,6 +34,16 @@ struct QuietChangeTests {
   @Test func nothingWritesThem() {
     let finding = passes(5).finding(.unexplained, .suspected)
     #expect(finding?.count == 5 && finding?.evidence.count == 2)
+    // Without puts and loads a return to user mode may be missing, and nothing tells.
+    for gone in [KernelFunction.vcpuLoad, .vcpuPut] {
+      var script = passes(5)
+      script.events.removeAll {
+        if case .probe(let hit) = $0.payload { hit.address == Script.address(gone) } else { false }
+      }
+      let analysis = script.replay().analysis
+      #expect(analysis.findings.allSatisfy { $0.rule != .unexplained }, "without \(gone)")
+      #expect(!analysis.judged.contains(.unexplained), "without \(gone)")
+    }
   }
 
   /// Put and loaded again inside KVM_RUN, `leaves`: or outside of it.

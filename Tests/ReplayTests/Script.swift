@@ -11,6 +11,7 @@ struct Script {
   private var exitedAt: [Int32: UInt64] = [:]
   var samplesKeys = true
   var samplesShadow = true
+  var probesLoads = true
   var kernelUsesPointerAuth: Bool? = false
   var events: [Event] = []
   var time: UInt64 = 1_000_000
@@ -42,7 +43,8 @@ struct Script {
   }
 
   mutating func probe(
-    _ function: KernelFunction, _ v: VCPU, hcr: UInt64? = nil, esr: UInt64? = nil
+    _ function: KernelFunction, _ v: VCPU, hcr: UInt64? = nil, esr: UInt64? = nil,
+    exitCode: Int32? = nil
   ) {
     guard probed else { return }
     var fields = ProbeFields()
@@ -51,6 +53,7 @@ struct Script {
     fields.hcr = samplesShadow ? hcr : nil
     fields.features = v.features
     fields.esr = esr
+    fields.exitCode = exitCode
     if samplesKeys {
       fields.guestKeys = v.guest
       fields.hostKeys = v.host
@@ -82,8 +85,11 @@ struct Script {
   }
 
   /// A run that ends with a pointer authentication instruction trap, and its handler.
-  mutating func trap(_ v: VCPU, hcr: UInt64 = 0, pc: UInt64 = 0x4000_0100) {
-    run(v, hcr: hcr, ec: 9, from: probed ? pc &- 0x40 : nil, to: pc)
+  /// `isRetry`: it begins with that instruction.
+  mutating func trap(
+    _ v: VCPU, hcr: UInt64 = 0, pc: UInt64 = 0x4000_0100, isRetry: Bool = false
+  ) {
+    run(v, hcr: hcr, ec: 9, from: isRetry ? pc : probed ? pc &- 0x40 : nil, to: pc)
     probe(.handlePtrauth, v, hcr: hcr)
     if generation?.trap == .reachesHost { probe(.ptrauthTrap, v, hcr: hcr) }
   }
@@ -123,7 +129,7 @@ struct Script {
     }
     list.append(RecordedEvent(system: "sched", name: "sched_switch", isProbe: false, fields: []))
     if probed {
-      var fields = ["vcpu", "cpu", "vcpu_id", "features"]
+      var fields = ["vcpu", "vcpu_id", "features"] + (probesLoads ? ["cpu"] : [])
       if samplesShadow { fields.append("hcr_el2") }
       if samplesKeys {
         fields += [

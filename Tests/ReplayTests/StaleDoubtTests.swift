@@ -42,6 +42,38 @@ struct StaleDoubtTests {
     #expect(level(kept) == .proved)
   }
 
+  /// Where the recording begins behind an exit: what is handled then is that exit, and only of a ptrauth trap a handler
+  /// sets bits.
+  @Test(arguments: [(0, 0, true), (2, 0x24, true), (2, 9, false)] as [(Int32, UInt64, Bool)])
+  func theBeginning(exitCode: Int32, ec: UInt64, isTold: Bool) {
+    #expect(
+      (level(beginning(exitCode, ec, otherCPU: 0)) != nil) == isTold)
+    // Where no run was seen on the pCPU, one may be missing.
+    let apart = beginning(exitCode, ec, otherCPU: 1)
+    #expect(level(apart) == nil)
+    #expect(apart.replay().analysis.judged.contains(.staleEnable) != isTold)
+  }
+
+  private func beginning(_ exitCode: Int32, _ ec: UInt64, otherCPU: Int32) -> Script {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.cpu = otherCPU
+    other.pointer += 0x8000
+    other.number = 1
+    other.tid += 1
+    script.load(other)
+    script.run(other, hcr: 0)
+    script.put(other)
+    script.load(v, hcr: on)
+    script.probe(.handleExit, v, hcr: on, esr: ec << 26, exitCode: exitCode)
+    script.run(v, hcr: on)
+    script.put(v, hcr: on)
+    script.load(v, hcr: on)
+    script.run(v, hcr: 0)
+    return script
+  }
+
   /// Another vCPU's handler is under way: it may have set the wrong vCPU's bits, unless it is seen to set its own.
   @Test(arguments: [on, 0])
   func aHandlerOfAnotherVCPU(itsOwn: UInt64) {
