@@ -60,10 +60,11 @@ extension Replayer {
     }
   }
 
-  /// Zeros are no save only of registers that hold somebody's keys wherever a vCPU's thread runs. APIA does
-  /// not before a first return to EL0 on the pCPU, in a kernel from 5.13 on that uses none itself; the other four
-  /// do not where all are installed at that return (5.7), and that kernel has an APIA of its own.
-  private func provesNoSave(_ zeros: [KeyRegister]) -> Bool {
+  /// Zeros (in a host that is a guest itself: the reset's value) are no save only of registers that hold somebody's keys
+  /// wherever a vCPU's thread runs. APIA does not before a first return to EL0 on the pCPU, in a kernel from 5.13 on that
+  /// uses none itself; the other four do not where all are installed at that return (5.7), and that kernel has an APIA of
+  /// its own.
+  func provesNoSave(_ zeros: [KeyRegister]) -> Bool {
     let isAPIA: (KeyRegister) -> Bool = { $0 == .apiaLo || $0 == .apiaHi }
     let mayHaveNoAPIA = configuration.kernelUsesPointerAuth != true
     let mayHaveOnlyAPIA =

@@ -45,6 +45,7 @@ extension Replayer {
     _ slots: KeySlots
   ) {
     guard let stray = StrayKeys(slots), let run = thread.run, let exit = run.exit else { return }
+    if case .guests(let registers) = stray, !provesNoSave(registers.registers) { return }
     let identity = vcpus[index].identity
     log.add(.missedHostRestore, .suspected, vcpu: identity, at: run.enter) {
       (

@@ -52,6 +52,36 @@ struct LeftRunTests {
     return script
   }
 
+  /// Switched out and back between two runs, which puts it and loads it; and a run whose end is missing.
+  @Test(arguments: [true, false])
+  func betweenRuns(isWhole: Bool) {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    pass(v, &script, hcr: 0)
+    script.switchTasks(v, to: 0)
+    if isWhole { script.put(v) }
+    script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+    if isWhole { script.load(v) }
+    pass(v, &script, hcr: 0)
+    #expect(script.replay().analysis.isIncomplete != isWhole)
+  }
+
+  @Test func theExitIsMissing() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    pass(v, &script, hcr: 0)
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x4000_0010))
+    script.probe(.vcpuRun, v, hcr: 0)
+    script.probe(.sync, v, hcr: 0)
+    script.probe(.flush, v, hcr: 0)
+    script.probe(.sync, v, hcr: 0)
+    pass(v, &script, hcr: 0)
+    #expect(script.replay().analysis.isIncomplete)
+  }
+
   /// So long that what is missing is not at an end of the recording.
   private func pass(_ v: Script.VCPU, _ script: inout Script, hcr: UInt64 = on) {
     for _ in 0..<12 {

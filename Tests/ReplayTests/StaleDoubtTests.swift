@@ -54,6 +54,26 @@ struct StaleDoubtTests {
     #expect(apart.replay().analysis.judged.contains(.staleEnable) != isTold)
   }
 
+  /// A vCPU that comes in the middle may have a handler under way, unless it was made since.
+  @Test(arguments: [true, false])
+  func aVCPUThatWasNotSeenBefore(isNew: Bool) {
+    var script = Script()
+    let v = Script.VCPU()
+    var other = v
+    other.pointer += 0x8000
+    (other.number, other.tid, other.cpu) = (1, v.tid + 1, 1)
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    if isNew { script.probe(.resetVCPU, other, hcr: 0) }
+    script.load(other)
+    script.load(v, hcr: on)
+    script.run(v, hcr: on)
+    script.run(other, hcr: 0)
+    script.run(v, hcr: on)
+    #expect(level(script) == (isNew ? .proved : .suspected))
+  }
+
   private func beginning(_ exitCode: Int32, _ ec: UInt64, otherCPU: Int32) -> Script {
     var script = Script()
     let v = Script.VCPU()

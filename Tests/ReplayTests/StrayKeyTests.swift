@@ -30,6 +30,11 @@ struct StrayKeyTests {
     #expect(finding?.statement.contains("vCPU reset") == true)
     #expect(
       recording(keys.with(3, KeySlots.resetValue)).finding(.missedHostRestore, .suspected) != nil)
+    // A host that is a guest itself has that in APIA until a first return to EL0, unless its kernel uses it.
+    var apia = recording(keys.with(0, KeySlots.resetValue))
+    #expect(apia.finding(.missedHostRestore, .suspected) == nil)
+    apia.kernelUsesPointerAuth = true
+    #expect(apia.finding(.missedHostRestore, .suspected) != nil)
     // A probe that fetches the guest's slots twice.
     #expect(recording(reset, guest: reset).finding(.missedHostRestore, .suspected) == nil)
   }
