@@ -140,8 +140,11 @@ public struct Comparison: Sendable {
   private static func rate(_ metric: Metric, _ base: [Sample], _ new: [Sample]) -> Rate? {
     // Beside values that a sketch kept, all others must be as it would keep them: it moves them all one way.
     let isKept = (base + new).contains { $0.merged != nil }
+    let usable = (base + new).filter(\.isUsable)
+    // Traps with those of vCPUs without the feature, and without, are not the same rate.
+    let needsFeatures = metric.isOfTraps && usable.contains(where: \.knowsFeatures)
     func values(_ side: [Sample]) -> [Double] {
-      let all = side.flatMap(metric.values)
+      let all = side.filter { !needsFeatures || $0.knowsFeatures }.flatMap(metric.values)
       return isKept ? all.compactMap(RateSketch.kept) : all
     }
     let (old, now) = (values(base), values(new))

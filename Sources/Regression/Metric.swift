@@ -50,6 +50,14 @@ public struct Metric: Sendable, Hashable {
     needs.allSatisfy { !sample.hidden.contains($0.id) }
   }
 
+  /// It counts traps, those of vCPUs that are not known to lack the feature.
+  var isOfTraps: Bool {
+    switch self {
+    case .trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad: true
+    default: false
+    }
+  }
+
   private var needs: [Rule] {
     switch self {
     case .trapsPerSecond, .trapsPerLoad, .tripsPerRun, .tripsPerLoad: []

@@ -49,6 +49,11 @@ public struct Sample: Sendable {
   /// It can be compared at all.
   public var isUsable: Bool { verdict != .unusable }
 
+  /// It shows which vCPUs have the feature: its traps are not those of others, which end in an UNDEF.
+  public var knowsFeatures: Bool {
+    merged != nil || !hidden.contains(Rule.switchWithoutFeature.id)
+  }
+
   /// It shows whether the rule was broken.
   public func judges(_ rule: Rule) -> Bool {
     isUsable && !hidden.contains(rule.id) && !impossible.contains(rule.id)

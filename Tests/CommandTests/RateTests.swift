@@ -29,6 +29,25 @@ struct RateTests {
     #expect(Comparison(base: [sample(20)], new: [sample(0)]).crosses(falls) == true)
   }
 
+  /// Traps of vCPUs without the feature count only where no recording knows which those are.
+  @Test func trapsOfWhichVCPUs() throws {
+    let knows = sample(1)
+    let doesNot = sample(1, hidden: [Rule.switchWithoutFeature.id])
+    func traps(_ base: [Sample], _ new: [Sample]) -> [Int]? {
+      let rates = Comparison(base: base, new: new).rates
+      return rates.first { $0.metric == .trapsPerLoad }.map { [$0.base.count, $0.new.count] }
+    }
+    #expect(traps([knows], [knows]) == [1, 1])
+    #expect(traps([doesNot], [doesNot]) == [1, 1])
+    #expect(traps([knows], [doesNot]) == [1, 0])
+    #expect(traps([doesNot, knows], [knows, doesNot, knows]) == [1, 2])
+    // Switches do not count traps.
+    let switches = Comparison(base: [knows], new: [doesNot]).rates.first {
+      $0.metric == .switchesPerRun
+    }
+    #expect(switches?.new.count == 1)
+  }
+
   /// Saves that were not made are in no count of reads.
   @Test func savesAloneAreHidden() {
     let shown = Metric.all.filter { $0.isShown(by: sample(1, hidden: ["redundant-host-save"])) }
