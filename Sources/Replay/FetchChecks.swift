@@ -63,6 +63,13 @@ struct FetchChecks {
     if isSame { pairs[place].same += 1 } else { pairs[place].different += 1 }
   }
 
+  /// handle_exit is given what kvm_exit said: as often as both were seen.
+  private(set) var showsExits = Bit.unknown
+
+  mutating func noteExit(isSame: Bool) {
+    if !isSame { showsExits = .clear } else if showsExits == .unknown { showsExits = .set }
+  }
+
   private static let vm: UInt64 = 1
 
   /// Whether the value is a guest's HCR_EL2, as far as this recording's others say.
@@ -104,6 +111,18 @@ struct FetchedSample {
 }
 
 extension Replayer {
+  /// What handle_exit fetched, beside the kvm_exit that it follows.
+  mutating func compareExit(_ run: OpenRun?, _ event: borrowing Event) {
+    guard let run, run.exit != nil, !run.isOver, let ret = run.ret,
+      let code = event.hit.fields.exitCode
+    else { return }
+    var isSame = code & .max == ret
+    if isSame, let ec = run.ec, let esr = event.hit.fields.esr {
+      isSame = ExceptionClass(esr: esr).rawValue == ec
+    }
+    fetchChecks.noteExit(isSame: isSame)
+  }
+
   /// A probe between a thread's kvm_exit and what may change what it fetches.
   mutating func compareFetched(
     _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,

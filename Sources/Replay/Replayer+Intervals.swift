@@ -68,9 +68,11 @@ extension Replayer {
     let tid = vcpus[index].tid
     let thread = threads[tid]
     thread?.leftLoaded = false
-    // The first that is probed was implied by its sched_switch.
-    if !isImplied, vcpus[index].putIsImplied, vcpus[index].state.loadedOn == nil { return }
-    vcpus[index].putIsImplied = isImplied
+    if isTold(index, putIsImplied: isImplied) {
+      if sample?.switchesKeys == .set { settleTrap(index, .enabled) }
+      return
+    }
+    vcpus[index].lastPutIsImplied = isImplied
     follow(index, .put, at, sample)
     if sample?.switchesKeys == .set { settleTrap(index, .enabled) }
     if let thread { settle(index, thread, tid) }
@@ -87,6 +89,13 @@ extension Replayer {
     }
     endInterval(index, at)
     emit?(.put(vcpus[index].identity, at, isImplied: isImplied))
+  }
+
+  /// A put of which two events tell: it is probed, and a switch behind which it comes, or a return to user space, implies
+  /// it.
+  private func isTold(_ index: Int, putIsImplied: Bool) -> Bool {
+    !capabilities.hasLoadProbe && vcpus[index].isPut && vcpus[index].state.loadedOn == nil
+      && vcpus[index].lastPutIsImplied != putIsImplied
   }
 
   /// Before a put: the run is complete, unless it waits to hear which register it trapped on
@@ -147,7 +156,9 @@ extension Replayer {
       // Whether it had saved anything, the slots alone show.
       if leaving.handler != nil { cpu?.state.hostSlots = .unknown }
       if let index = leaving.vcpu { vcpus[index].arrival.putInReset = nil }
-      if impliesPuts, leaving.isInKVMRun == true, let index = leaving.vcpu {
+      if !capabilities.hasLoadProbe, leaving.isInKVMRun == true, let index = leaving.vcpu {
+        // It was put before: it is on its way to user space.
+        if vcpus[index].isPut, vcpus[index].state.loadedOn == nil { leaving.wasSwitchedOut = false }
         put(index, Moment(time: at.time, cpu: at.cpu, tid: prev), isImplied: true)
       }
     }
@@ -196,12 +207,9 @@ extension Replayer {
     if vcpus[index].counters.runs > 0 { vcpus[index].state.enableInFlight = false }
     follow(index, .userspaceExit, at)
     _ = vcpus[index].handlings.end(at.time, bits: nil)
-    if impliesPuts, thread.isInKVMRun == true { put(index, at, isImplied: true) }
+    if !capabilities.hasLoadProbe, thread.isInKVMRun == true { put(index, at, isImplied: true) }
     thread.isInKVMRun = false
   }
-
-  /// Nothing records them.
-  private var impliesPuts: Bool { !capabilities.hasLoadProbe && !probesHit.contains(.vcpuPut) }
 
   /// What only a loaded vCPU's thread does. Without load probes, a load lies before it if the thread was put since, or
   /// never ran before.

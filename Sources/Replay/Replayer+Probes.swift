@@ -57,10 +57,9 @@ extension Replayer {
       put(index, at, isImplied: false, sample)
       vcpus[index].keysAtPut = event.hit.fields.guestKeys
     case .flush:
-      if capabilities.hasEntryAndExit, thread.run != nil, thread.run?.exit == nil {
-        broken(vcpu: index)
+      if !capabilities.hasEntryAndExit || !endUnseen(index, thread, at) {
+        closeRun(of: thread, at.tid)
       }
-      closeRun(of: thread, at.tid)
       thread.sampleBeforeEntry = sample
     case .vcpuRun: sampleAtEntry(index, thread, at, sample)
     case .sync: sampleAtSync(thread, at, sample)
@@ -72,6 +71,7 @@ extension Replayer {
       sampleAfterExit(index, thread, at, function, sample, event)
       if let esr = event.hit.fields.esr { classifyTrap(thread, at, esr: esr) }
     case .ptrauthTrap, .handlePtrauth:
+      if capabilities.hasEntryAndExit { _ = endUnseen(index, thread, at) }
       follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
       trapHandler(index, thread, at, function, event)
     case .injectUndefined:
@@ -111,7 +111,8 @@ extension Replayer {
     _ event: borrowing Event
   ) {
     defer { thread.awaitsHandler = .clear }
-    guard capabilities.hasEntryAndExit else { return }
+    guard capabilities.hasEntryAndExit, !endUnseen(index, thread, at) else { return }
+    compareExit(thread.run, event)
     switch thread.awaitsHandler {
     case .set: break
     case .clear: broken(vcpu: index)
@@ -124,6 +125,14 @@ extension Replayer {
       }
       ranUnseen(vcpu: index)
     }
+  }
+
+  /// What only comes behind a kvm_exit: that is missing, and whatever follows is of another run.
+  private mutating func endUnseen(_ index: Int, _ thread: ThreadRecord, _ at: Moment) -> Bool {
+    guard thread.run != nil, thread.run?.exit == nil else { return false }
+    closeRun(of: thread, at.tid)
+    broken(vcpu: index)
+    return true
   }
 
   /// What exit is handled now, was before the vCPU was loaded here: behind that a run would have been seen.
@@ -146,8 +155,9 @@ extension Replayer {
     if vcpus[index].state.feature == .both { vcpus[index].state.bits = .clear }
   }
 
-  /// What handle_exit is given says that the exit was no ptrauth trap.
+  /// What handle_exit is given says that the exit was no ptrauth trap, and it was right about others.
   private func isNoKeyTrap(_ event: borrowing Event) -> Bool {
+    guard fetchChecks.showsExits == .set else { return false }
     // ARM_EXCEPTION_CODE without the flag of an SError beside it (asm/kvm_asm.h).
     guard let code = event.hit.fields.exitCode, code & .max == 2 else {
       return event.hit.fields.exitCode != nil
@@ -195,8 +205,8 @@ extension Replayer {
     if thread.run != nil, thread.run?.exit == nil {
       // Called once between kvm_entry and kvm_exit: one of those is missing.
       if thread.run?.isInHyp == true {
-        broken(vcpu: index)
-        return closeRun(of: thread, at.tid)
+        _ = endUnseen(index, thread, at)
+        return
       }
       thread.run?.isInHyp = true
       thread.run?.entrySample = sample

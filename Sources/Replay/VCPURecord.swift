@@ -38,7 +38,7 @@ struct VCPURecord {
   /// kvm_arch_vcpu_put came before the load now in force.
   var isPut = false
   /// No probe showed the last put.
-  var putIsImplied = false
+  var lastPutIsImplied = false
 
   var interval = LoadInterval()
   /// All load intervals, for what other policies would cost.
@@ -94,7 +94,7 @@ struct VCPURecord {
     clearedBy = nil
     lastExit = nil
     isPut = false
-    putIsImplied = false
+    lastPutIsImplied = false
     isEnabledAtHyp = false
     state.loadedOn = nil
     state.previouslyOn = nil

@@ -211,6 +211,53 @@ struct InferenceTests {
     #expect(timeline.count { if case .put = $0 { true } else { false } } == 6)
   }
 
+  /// Loads are implied; a recorder that follows tasks stops at the switch, before the put.
+  @Test(arguments: [false, true])
+  func probedPutsAndNoLoads(followsTasks: Bool) {
+    var script = Script()
+    script.probesLoads = false
+    var v = Script.VCPU()
+    for round in 0..<40 {
+      script.run(v, hcr: 0)
+      script.switchTasks(v, to: 0)
+      if !followsTasks { script.put(v) }
+      v.move(to: Int32(round & 1))
+      script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+      script.run(v, hcr: 0)
+      script.put(v)
+      // Put, and on its way to user space.
+      script.switchTasks(v, to: 0)
+      script.time += 5_000_000
+      v.move(to: v.cpu ^ 1)
+      script.add(v, .schedSwitch(prev: 0, prevState: 0, next: v.tid))
+      script.add(v, .userspaceExit(reason: 6, errno: 0))
+    }
+    let analysis = script.replay().analysis
+    #expect(analysis.findings.allSatisfy { !$0.rule.isCorrectness })
+    #expect(!analysis.isIncomplete)
+    #expect(analysis.vcpus[0].counters.puts == 80 && analysis.vcpus[0].counters.loads <= 80)
+  }
+
+  /// handle_exit comes behind kvm_exit: where that is missing, what follows is of another run.
+  @Test func aHandledExitEndsTheRun() {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.probe(.flush, v, hcr: 0)
+    script.add(v, .entry(pc: 0x4000_0000))
+    script.probe(.vcpuRun, v, hcr: 0)
+    script.probe(.sync, v, hcr: 0)
+    script.probe(.handleExit, v, hcr: 0, esr: 9 << 26, exitCode: 2)
+    script.probe(.ptrauthTrap, v, hcr: 0)
+    script.probe(.vcpuRun, v, hcr: Script.enabled)
+    script.probe(.sync, v, hcr: Script.enabled)
+    script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
+    script.put(v, hcr: Script.enabled)
+    let run = script.replay().timeline.runs.first
+    #expect(run?.atEntry.bits == .clear && run?.exit == nil)
+    #expect(script.correctnessRules == [])
+  }
+
   /// __kvm_vcpu_run comes once between kvm_entry and kvm_exit: what lies behind the second is of another run.
   @Test func twoPassesAreNotOneRun() {
     var script = Script()

@@ -12,6 +12,8 @@ struct Script {
   var samplesKeys = true
   var samplesShadow = true
   var probesLoads = true
+  /// What the probe of handle_exit fetches in place of esr_el2.
+  var fetchedESR: UInt64?
   var kernelUsesPointerAuth: Bool? = false
   var events: [Event] = []
   var time: UInt64 = 1_000_000
@@ -35,6 +37,12 @@ struct Script {
     var guest = KeySlots(repeating: KeySlots.resetValue)
     var host = KeySlots(repeating: 7)
     var hostContext: UInt64 = 0xffff_0000_7000_0000
+
+    /// Each pCPU has a host context of its own.
+    mutating func move(to cpu: Int32) {
+      self.cpu = cpu
+      hostContext = 0xffff_0000_7000_0000 + UInt64(cpu) * 0x1000
+    }
   }
 
   mutating func add(_ v: VCPU, _ payload: Event.Payload) {
@@ -81,7 +89,8 @@ struct Script {
     probe(.vcpuRun, v, hcr: hcr)
     probe(.sync, v, hcr: after ?? hcr)
     add(v, .exit(ret: ret, ec: ret == 2 ? ec : 0, pc: to))
-    probe(.handleExit, v, hcr: after ?? hcr, esr: esr ?? UInt64(ec) << 26)
+    probe(
+      .handleExit, v, hcr: after ?? hcr, esr: esr ?? fetchedESR ?? UInt64(ec) << 26, exitCode: ret)
   }
 
   /// A run that ends with a pointer authentication instruction trap, and its handler.

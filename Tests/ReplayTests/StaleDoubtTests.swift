@@ -48,6 +48,8 @@ struct StaleDoubtTests {
   func theBeginning(exitCode: Int32, ec: UInt64, isTold: Bool) {
     #expect(
       (level(beginning(exitCode, ec, otherCPU: 0)) != nil) == isTold)
+    // A probe that fetches something else says nothing of exits.
+    #expect(level(beginning(exitCode, ec, otherCPU: 0, fetchedESR: 0)) == nil)
     // Where no run was seen on the pCPU, one may be missing.
     let apart = beginning(exitCode, ec, otherCPU: 1)
     #expect(level(apart) == nil)
@@ -74,8 +76,11 @@ struct StaleDoubtTests {
     #expect(level(script) == (isNew ? .proved : .suspected))
   }
 
-  private func beginning(_ exitCode: Int32, _ ec: UInt64, otherCPU: Int32) -> Script {
+  private func beginning(
+    _ exitCode: Int32, _ ec: UInt64, otherCPU: Int32, fetchedESR: UInt64? = nil
+  ) -> Script {
     var script = Script()
+    script.fetchedESR = fetchedESR
     let v = Script.VCPU()
     var other = v
     other.cpu = otherCPU
@@ -86,7 +91,7 @@ struct StaleDoubtTests {
     script.run(other, hcr: 0)
     script.put(other)
     script.load(v, hcr: on)
-    script.probe(.handleExit, v, hcr: on, esr: ec << 26, exitCode: exitCode)
+    script.probe(.handleExit, v, hcr: on, esr: fetchedESR ?? ec << 26, exitCode: exitCode)
     script.run(v, hcr: on)
     script.put(v, hcr: on)
     script.load(v, hcr: on)

@@ -75,9 +75,11 @@ public struct FtraceTextFile: ~Copyable, Sendable {
     if bytes.starts(with: atrace, at: 0) { throw TraceError(.isCompressedText, path: path) }
     var scan = TextScan()
     var walk = LineWalk()
+    var searched = 0
     while walk.position < bytes.byteCount {
       let end = walk.position + stride
-      if stopsAtMarkup, EscapedMarkup.isIn(bytes, from: walk.position, to: end) { return nil }
+      if stopsAtMarkup, EscapedMarkup.isIn(bytes, from: searched, to: end) { return nil }
+      searched = end
       scan.advance(to: end, bytes, &walk)
       map.giveBackPages()
     }

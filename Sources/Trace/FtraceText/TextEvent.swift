@@ -144,13 +144,15 @@ package struct TextEventTable {
     return name.isSame(as: label)
   }
 
-  /// Of the first and the last eight characters; FNV-1a of shorter names.
+  /// Of the first, the middle and the last eight characters; FNV-1a of shorter names.
   @inline(__always)
   private static func hash(_ line: RawSpan, _ head: LineHead) -> Int {
     if head.nameEnd &- head.nameStart >= 8, let first = line.u64(at: head.nameStart),
-      let last = line.u64(at: head.nameEnd &- 8)
+      let last = line.u64(at: head.nameEnd &- 8),
+      let middle = line.u64(at: (head.nameStart &+ head.nameEnd) / 2 &- 4)
     {
-      let product = (first ^ last.byteSwapped) &* 0x9e37_79b9_7f4a_7c15
+      let ends = (first ^ last.byteSwapped) &* 0x9e37_79b9_7f4a_7c15
+      let product = (ends ^ middle) &* 0x9e37_79b9_7f4a_7c15
       return Int(truncatingIfNeeded: product >> 48)
     }
     var hash: UInt32 = 2_166_136_261
