@@ -70,7 +70,7 @@ extension Replayer {
     vcpus[index].counters.hostSaves -= min(1, vcpus[index].counters.hostSaves)
     if let cpu = cpus[save.cpu] {
       cpu.hostSaves -= min(1, cpu.hostSaves)
-      cpu.lastSaver = nil
+      if cpu.lastSaver?.at == save { cpu.lastSaver = nil }
     }
     let thread = threads[save.tid]
     if thread?.hostKeys.save?.at == save { thread?.hostKeys.save = nil }

@@ -35,10 +35,6 @@ extension Replayer {
   ) -> Int {
     let index: Int
     if let known = pointerIndex[pointer] {
-      if isBound(known, at, pid, thread, number: number, kind) {
-        vcpus.reach(known)
-        return known
-      }
       index = known
       if let own = thread.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
@@ -72,21 +68,6 @@ extension Replayer {
     thread.vcpu = index
     seen(thread, on: at.cpu)
     return index
-  }
-
-  /// All of it is as it was at the thread's last event that names the vCPU.
-  private func isBound(
-    _ index: Int, _ at: Moment, _ pid: Int32, _ thread: ThreadRecord, number: Int32?,
-    _ kind: VCPUIdentity.Kind
-  ) -> Bool {
-    guard thread.vcpu == index, let place = thread.place, place.cpu == at.cpu, place.wasSeen else {
-      return false
-    }
-    let identity = vcpus[index].identity
-    return vcpus[index].tid == at.tid && (pid < 0 || vcpus[index].pid == pid)
-      && identity.kind <= kind && (identity.number != nil || configuration.vcpuNumbers.isEmpty)
-      && (number == nil || identity.number == number) && identity.pointer != nil
-      && thread.run?.vcpu ?? index == index
   }
 
   /// The vCPU of the current thread; a new one by thread if nothing better is known.

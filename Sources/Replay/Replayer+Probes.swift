@@ -112,9 +112,8 @@ extension Replayer {
   ) {
     defer { thread.awaitsHandler = .clear }
     guard capabilities.hasEntryAndExit, !endUnseen(index, thread, at) else { return }
-    compareExit(thread.run, event)
     switch thread.awaitsHandler {
-    case .set: break
+    case .set: compareExit(thread.run, event)
     case .clear: broken(vcpu: index)
     case .unknown where exitedBeforeLoad(index, at, cpus[at.cpu]?.firstWholeRun): break
     case .unknown:

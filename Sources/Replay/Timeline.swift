@@ -77,7 +77,7 @@ public enum TimelineEntry: Sendable {
 /// What became of a ptrauth trap.
 public enum TrapAnswer: Sendable, Hashable {
   case enabled, undefined, unknown
-  /// The next entry was as disabled as before, and no load came between.
+  /// The retry entered as disabled as before, no load came between, and UNDEFs are seen: it was none.
   case notEnabled
   public var word: String? {
     switch self {

@@ -19,12 +19,6 @@ struct VCPUTable: RandomAccessCollection {
   /// (Through the subscript, all of the record would be copied.)
   func interval(_ index: Int) -> LoadInterval { records[index].interval }
 
-  /// An event reached it, and changed nothing.
-  @inline(__always)
-  mutating func reach(_ index: Int) {
-    if !records[index].isReached { note(index) }
-  }
-
   @inline(never)
   private mutating func note(_ index: Int) {
     records[index].isReached = true

@@ -11,10 +11,7 @@ struct AssumedSchemeTests {
     script.schemeBasis = basis
     script.probed = probed
     let v = Script.VCPU()
-    script.load(v)
-    script.trap(v)
-    script.run(v, hcr: Script.enabled)
-    script.put(v, hcr: Script.enabled)
+    script.useKeys(v)
     script.load(v, hcr: Script.enabled)
     script.run(v, hcr: Script.enabled)
     script.run(v, hcr: Script.enabled, ec: 9)

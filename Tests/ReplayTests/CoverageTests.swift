@@ -49,10 +49,7 @@ struct CoverageTests {
     var script = Script()
     script.kernelUsesPointerAuth = true
     for _ in 0..<3 {
-      script.load(v)
-      script.trap(v)
-      script.run(v, hcr: on)
-      script.put(v, hcr: on)
+      script.useKeys(v)
     }
     let analysis = script.replay().analysis
     let covered = try #require(analysis.coverage.first { $0.rule == .missedHostSave })

@@ -238,17 +238,19 @@ struct InferenceTests {
     #expect(analysis.vcpus[0].counters.puts == 80 && analysis.vcpus[0].counters.loads <= 80)
   }
 
-  /// handle_exit comes behind kvm_exit: where that is missing, what follows is of another run.
-  @Test func aHandledExitEndsTheRun() {
+  /// __kvm_vcpu_run comes once between kvm_entry and kvm_exit, and handle_exit behind that: where kvm_exit is missing, what
+  /// follows is of another run.
+  @Test(arguments: [true, false])
+  func twoPassesAreNotOneRun(isHandled: Bool) {
     var script = Script()
     let v = Script.VCPU()
     script.load(v)
-    script.probe(.flush, v, hcr: 0)
-    script.add(v, .entry(pc: 0x4000_0000))
-    script.probe(.vcpuRun, v, hcr: 0)
-    script.probe(.sync, v, hcr: 0)
-    script.probe(.handleExit, v, hcr: 0, esr: 9 << 26, exitCode: 2)
-    script.probe(.ptrauthTrap, v, hcr: 0)
+    script.enter(v, hcr: 0)
+    if isHandled {
+      script.probe(.sync, v, hcr: 0)
+      script.probe(.handleExit, v, hcr: 0, esr: 9 << 26, exitCode: 2)
+      script.probe(.ptrauthTrap, v, hcr: 0)
+    }
     script.probe(.vcpuRun, v, hcr: Script.enabled)
     script.probe(.sync, v, hcr: Script.enabled)
     script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
@@ -256,22 +258,6 @@ struct InferenceTests {
     let run = script.replay().timeline.runs.first
     #expect(run?.atEntry.bits == .clear && run?.exit == nil)
     #expect(script.correctnessRules == [])
-  }
-
-  /// __kvm_vcpu_run comes once between kvm_entry and kvm_exit: what lies behind the second is of another run.
-  @Test func twoPassesAreNotOneRun() {
-    var script = Script()
-    let v = Script.VCPU()
-    script.load(v)
-    script.probe(.flush, v, hcr: 0)
-    script.add(v, .entry(pc: 0x4000_0000))
-    script.probe(.vcpuRun, v, hcr: 0)
-    script.probe(.vcpuRun, v, hcr: Script.enabled)
-    script.probe(.sync, v, hcr: Script.enabled)
-    script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
-    script.put(v, hcr: Script.enabled)
-    let run = script.replay().timeline.runs.first
-    #expect(run?.atEntry.bits == .clear && run?.exit == nil)
   }
 
   @Test func aTrapThatReachesTheHostMeansNoFeatureWhereOthersAreHidden() {

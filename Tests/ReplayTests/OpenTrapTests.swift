@@ -17,12 +17,20 @@ struct OpenTrapTests {
     script.replay().analysis.vcpus.map(\.counters.hostSaves)
   }
 
-  @Test func enabled() {
+  /// A trap behind which the bits stay clear.
+  private func unanswered(_ v: Script.VCPU, isSampled: Bool = true) -> Script {
     var script = Script()
+    script.samplesShadow = isSampled
     script.load(v)
     script.trap(v)
-    script.run(v, hcr: Script.enabled)
-    script.put(v, hcr: Script.enabled)
+    script.run(v, hcr: 0)
+    script.put(v)
+    return script
+  }
+
+  @Test func enabled() {
+    var script = Script()
+    script.useKeys(v)
     #expect(answers(script) == [.enabled])
     #expect(saves(script) == [1])
   }
@@ -98,10 +106,7 @@ struct OpenTrapTests {
   /// Without kvm_exit nothing tells what becomes of a handler that is entered.
   @Test func withoutItsExit() {
     var script = Script()
-    script.load(v)
-    script.trap(v)
-    script.run(v, hcr: Script.enabled)
-    script.put(v, hcr: Script.enabled)
+    script.useKeys(v)
     script.events.removeAll { if case .exit = $0.payload { true } else { false } }
     #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
   }
@@ -117,33 +122,17 @@ struct OpenTrapTests {
     script.put(v)
     #expect(answers(script) == [.unknown])
     #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
-    var unsampled = Script()
-    unsampled.samplesShadow = false
-    unsampled.load(v)
-    unsampled.trap(v)
-    unsampled.run(v, hcr: 0)
-    unsampled.put(v)
-    #expect(answers(unsampled) == [.unknown])
+    #expect(answers(unanswered(v, isSampled: false)) == [.unknown])
   }
 
   @Test func ofAVCPUWithoutTheFeature() {
     var v = v
     v.features = Script.neither
-    var script = Script()
-    script.load(v)
-    script.trap(v)
-    script.run(v, hcr: 0)
-    script.put(v)
+    let script = unanswered(v)
     #expect(answers(script) == [.undefined])
     #expect(saves(script) == [0])
     // Where nothing shows the bits, a kernel that is at fault may have set them.
-    var unsampled = Script()
-    unsampled.samplesShadow = false
-    unsampled.load(v)
-    unsampled.trap(v)
-    unsampled.run(v, hcr: 0)
-    unsampled.put(v)
-    #expect(answers(unsampled) == [.unknown])
+    #expect(answers(unanswered(v, isSampled: false)) == [.unknown])
   }
 
   /// Where the handler saves nothing, a trap does not say that it did.
@@ -153,10 +142,7 @@ struct OpenTrapTests {
     var script = Script()
     script.kernelUsesPointerAuth = true
     for _ in 0..<12 {
-      script.load(v)
-      script.trap(v)
-      script.run(v, hcr: Script.enabled)
-      script.put(v, hcr: Script.enabled)
+      script.useKeys(v)
     }
     let analysis = script.replay().analysis
     #expect(analysis.findings.contains { $0.rule == .missedHostSave && $0.level == .proved })

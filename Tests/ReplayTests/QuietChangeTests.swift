@@ -11,9 +11,7 @@ struct QuietChangeTests {
     var v = Script.VCPU()
     script.load(v)
     for number in 0..<count {
-      script.probe(.flush, v, hcr: hcr)
-      script.add(v, .entry(pc: 0x4000_0000))
-      script.probe(.vcpuRun, v, hcr: hcr)
+      script.enter(v, hcr: hcr)
       if putBetween {
         script.add(v, .exit(ret: 0, ec: 0, pc: 0x4000_0010))
         script.probe(.handleExit, v, hcr: hcr)

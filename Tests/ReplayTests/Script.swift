@@ -82,15 +82,28 @@ struct Script {
     _ v: VCPU, hcr: UInt64, after: UInt64? = nil, ret: Int32 = 2, ec: UInt32 = 0x24,
     esr: UInt64? = nil, from: UInt64? = nil, to: UInt64 = 0x4000_0010
   ) {
-    probe(.flush, v, hcr: hcr)
     // Without probes the PC says something: the guest goes on where it was.
-    add(v, .entry(pc: from ?? (probed ? nil : exitedAt[v.tid]) ?? 0x4000_0000))
+    enter(v, hcr: hcr, pc: from ?? (probed ? nil : exitedAt[v.tid]) ?? 0x4000_0000)
     exitedAt[v.tid] = to
-    probe(.vcpuRun, v, hcr: hcr)
     probe(.sync, v, hcr: after ?? hcr)
     add(v, .exit(ret: ret, ec: ret == 2 ? ec : 0, pc: to))
     probe(
       .handleExit, v, hcr: after ?? hcr, esr: esr ?? fetchedESR ?? UInt64(ec) << 26, exitCode: ret)
+  }
+
+  /// The beginning of such an iteration, up to the pass itself.
+  mutating func enter(_ v: VCPU, hcr: UInt64, pc: UInt64 = 0x4000_0000) {
+    probe(.flush, v, hcr: hcr)
+    add(v, .entry(pc: pc))
+    probe(.vcpuRun, v, hcr: hcr)
+  }
+
+  /// A load interval in which the guest traps, is answered, and runs with its keys.
+  mutating func useKeys(_ v: VCPU) {
+    load(v)
+    trap(v)
+    run(v, hcr: Self.enabled)
+    put(v, hcr: Self.enabled)
   }
 
   /// A run that ends with a pointer authentication instruction trap, and its handler.

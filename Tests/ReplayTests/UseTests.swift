@@ -12,10 +12,7 @@ struct UseTests {
 
   @Test func aTrapIsAUse() throws {
     var script = Script()
-    script.load(v)
-    script.trap(v)
-    script.run(v, hcr: Script.enabled)
-    script.put(v, hcr: Script.enabled)
+    script.useKeys(v)
     let schedule = try schedule(script)
     #expect(schedule.used == 1 && schedule.maybeUsed == 0)
   }
@@ -23,10 +20,7 @@ struct UseTests {
   /// Bits that no trap of the interval set say nothing of what the guest did.
   @Test func bitsThatWereLeftAreNone() throws {
     var script = Script()
-    script.load(v)
-    script.trap(v)
-    script.run(v, hcr: Script.enabled)
-    script.put(v, hcr: Script.enabled)
+    script.useKeys(v)
     script.load(v, hcr: Script.enabled)
     script.run(v, hcr: Script.enabled)
     script.put(v, hcr: Script.enabled)

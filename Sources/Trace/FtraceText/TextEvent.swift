@@ -2,8 +2,6 @@ import Bytes
 
 /// One event of a text recording, known by the name its lines bear.
 package struct TextEvent {
-  /// As the lines have it, perf's system included: "kvm_entry", "kvm:kvm_entry".
-  let label: [UInt8]
   let system: String
   let name: String
   let kind: TextEventKind?
@@ -23,8 +21,7 @@ package struct TextEvent {
 
   /// From the first line of the event.
   init(_ line: RawSpan, _ head: LineHead) {
-    label = line.slice(at: head.nameStart, count: head.nameEnd - head.nameStart)?.copied() ?? []
-    let text = String(decoding: label, as: UTF8.self)
+    let text = line.string(head.nameStart, head.nameEnd)
     let parts = text.split(separator: ":", maxSplits: 1).map(String.init)
     let said = parts.count == 2 ? parts[0] : nil
     name = parts.last ?? text
@@ -58,7 +55,7 @@ package struct TextEventTable {
   /// How each is read.
   private var readers: [Reader] = []
   private(set) var layouts: [ProbeTextLayout] = []
-  /// The labels one behind another, and where each ends.
+  /// The labels one behind another, as the lines have them, perf's system included ("kvm:kvm_entry"); and where each ends.
   private var labels: [UInt8] = []
   private var labelEnds: [Int] = []
   /// Index + 1 by hash; 0: free. Open addressing, a power of two, never more than half full.
@@ -85,6 +82,8 @@ package struct TextEventTable {
     else {
       return nil
     }
+    labels += line.slice(at: head.nameStart, count: head.nameEnd - head.nameStart)?.copied() ?? []
+    labelEnds.append(labels.count)
     add(TextEvent(line, head))
     slots[slot & (slots.count &- 1)] = UInt16(events.count)
     return events.count - 1
@@ -121,8 +120,6 @@ package struct TextEventTable {
 
   private mutating func add(_ event: TextEvent) {
     events.append(event)
-    labels += event.label
-    labelEnds.append(labels.count)
     if let probe = event.probe {
       readers.append(.probe(layouts.count))
       layouts.append(probe)
