@@ -18,19 +18,19 @@ public import Replay
 /// `ts` and `dur` are microseconds of the recording's clock with nanoseconds as decimals. Events come
 /// sorted by `ts`, a slice before what it contains.
 public struct PerfettoTrace: TimelineWriter {
-  private var order = EventOrder()
-  private var numbers = LaneNumbers()
-  private var vcpus: [Track] = []
-  private var cpus: [Int32: Track] = [:]
-  private var json = JSONWriter(pretty: false)
-  private var isFirst = true
+  var order = EventOrder()
+  var numbers = LaneNumbers()
+  var vcpus: [Track] = []
+  var cpus: [Int32: Track] = [:]
+  var json = JSONWriter(pretty: false)
+  var isFirst = true
   private var lastTime: UInt64 = 0
 
-  private static let vcpuProcess = 1
-  private static let cpuProcess = 2
+  static let vcpuProcess = 1
+  static let cpuProcess = 2
 
   /// What is remembered of a track between events.
-  private struct Track {
+  struct Track {
     var load: (at: UInt64, other: Int32, isImplied: Bool)?
     var lastEnd: UInt64 = 0
     var lastLoadEnd: UInt64 = 0
@@ -197,121 +197,18 @@ public struct PerfettoTrace: TimelineWriter {
 
   // MARK: Tracks
 
-  private mutating func lane(_ identity: VCPUIdentity, _ tid: Int32) -> Int {
+  mutating func lane(_ identity: VCPUIdentity, _ tid: Int32) -> Int {
     let lane = numbers.number(identity)
     while vcpus.count <= lane { vcpus.append(Track()) }
     vcpus[lane].tid = tid
     return lane
   }
 
-  private mutating func cpu(_ number: Int32) -> Track {
+  mutating func cpu(_ number: Int32) -> Track {
     if let known = cpus[number] { return known }
     cpus[number] = Track()
     return Track()
   }
 
   private mutating func note(_ time: UInt64) { lastTime = max(lastTime, time) }
-}
-
-// MARK: Lines
-
-extension PerfettoTrace {
-  private mutating func slice(
-    _ name: String, _ category: String, _ process: Int, _ thread: Int, _ begin: UInt64,
-    _ end: UInt64, _ details: (inout JSONWriter) -> Void
-  ) {
-    order.add(
-      begin, end - begin,
-      event("X", name, category, process, thread, begin, duration: end - begin, details))
-  }
-
-  private mutating func instant(
-    _ name: String, _ category: String, _ process: Int, _ thread: Int, _ time: UInt64,
-    _ details: (inout JSONWriter) -> Void
-  ) {
-    order.add(time, 0, event("i", name, category, process, thread, time, details))
-  }
-
-  private mutating func event(
-    _ phase: String, _ name: String, _ category: String, _ process: Int, _ thread: Int,
-    _ time: UInt64, duration: UInt64? = nil, _ details: (inout JSONWriter) -> Void
-  ) -> [UInt8] {
-    json.clear()
-    json.object { json in
-      json.field("ph", phase)
-      json.field("name", name)
-      json.field("cat", category)
-      json.field("pid", process)
-      json.field("tid", thread)
-      json.key("ts")
-      json.number(Self.microseconds(time))
-      if let duration {
-        json.key("dur")
-        json.number(Self.microseconds(duration))
-      }
-      if phase == "i" { json.field("s", "t") }
-      json.key("args")
-      json.object(details)
-    }
-    return json.bytes
-  }
-
-  private static func microseconds(_ nanoseconds: UInt64) -> String {
-    let fraction = String(nanoseconds % 1000)
-    return "\(nanoseconds / 1000)." + String(repeating: "0", count: 3 - fraction.count) + fraction
-  }
-
-  private mutating func written(_ lines: [[UInt8]]) -> [UInt8] {
-    var bytes: [UInt8] = []
-    for line in lines { bytes += separated(line) }
-    return bytes
-  }
-
-  private mutating func separated(_ line: [UInt8]) -> [UInt8] {
-    defer { isFirst = false }
-    return Array((isFirst ? "\n" : ",\n").utf8) + line
-  }
-
-  /// Names of processes and threads, and their order.
-  private mutating func metadata() -> [[UInt8]] {
-    var lines: [[UInt8]] = []
-    func add(_ kind: String, _ process: Int, _ thread: Int, _ details: (inout JSONWriter) -> Void) {
-      json.clear()
-      json.object { json in
-        json.field("ph", "M")
-        json.field("name", kind)
-        json.field("pid", process)
-        json.field("tid", thread)
-        json.key("args")
-        json.object(details)
-      }
-      lines.append(json.bytes)
-    }
-    add("process_name", Self.vcpuProcess, 0) { $0.field("name", "vCPUs: API and APK") }
-    add("process_name", Self.cpuProcess, 0) { $0.field("name", "pCPUs: whose keys are live") }
-    for lane in vcpus.indices {
-      let name = "\(self.name(lane)), tid \(vcpus[lane].tid)"
-      add("thread_name", Self.vcpuProcess, lane + 1) { $0.field("name", name) }
-      add("thread_sort_index", Self.vcpuProcess, lane + 1) { $0.field("sort_index", lane) }
-    }
-    for cpu in cpus.keys.sorted() where cpu >= 0 {
-      add("thread_name", Self.cpuProcess, Int(cpu) + 1) { $0.field("name", "pCPU \(cpu)") }
-      add("thread_sort_index", Self.cpuProcess, Int(cpu) + 1) { $0.field("sort_index", cpu) }
-    }
-    return lines
-  }
-
-  /// "VM 90 vCPU 0"; before its number is known, "VM 90 vCPU of tid 91".
-  private func name(_ lane: Int) -> String {
-    (vcpus[lane].pid < 0 ? "" : "VM \(vcpus[lane].pid) ") + ownName(lane)
-  }
-
-  private func ownName(_ lane: Int) -> String {
-    numbers.identities[lane].number.map { "vCPU \($0)" } ?? "vCPU of tid \(vcpus[lane].tid)"
-  }
-
-  private func words(_ bits: EnableBits) -> String {
-    func digit(_ bit: Bit) -> String { bit.value.map(String.init) ?? "?" }
-    return "API=\(digit(bits.api)) APK=\(digit(bits.apk))"
-  }
 }
