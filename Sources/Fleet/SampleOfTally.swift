@@ -29,7 +29,7 @@ extension Sample {
           tally.rules[$0]?.recordings(.impossible) == tally.recordings && tally.recordings > 0
         }.map(\.id)),
       counters: tally.counters, guestTime: nil, redundantAccesses: 0)
-    counters.keySwitchesAreExact = tally.leastSwitches == 0
+    counters.bounds = CounterBounds(lower: tally.leastSwitches == 0 ? [] : .keySwitches)
     // No event judged a rule in any of them.
     if verdict == .cannotJudge, tally.count(.clean) == 0 {
       inCode = Set(Analysis.judgedRules.map(\.id))

@@ -153,7 +153,7 @@ public struct Comparison: Sendable {
     return Rate(
       metric: metric, base: old, new: now, p: isTested ? MannWhitney.p(old, now) : nil,
       isLowerBound: metric.isLowerBound
-        && (base + new).contains { $0.isUsable && !$0.counters.keySwitchesAreExact })
+        && (base + new).contains { $0.isUsable && $0.counters.bounds.lower.contains(.keySwitches) })
   }
 
   private static func findings(_ base: [Sample], _ new: [Sample]) -> [FindingChange] {

@@ -52,7 +52,7 @@ public enum ReportDocument {
       return Sample(unreadable: name)
     }
     var total = Counters()
-    total.keySwitchesAreExact = !(shape.vcpus ?? []).isEmpty
+    if shape.vcpus?.isEmpty == false { total.bounds = CounterBounds() }
     var hasGuestTime = true
     for vcpu in shape.vcpus ?? [] {
       let c = vcpu.counters
@@ -69,8 +69,7 @@ public enum ReportDocument {
       counters.hostSaves = c.hostSaves
       counters.keySwitches = c.keySwitches
       counters.guestTime = c.guestTime ?? 0
-      counters.keySwitchesAreExact = !vcpu.lowerBounds.contains("keySwitches")
-      counters.loadsAreLowerBounds = vcpu.lowerBounds.contains("loads")
+      counters.bounds = CounterBounds(lower: CounterSet(names: vcpu.lowerBounds))
       if c.guestTime == nil { hasGuestTime = false }
       total.add(counters, hasFeature: vcpu.feature != "none" && vcpu.feature != "partial")
     }

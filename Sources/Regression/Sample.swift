@@ -86,7 +86,7 @@ public struct Sample: Sendable {
 
   public init(name: String, kernel: String, _ analysis: Analysis) {
     var counters = Counters()
-    counters.keySwitchesAreExact = !analysis.vcpus.isEmpty
+    if !analysis.vcpus.isEmpty { counters.bounds = CounterBounds() }
     for vcpu in analysis.vcpus {
       counters.add(vcpu.counters, hasFeature: vcpu.feature != .none && vcpu.feature != .partial)
     }
@@ -145,7 +145,6 @@ extension Counters {
         as [WritableKeyPath<Counters, UInt64>]
       { add(count) }
     }
-    keySwitchesAreExact = keySwitchesAreExact && other.keySwitchesAreExact
-    loadsAreLowerBounds = loadsAreLowerBounds || other.loadsAreLowerBounds
+    bounds.formUnion(other.bounds)
   }
 }

@@ -208,9 +208,9 @@ extension Replayer {
       leavesOutTasks: leavesOutTasks, sequenceBreaks: missing,
       unresolvedProbeHits: unresolvedProbes.values.reduce(0, +),
       resolvedFunctions: KernelFunction.allCases.filter(probesHit.contains),
-      probeAddresses: probeAddresses, silentTails: silentTails(), silenceCount: silences.count,
+      probeAddresses: functions.addresses, silentTails: silentTails(), silenceCount: silences.count,
       longestSilence: silences.longest, isIncomplete: isIncomplete)
-    analysis.probeSymbols = probeSymbols
+    analysis.probeSymbols = functions.symbols
     analysis.selection = scope.map {
       Selection($0, of: log.sorted(), cpuCount: cpus.all.count, vcpuCount: followed.count)
     }
@@ -225,11 +225,13 @@ extension Replayer {
 
   private func summary(of vcpu: VCPURecord) -> Analysis.VCPU {
     var counters = vcpu.counters
-    counters.bitsAreUnsampled = !samplesEntry
-    if log.hasSkippedSaves { counters.hostSavesAreUpperBounds = true }
+    counters.bounds.lower.formUnion(lowerBounds(of: counters))
+    if log.hasSkippedSaves { counters.bounds.upper.insert(.hostSaves) }
+    var schedule = vcpu.schedule
+    schedule.loadsAreLowerBounds = counters.bounds.lower.contains(.loads)
     return Analysis.VCPU(
       identity: vcpu.identity, tid: vcpu.tid, pid: vcpu.pid, feature: vcpu.state.feature,
-      counters: counters, schedule: vcpu.schedule, answersWithUndef: lacksFeature(vcpu),
+      counters: counters, schedule: schedule, answersWithUndef: lacksFeature(vcpu),
       runThread: vcpu.ranInSeveralThreads ? nil : vcpu.runThread)
   }
 

@@ -11,6 +11,8 @@ struct Capabilities: Equatable {
   var samplesHostKeys = false
   var samplesHostContext = false
   var samplesFeatures = false
+  /// Some probe fetches ESR_EL2, which names the register of a trapped access.
+  var fetchesESR = false
   var hasSchedSwitch = false
   var hasMigrations = false
   var hasUserspaceExit = false
@@ -37,6 +39,7 @@ struct Capabilities: Equatable {
       if fields.isSuperset(of: ["vcpu", "cpu"]) { hasLoadProbe = true }
       if fields.contains("hcr_el2") { samplesShadow = true }
       if fields.contains("features") { samplesFeatures = true }
+      if fields.contains("esr_el2") { fetchesESR = true }
       if fields.contains("host_ctxt") { samplesHostContext = true }
       if fields.isSuperset(of: ["apiakeylo_el1", "apgakeyhi_el1"]) { samplesGuestKeys = true }
       if fields.isSuperset(of: ["host_apiakeylo_el1", "host_apgakeyhi_el1"]) {

@@ -19,18 +19,10 @@ public struct Counters: Sendable, Hashable {
   /// Passes that switched keys. A lower bound: the entry loop re-enters without an event, and a
   /// run that ends with IRQ may not have entered. Exact where executed instructions were recorded.
   public var keySwitches: UInt64 = 0
-  public var keySwitchesAreExact = false
   /// Time between kvm_entry and kvm_exit, in ns, of the runs that have both.
   public var guestTime: UInt64 = 0
-  /// Loads and puts were not recorded: they are lower bounds, implied by other events.
-  public var loadsAreLowerBounds = false
-
-  /// Nothing sampled API and APK: ``enabledRuns``, ``hiddenTraps``, ``hostSaves``, ``undefs`` and ``resets`` are as many
-  /// as other events prove.
-  public var bitsAreUnsampled = false
-  /// ``hostSaves`` are those that traps or loads imply, and some were not made (missed-host-save), or no event shows
-  /// whether.
-  public var hostSavesAreUpperBounds = false
+  /// Of which events may be missing, or were not recorded, and which lean on what others imply.
+  public var bounds = CounterBounds(lower: .keySwitches)
 
   public init() {}
 }

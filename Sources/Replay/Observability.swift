@@ -17,22 +17,6 @@ extension Analysis {
   }
 }
 
-extension Analysis.NotObservable {
-  /// This kernel or its guests cannot break the rule.
-  static func cannotHappen(_ rule: Rule, _ reason: String) -> Self {
-    Self(rule: rule, reason: reason, remedy: "nothing to see", applies: false)
-  }
-}
-
-/// Why a recording does not show a rule.
-enum Obstacle {
-  /// This kernel or its guests cannot break it: why.
-  case cannotHappen(String)
-  case notRecorded(reason: String, remedy: String)
-  /// No event of this kernel shows it: its code has to.
-  case onlyInCode(String)
-}
-
 // Which rules this recording can show, per generation and probe. "Not observable" is never
 // "no violation".
 extension Replayer {
@@ -101,7 +85,7 @@ extension Replayer {
     return obstacle ?? (rule.isCorrectness ? unexercised(rule) : nil)
   }
 
-  private var isGuess: Obstacle {
+  var isGuess: Obstacle {
     .notRecorded(
       reason: "the generation is only guessed from the release", remedy: "pass -k vmlinux")
   }
@@ -293,45 +277,19 @@ extension Replayer {
     }
   }
 
-  private func hiddenCost(_ rule: Rule, _ generation: Generation) -> Obstacle? {
-    switch rule {
-    // A trap that the function tracer shows proves the feature too, and the bits behind it.
-    case .redundantSwitch, .lazyThrash, .fastReentry:
-      if probesHit.contains(.hypHandlePtrauth), seesLoads { return nil }
-    default: break
-    }
-    switch rule {
-    case .redundantSwitch: return samplesEntry ? nil : noShadow
-    case .redundantHostSave where log.hasSkippedSaves:
-      return .notRecorded(
-        reason: "missed-host-save was found: a trap, or a load, does not say that keys were saved",
-        remedy: "mend that first")
-    case .undefStorm, .shortLoad, .wastedTrap:
-      return capabilities.samplesFeatures ? nil : noFeature
-    case .eagerUnused where generation.trap == .never:
-      if configuration.generationIsWeak { return isGuess }
-      return .notRecorded(
-        reason: "\(generation.name) does not trap: no event tells whether the guest used ptrauth",
-        remedy: "ask the guest")
-    default:
-      if !samplesEntry { return noShadow }
-      return capabilities.samplesFeatures ? nil : noFeature
-    }
-  }
-
   var samplesEntry: Bool {
     capabilities.samplesShadow
       && !probesHit.isDisjoint(with: [.flush, .vcpuRun, .sync, .handleExit])
   }
 
-  private var noShadow: Obstacle {
+  var noShadow: Obstacle {
     .notRecorded(
       reason:
         "API and APK are not sampled: a tracepoint shows that the guest tried, not what it got",
       remedy: "probe kvm_vgic_flush_hwstate and kvm_vgic_sync_hwstate with vcpu and hcr_el2")
   }
 
-  private var noFeature: Obstacle {
+  var noFeature: Obstacle {
     .notRecorded(
       reason: "whether the vCPU has the feature is not sampled",
       remedy: "add features to the probes")

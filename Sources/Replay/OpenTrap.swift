@@ -36,7 +36,7 @@ extension Replayer {
     case .enabled: return
     case .unknown:
       if capabilities.samplesShadow, open.save != nil {
-        vcpus[index].counters.hostSavesAreUpperBounds = true
+        vcpus[index].counters.bounds.upper.insert(.hostSaves)
       }
       return
     case .undefined:

@@ -12,7 +12,7 @@ import Trace
 //     │◀────────────── 0 ──────────────────▶│◀──────────────── 1 ──────────────────────────────▶│
 extension Replayer {
   mutating func traced(_ event: borrowing Event, _ at: Moment, _ pid: Int32) {
-    guard let function = tracedFunction(event) else { return }
+    guard let function = functions.traced(of: event) else { return }
     switch function {
     // Where the function is probed too, this is the same call once more.
     case .vcpuLoad where loadsAreTraced || !capabilities.hasLoadProbe:

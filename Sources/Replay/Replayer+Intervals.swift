@@ -10,7 +10,9 @@ extension Replayer {
   ) {
     markRunOver(of: index)
     let thread = threads[vcpus[index].tid]
-    if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut) {
+    if !isImplied, vcpus[index].state.loadedOn != nil, probesHit.contains(.vcpuPut),
+      !vcpus[index].interval.isImplied
+    {
       if thread?.leftLoaded == true {
         // Switched out, which puts it. A recorder that follows tasks stops at the switch, before the put.
         put(index, at, isImplied: true)
@@ -27,11 +29,13 @@ extension Replayer {
       index, isAnywhere ? .loadSomewhere : before == at.cpu ? .load : .loadElsewhere, at, sample)
     let cpu = cpu(at)
     let process = pid
+    var behind = LoadBehind(at: at, isImplied: isImplied, found: sample)
+    behind.hadBits = vcpus[index].load?.hadBits ?? false
     if let code {
       var state = vcpus[index].state
       var cpuState = cpu.state
       let wasLeaningOnTrap = state.enableInFlight
-      if state.bits.switchesKeys == .set { vcpus[index].loadHadBits = true }
+      if state.bits.switchesKeys == .set { behind.hadBits = true }
       code.load(&state, on: at.cpu, &cpuState, process: process)
       vcpus[index].state = state
       cpu.state = cpuState
@@ -39,13 +43,13 @@ extension Replayer {
         vcpus[index].counters.hostSaves += 1
         cpu.hostSaves += 1
       }
-      vcpus[index].loadWasTainted = wasLeaningOnTrap && code.trapIsPreemptible
+      behind.isTainted = wasLeaningOnTrap && code.trapIsPreemptible
     } else {
       vcpus[index].state.loadedOn = at.cpu
       vcpus[index].state.bits = .unknown
     }
     thread?.hostKeys.save = nil
-    vcpus[index].clearedBy = at
+    vcpus[index].load = behind
     vcpus[index].isEnabledAtHyp = false
     vcpus[index].waste.loaded(at)
     vcpus[index].openTrap?.isLoaded = true
@@ -57,9 +61,7 @@ extension Replayer {
     vcpus[index].nestedBits?.loads += 1
     vcpus[index].guestKeysRun = nil
     vcpus[index].counters.loads += 1
-    vcpus[index].counters.loadsAreLowerBounds = isImplied
-    vcpus[index].loadedSinceEntry = true
-    beginInterval(index, at)
+    beginInterval(index, behind)
     if vcpus[index].interval.saveUnused != nil { noteHostSave(index, at, on: cpu) }
     emit?(.load(vcpus[index].identity, at, isImplied: isImplied))
   }
@@ -234,12 +236,13 @@ extension Replayer {
 
   // MARK: Costs
 
-  private mutating func beginInterval(_ index: Int, _ at: Moment) {
+  private mutating func beginInterval(_ index: Int, _ load: LoadBehind) {
     vcpus[index].interval = LoadInterval()
-    vcpus[index].interval.begin = at
-    vcpus[index].interval.isTainted = vcpus[index].loadWasTainted
+    vcpus[index].interval.begin = load.at
+    vcpus[index].interval.isImplied = load.isImplied
+    vcpus[index].interval.isTainted = load.isTainted
     if generation?.hostSave == .everyLoad, vcpus[index].state.feature == .both {
-      vcpus[index].interval.saveUnused = at
+      vcpus[index].interval.saveUnused = load.at
     }
   }
 

@@ -96,7 +96,7 @@ extension Replayer {
       }
       let unwritten = zeros.isEmpty ? [] : zeros.registers
       if provesNoSave(unwritten) {
-        let isStale = run.expected == .clear && run.clearedBy != nil
+        let isStale = run.expected == .clear && run.load != nil
         logEntered(.missedHostSave, run, cause: isStale ? .staleEnable : cause(vcpu: index)) {
           (
             "the guest ran with ptrauth enabled; the host slots that guest exit restored were "

@@ -45,7 +45,7 @@ extension Replayer {
   /// What events since `begin` on this pCPU (-1: on any) may have changed is unknown.
   ///
   /// - Parameter endsRuns: a run that was open there has no exit to come.
-  private mutating func forget(_ at: Moment, since begin: UInt64, endsRuns: Bool) {
+  mutating func forget(_ at: Moment, since begin: UInt64, endsRuns: Bool) {
     // What no event reached since the wall before is as that left it: losses are many where threads are.
     for number in at.cpu < 0 ? walls.takeIdleCPUs() + cpus.takeReached() : [at.cpu] {
       guard let cpu = cpus.all[number] else { continue }
@@ -93,49 +93,8 @@ extension Replayer {
     }
   }
 
-  /// The vCPU's events do not follow on one another: some are missing.
-  mutating func broken(vcpu index: Int) {
-    // Without either event none of the sequences can be told.
-    if !isThinned, capabilities.hasEntryAndExit {
-      breaks.note(lastTime, since: firstTime ?? lastTime)
-    }
-    walls.saverEra += 1
-    threads[vcpus[index].tid]?.hostKeys.wall()
-    // Behind its last run that was whole.
-    if !capabilities.samplesShadow {
-      refutations.forget(since: vcpus[index].lastExit?.time ?? 0)
-    }
-    wall(index)
-  }
-
-  /// Its kvm_entry or kvm_exit is not there: where the recorder had not turned them on yet, or behind a loss.
-  mutating func ranUnseen(vcpu index: Int) {
-    threads[vcpus[index].tid]?.hostKeys.wall()
-    wall(index)
-  }
-
-  /// Between two turns on recorded pCPUs the thread may have had one on a pCPU that was not recorded.
-  mutating func mayHaveRunUnseen(_ tid: Int32) {
-    guard let index = threads[tid]?.vcpu, vcpus[index].tid == tid else { return }
-    closeRun(tid)
-    threads[tid]?.hostKeys.wall()
-    threads[tid]?.sampleBeforeEntry = nil
-    threads[tid]?.isInKVMRun = nil
-    threads[tid]?.awaitsHandler = .unknown
-    threads[tid]?.handler = nil
-    wall(index)
-  }
-
-  /// The vCPU was put and loaded elsewhere, which nothing records.
-  mutating func moved(vcpu index: Int) {
-    vcpus[index].state.loadedOn = nil
-    vcpus[index].state.bits = .unknown
-    vcpus[index].isEnabledAtHyp = false
-    forgetModel(index)
-  }
-
   /// Runs that waited for a trap to prove them will not get it.
-  private mutating func wall(_ index: Int, since begin: UInt64 = .max) {
+  mutating func wall(_ index: Int, since begin: UInt64 = .max) {
     tellUnsaid(index, lostSince: begin)
     settleTrap(index, .unknown)
     endThrash(index)
@@ -150,7 +109,7 @@ extension OpenRun {
   var afterWall: OpenRun {
     var run = self
     run.expected = .unknown
-    run.clearedBy = nil
+    run.load = nil
     run.windowStart = nil
     run.hypTraps = 0
     run.startsEnabled = false

@@ -10,9 +10,7 @@ extension Replayer {
     _ event: borrowing Event, _ at: Moment, _ pid: Int32, _ current: ThreadRecord?
   ) {
     if event.hit.isTraced { return traced(event, at, pid) }
-    let known =
-      event.hit.symbolName == nil ? function(at: event.hit.address) : function(of: event)
-    guard let function = known else {
+    guard let function = functions.function(of: event) else {
       unresolvedProbes[event.hit.address, default: 0] += 1
       return
     }
@@ -50,8 +48,8 @@ extension Replayer {
       thread.sampleBeforeEntry = nil
       noteLoadInHandler(thread, at, sample)
       noteUnloadedChange(index, event)
+      if !capabilities.hasLoadProbe { takeProbedLoads(index) }
       load(index, at, pid, isImplied: false, sample)
-      vcpus[index].loadFound = sample
     case .vcpuPut:
       sampleAfterExit(index, thread, at, function, sample, event)
       put(index, at, isImplied: false, sample)
@@ -105,57 +103,18 @@ extension Replayer {
     }
   }
 
-  /// handle_exit comes once for each kvm_exit.
-  private mutating func noteHandledExit(
-    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?,
-    _ event: borrowing Event
-  ) {
-    defer { thread.awaitsHandler = .clear }
-    guard capabilities.hasEntryAndExit, !endUnseen(index, thread, at) else { return }
-    switch thread.awaitsHandler {
-    case .set: compareExit(thread.run, event)
-    case .clear: broken(vcpu: index)
-    case .unknown where exitedBeforeLoad(index, at, cpus[at.cpu]?.firstWholeRun): break
-    case .unknown:
-      if sample?.switchesKeys == .set, isNoKeyTrap(event), vcpus[index].state.feature == .both,
-        generation?.load == .clears, exitedBeforeLoad(index, at, firstWholeRun)
-      {
-        undecided.note(.staleEnable, .begun)
-      }
-      ranUnseen(vcpu: index)
-    }
-  }
-
-  /// What only comes behind a kvm_exit: that is missing, and whatever follows is of another run.
-  private mutating func endUnseen(_ index: Int, _ thread: ThreadRecord, _ at: Moment) -> Bool {
-    guard thread.run != nil, thread.run?.exit == nil else { return false }
-    closeRun(of: thread, at.tid)
-    broken(vcpu: index)
-    return true
-  }
-
-  /// What exit is handled now, was before the vCPU was loaded here: behind that a run would have been seen.
-  ///
-  /// - Parameter since: when each run began to be seen; nil: not by now.
-  private func exitedBeforeLoad(_ index: Int, _ at: Moment, _ since: UInt64?) -> Bool {
-    guard vcpus[index].loadedSinceEntry, let load = vcpus[index].clearedBy, load.tid == at.tid,
-      load.cpu == at.cpu, let since
-    else { return false }
-    return since <= load.time
-  }
-
   /// The exit that is handled is no ptrauth trap: no handler is under way, nor was at a load since that exit.
   private mutating func noteOtherExit(_ index: Int, _ event: borrowing Event) {
     guard vcpus[index].state.enableInFlight, isNoKeyTrap(event) else { return }
     vcpus[index].state.enableInFlight = false
-    guard vcpus[index].loadWasTainted, generation?.load == .clears else { return }
-    vcpus[index].loadWasTainted = false
+    guard vcpus[index].load?.isTainted == true, generation?.load == .clears else { return }
+    vcpus[index].load?.isTainted = false
     vcpus[index].interval.isTainted = false
     if vcpus[index].state.feature == .both { vcpus[index].state.bits = .clear }
   }
 
   /// What handle_exit is given says that the exit was no ptrauth trap, and it was right about others.
-  private func isNoKeyTrap(_ event: borrowing Event) -> Bool {
+  func isNoKeyTrap(_ event: borrowing Event) -> Bool {
     guard fetchChecks.showsExits == .set else { return false }
     // ARM_EXCEPTION_CODE without the flag of an SError beside it (asm/kvm_asm.h).
     guard let code = event.hit.fields.exitCode, code & .max == 2 else {
@@ -195,44 +154,6 @@ extension Replayer {
       case .bothBits, nil: Feature(features: features)
       }
     vcpus[index].isNested = features & (1 << 7) != 0
-  }
-
-  private mutating func sampleAtEntry(
-    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?
-  ) {
-    guard let sample else { return }
-    if thread.run != nil, thread.run?.exit == nil {
-      // Called once between kvm_entry and kvm_exit: one of those is missing.
-      if thread.run?.isInHyp == true {
-        _ = endUnseen(index, thread, at)
-        return
-      }
-      thread.run?.isInHyp = true
-      thread.run?.entrySample = sample
-      follow(index, .look, at, sample)
-    } else {
-      closeRun(of: thread, at.tid)
-      // __kvm_vcpu_run comes behind kvm_entry: that is missing, and the next one is of another pass.
-      if capabilities.hasEntryAndExit { ranUnseen(vcpu: index) }
-    }
-  }
-
-  /// kvm_vgic_sync_hwstate: right after the last pass, interrupts still off. Also called when an
-  /// iteration is abandoned before its kvm_entry.
-  private mutating func sampleAtSync(
-    _ thread: ThreadRecord, _ at: Moment, _ sample: EnableBits?
-  ) {
-    guard let vcpu = thread.run?.vcpu, thread.run?.exit == nil else {
-      thread.sampleBeforeEntry = nil
-      return
-    }
-    thread.run?.exitSample = sample
-    thread.run?.exitIsAtSync = sample != nil
-    if capabilities.samplesShadow {
-      follow(vcpu, .sync, at, sample)
-    } else {
-      followPasses(vcpu, thread, at)
-    }
   }
 
   private mutating func reset(_ index: Int) {

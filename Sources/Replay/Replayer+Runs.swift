@@ -41,33 +41,25 @@ extension Replayer {
       vcpu: index, cpu: at.cpu, enter: at, pc: pc, expected: vcpus[index].state.bits)
     run.startsEnabled = vcpus[index].isEnabledAtHyp
     run.entrySample = thread.sampleBeforeEntry
-    run.clearedBy = vcpus[index].clearedBy
+    run.load = vcpus[index].load
     run.windowStart = vcpus[index].lastExit
     run.followsSkippedPlace = thread.skippedAPlace
     thread.skippedAPlace = false
-    run.isFirstOfInterval = vcpus[index].loadedSinceEntry
-    run.hadBitsToClear = vcpus[index].loadHadBits
-    run.loadFound = vcpus[index].loadFound
-    run.loadIsImplied = vcpus[index].counters.loadsAreLowerBounds
     run.followsAnsweredTrap =
       vcpus[index].interval.seen.traps > 0 && !vcpus[index].interval.isTainted
-      && vcpus[index].interval.begin != nil && !run.loadIsImplied
+      && vcpus[index].interval.begin != nil && !vcpus[index].interval.isImplied
     if let handling = vcpus[index].handlings.last {
-      run.isRetry = handling.wasSeen && handling.enabledItsOwn == .unknown && !run.isFirstOfInterval
+      run.isRetry = handling.wasSeen && handling.enabledItsOwn == .unknown && run.load == nil
     }
     judgeArrival(index, run)
-    vcpus[index].loadedSinceEntry = false
-    vcpus[index].loadWasTainted = false
-    vcpus[index].loadHadBits = false
-    vcpus[index].loadFound = nil
-    vcpus[index].clearedBy = nil
+    vcpus[index].load = nil
     // Whatever handler was under way is through.
     vcpus[index].state.enableInFlight = false
     thread.handler = nil
     if let handling = vcpus[index].handlings.end(at.time, bits: run.entrySample) {
       reconsider(handling, of: at.tid)
     }
-    if run.isFirstOfInterval { tellUnsaid(index) }
+    if run.load != nil { tellUnsaid(index) }
     if lacksProbes(thread, run) { follow(index, .unseenLoads, at) }
     follow(index, .entry, at, run.entrySample)
     run.steps.entry = vcpus[index].unsaid.trellis.end - 1
@@ -84,12 +76,6 @@ extension Replayer {
     vcpus[index].counters.runs += 1
     vcpus[index].interval.runs += 1
     if at.tid <= 0 { namelessEntries += 1 }
-  }
-
-  /// Probes that come in each pass did not: loads may lack theirs too.
-  private func lacksProbes(_ thread: ThreadRecord, _ run: OpenRun) -> Bool {
-    capabilities.samplesShadow && run.entrySample == nil && probesHit.contains(.flush)
-      || thread.awaitsHandler == .set && probesHit.contains(.handleExit)
   }
 
   mutating func exit(
@@ -146,56 +132,6 @@ extension Replayer {
       vcpus[index].handlings.begin(at.time, wasSeen: false)
     default: break
     }
-  }
-
-  /// A sample after the exit and before the next load: handle_exit, or kvm_arch_vcpu_put.
-  mutating func sampleAfterExit(
-    _ index: Int, _ thread: ThreadRecord, _ at: Moment, _ function: KernelFunction,
-    _ sample: EnableBits?, _ event: borrowing Event
-  ) {
-    if let pointer = event.hit.fields.hostContext {
-      noteHostContext(index, at, function, pointer)
-      if let slots = event.hit.fields.hostKeys { hostContexts.note(slots, of: pointer) }
-    }
-    compareFetched(index, thread, at, function, event)
-    guard let run = thread.run, run.vcpu == index, run.exit != nil, !run.isOver else { return }
-    guard at.cpu == run.cpu else {
-      // Without a put and a load it cannot have moved.
-      if probesHit.contains(.vcpuLoad) { broken(vcpu: index) }
-      thread.run?.isOver = true
-      return
-    }
-    guard !hasLeft(thread, run) else {
-      // The put and the load of that are missing.
-      if showsEveryLoad { broken(vcpu: index) }
-      thread.run?.isOver = true
-      return
-    }
-    // The handler of a trap may have set the bits before the put.
-    let isBeforeHandler = function != .vcpuPut || run.trap == nil && !run.mayBeKeyTrap
-    if run.exitSample == nil, isBeforeHandler { thread.run?.exitSample = sample }
-    if run.resetSlots == nil, let guest = event.hit.fields.guestKeys {
-      thread.run?.resetSlots = guest.resetMask
-    }
-    if let guest = event.hit.fields.guestKeys, let before = vcpus[index].guestKeys, before != guest
-    {
-      thread.run?.changedGuestSlots = true
-      if function == .handleExit { noteQuietChange(run, at, guest, before: before, sample) }
-      if run.entrySample?.switchesKeys == .set {
-        vcpus[index].savedRegisters.formUnion(guest.differing(from: before))
-        if vcpus[index].savedRegisters == .all { exercise(.missedGuestSave, index) }
-      }
-    }
-    noteHostSlots(index, thread, at, function, event)
-    checkKeySlots(index, thread, at, function, run, event)
-  }
-
-  /// Another thread was on its pCPU since its exit: the slots and the bits may be what that left.
-  private func hasLeft(_ thread: ThreadRecord, _ run: OpenRun) -> Bool {
-    guard let exit = run.exit, let stay = cpus[run.cpu]?.stay, stay.tid == exit.tid else {
-      return false
-    }
-    return stay.since > exit.time
   }
 
   /// Everything about the thread's run is known now: judge it, count it, say it.

@@ -68,7 +68,6 @@ extension Replayer {
       seen.endsInSwitch = Bit(threads[vcpus[index].tid]?.isSwitchedOut ?? false)
     }
     vcpus[index].schedule.showsTraps = generation?.trap == .reachesHost
-    vcpus[index].schedule.loadsAreLowerBounds = vcpus[index].counters.loadsAreLowerBounds
     vcpus[index].schedule.add(seen)
   }
 }

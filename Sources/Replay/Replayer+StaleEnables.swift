@@ -7,22 +7,22 @@ extension Replayer {
   mutating func staleEnable(_ run: OpenRun, _ sample: EnableBits) -> PendingFinding? {
     guard let generation, generation.load == .clears, !configuration.generationIsWeak,
       vcpus[run.vcpu].state.feature == .both,
-      run.expected == .clear, let load = run.clearedBy
+      run.expected == .clear, let load = run.load
     else { return nil }
     if run.followsSkippedPlace {
       // Or a trap of the vCPU, where it was not recorded, set them.
       if sample.switchesKeys == .set { undecided.note(.staleEnable, .skippedPlace) }
       return nil
     }
-    if run.hadBitsToClear { exercise(.staleEnable, run.vcpu) }
+    if load.hadBits { exercise(.staleEnable, run.vcpu) }
     guard sample.switchesKeys == .set else { return nil }
     var found = PendingFinding(
-      vcpu: run.vcpu, lastExit: run.windowStart, load: load, loadedSince: load.time,
+      vcpu: run.vcpu, lastExit: run.windowStart, load: load.at, loadedSince: load.at.time,
       enter: run.enter,
       exit: run.exit?.time ?? run.enter.time, bits: sample)
     found.followsWall = run.windowStart == nil && vcpus[run.vcpu].counters.runs > 1
-    if run.loadIsImplied { found.loadedSince = run.windowStart?.time ?? 0 }
-    found.doubt = run.loadFound?.switchesKeys == .clear ? .foundClear : doubt(of: found)
+    if load.isImplied { found.loadedSince = run.windowStart?.time ?? 0 }
+    found.doubt = load.found?.switchesKeys == .clear ? .foundClear : doubt(of: found)
     switch run.restored {
     case .own: break
     case _ where run.exit == nil || !run.certainlyEntered: break

@@ -85,7 +85,7 @@ extension Replayer {
       if capabilities.samplesShadow, vcpus[index].openTrap == nil,
         vcpus[index].state.feature == .both
       {
-        vcpus[index].counters.hostSavesAreUpperBounds = true
+        vcpus[index].counters.bounds.upper.insert(.hostSaves)
       }
       answered(index, at)
     }

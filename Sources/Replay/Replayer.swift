@@ -105,11 +105,7 @@ public struct Replayer {
   var lostEvents: [Int32: UInt64] = [:]
   /// vCPUs by their struct kvm_vcpu *.
   var pointerIndex = AddressTable<Int>()
-  private var functionCache = AddressTable<KernelFunction?>()
-  private var symbolCache: [SymbolName: KernelFunction?] = [:]
-  private static let symbolLimit = 4096
-  /// The same of the function tracer's records, which may be of any function.
-  private var tracedCache = AddressTable<KernelFunction?>()
+  var functions: ProbedFunctions
   /// A nested guest was seen, or may have been.
   var sawNested = false
   /// Loads are known from the function tracer, no probe fetches their arguments.
@@ -122,6 +118,7 @@ public struct Replayer {
     code = configuration.generation?.code.seen(by: .apiaLo)
     capabilities = Capabilities(
       configuration.recordedEvents, probesHaveNames: configuration.resolve != nil)
+    functions = ProbedFunctions(configuration.resolve)
     ownRegisters =
       configuration.generation?.ownInKernel(
         kernelUsesPointerAuth: configuration.kernelUsesPointerAuth) ?? []
@@ -182,20 +179,11 @@ public struct Replayer {
     capabilities.hasLoadProbe = true
   }
 
-  /// The function that a record of the function tracer is of.
-  mutating func tracedFunction(_ event: borrowing Event) -> KernelFunction? {
-    let address = event.hit.address
-    guard address != 0, event.hit.symbolName == nil else { return function(of: event) }
-    if let known = tracedCache[address] { return known }
-    let found = configuration.resolve?(address)
-    tracedCache[address] = .some(found)
-    return found
-  }
-
-  var probeAddresses: [UInt64] { functionCache.addresses }
-
-  var probeSymbols: [SymbolName] {
-    symbolCache.keys.sorted { ($0.text, $0.size) < ($1.text, $1.size) }
+  /// A probe that shows it was not known for one by what it fetches. A load of the vCPU that was implied, and of which
+  /// nothing has come since, is this one.
+  mutating func takeProbedLoads(_ index: Int) {
+    capabilities.hasLoadProbe = true
+    if vcpus[index].load?.isImplied == true { vcpus[index].counters.loads -= 1 }
   }
 
   var generation: Generation? { configuration.generation }
@@ -281,13 +269,6 @@ public struct Replayer {
     for found in pendingFindings.take(upTo: slowest?.lastTime ?? 0) { commit(found) }
   }
 
-  mutating func function(at address: UInt64) -> KernelFunction? {
-    if let known = functionCache[address] { return known }
-    let found = configuration.resolve?(address)
-    functionCache[address] = .some(found)
-    return found
-  }
-
   /// The pCPU of an event.
   mutating func cpu(_ at: Moment) -> CPURecord {
     if let known = cpus.select(at.cpu) { return known }
@@ -299,16 +280,5 @@ public struct Replayer {
   private mutating func add(_ record: CPURecord, _ cpu: Int32) {
     cpus[cpu] = record
     laggards.add(cpu, at: record.lastTime)
-  }
-
-  /// By its address; by its symbol where a text has no address, or there is no image to ask.
-  mutating func function(of event: borrowing Event) -> KernelFunction? {
-    guard let symbol = event.hit.symbolName,
-      event.hit.address == 0 || configuration.resolve == nil
-    else { return function(at: event.hit.address) }
-    if let known = symbolCache[symbol] { return known }
-    let found = KernelFunction(symbol: symbol.text)
-    if symbolCache.count < Self.symbolLimit { symbolCache[symbol] = .some(found) }
-    return found
   }
 }

@@ -97,20 +97,13 @@ struct OpenRun {
   var isOver = false
   /// What the model expected the entry to find.
   var expected: EnableBits
-  /// The load whose clear `expected` rests on.
-  var clearedBy: Moment?
+  /// The load that it is the first run behind: what `expected` rests on.
+  var load: LoadBehind?
   var windowStart: Moment?
-  /// The load before it found bits set.
-  var hadBitsToClear = false
-  /// No event showed that load: it came at some time since the last run.
-  var loadIsImplied = false
-  /// The shadow as that load found it, where it was sampled.
-  var loadFound: EnableBits?
   /// The guest's slots changed over it: guest exit saved them.
   var changedGuestSlots = false
   /// Its thread may have run unseen since the last run.
   var followsSkippedPlace = false
-  var isFirstOfInterval = false
   /// Guest slots at the exit that still hold the reset value, by register index.
   var resetSlots: UInt16?
 

@@ -29,8 +29,8 @@ struct VCPURecord {
   /// KVM_ARM_VCPU_HAS_EL2 (feature bit 7): a nested guest's bits are L1's, not the patch's.
   var isNested = false
 
-  /// The last load since the vCPU was last about to enter: proof for `stale-enable`.
-  var clearedBy: Moment?
+  /// The last load since the vCPU was last about to enter.
+  var load: LoadBehind?
   /// The last run that was complete, and not a ptrauth trap: where an observation window begins.
   var lastExit: Moment?
   /// The function tracer showed that a trap set the bits, in the load interval now in force.
@@ -49,13 +49,6 @@ struct VCPURecord {
   var arrival = Arrival()
   /// L1's API and APK, from its return to the nested guest until that is entered.
   var nestedBits: NestedReturn?
-  /// A load came since the last kvm_entry; and a handler may have been under way over it.
-  var loadedSinceEntry = false
-  var loadWasTainted = false
-  /// That load found bits set, which it had to clear.
-  var loadHadBits = false
-  /// The shadow as that load found it.
-  var loadFound: EnableBits?
   var writes: [GuestKeyWrite] = []
   /// Those of its slots that a guest exit was seen to save.
   var savedRegisters: RegisterSet = []
@@ -91,7 +84,7 @@ struct VCPURecord {
     handlings.begin(time, wasSeen: false)
     state.bits = .unknown
     state.enableInFlight = true
-    clearedBy = nil
+    load = nil
     lastExit = nil
     isPut = false
     lastPutIsImplied = false
@@ -101,10 +94,6 @@ struct VCPURecord {
     if interval.begin != nil { schedule.leftOut += 1 }
     interval = LoadInterval()
     lastIsInSchedule = false
-    loadedSinceEntry = false
-    loadWasTainted = false
-    loadHadBits = false
-    loadFound = nil
     writes = []
     isUnused = false
     guestKeys = nil
@@ -120,6 +109,8 @@ struct VCPURecord {
 /// What one load interval has seen so far, for the cost rules.
 struct LoadInterval {
   var begin: Moment?
+  /// No event shows its load.
+  var isImplied = false
   /// Runs that certainly entered the guest with keys switched.
   var switchedPasses: UInt64 = 0
   var firstSwitched: Moment?

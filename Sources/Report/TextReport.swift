@@ -185,7 +185,8 @@ public enum TextReport {
       }
     }
     table.write(to: &page)
-    let isUnsampled = vcpus.contains(where: \.counters.bitsAreUnsampled)
+    let lower = vcpus.reduce(into: CounterSet()) { $0.formUnion($1.counters.bounds.lower) }
+    let isUnsampled = lower.contains(.enabledRuns)
     page.paragraph(
       "  ",
       "known: of the runs, those whose API and APK "
@@ -194,20 +195,25 @@ public enum TextReport {
           : "the shadow of HCR_EL2 tells at both ends (the register itself is in no event)")
         + "; enabled: those entered with a bit set; saves: of the host's keys, as the "
         + "traps that were answered imply"
-        + (isUnsampled ? "; >=: as many as other events prove." : "."))
+        + (lower.isDisjoint(with: shownCounters) ? "." : "; >=: as many as the events prove."))
     if vcpus.contains(where: { $0.identity.kind == .thread }) {
       page.paragraph(
         "  ", "A vCPU \"by thread\" is one thread taken for one vCPU: usual, not certain.")
     }
     let switches = vcpus.reduce(0) { $0 + $1.counters.keySwitches }
     if switches == 0 { return }
-    let isExact = vcpus.allSatisfy(\.counters.keySwitchesAreExact)
+    let isExact = !lower.contains(.keySwitches)
     page.paragraph(
       "  ",
       "\(isExact ? "Exactly" : "At least") \(counted(switches, "pass", "passes")) switched keys "
         + "(\(switches * Cost.switchedPass.accesses) register accesses)"
         + (isExact ? "." : "; the entry loop re-enters without an event."))
   }
+
+  /// Those of the table's columns.
+  private static let shownCounters: CounterSet = [
+    .loads, .enabledRuns, .keyRegister, .hidden, .hostSaves,
+  ]
 
   private static func row(_ vcpu: Analysis.VCPU) -> [String] {
     let c = vcpu.counters
@@ -219,13 +225,17 @@ public enum TextReport {
       case .unknown: "?"
       }
     let known = c.runs == 0 ? "-" : "\(c.knownRuns * 100 / c.runs)%"
-    let loads = (c.loadsAreLowerBounds ? ">=" : "") + String(c.loads)
-    let least = c.bitsAreUnsampled ? ">=" : ""
+    func bounded(_ count: UInt64, _ counters: CounterSet) -> String {
+      let sign =
+        !c.bounds.upper.isDisjoint(with: counters)
+        ? "<=" : c.bounds.lower.isDisjoint(with: counters) ? "" : ">="
+      return sign + String(count)
+    }
     return [
-      vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature, loads,
-      String(c.runs), known, least + String(c.enabledRuns),
-      String(c.instructionTraps + c.registerTraps + c.hiddenTraps),
-      (c.hostSavesAreUpperBounds ? "<=" : least) + String(c.hostSaves),
+      vcpu.identity.number.map(String.init) ?? "?", String(vcpu.tid), feature,
+      bounded(c.loads, .loads), String(c.runs), known, bounded(c.enabledRuns, .enabledRuns),
+      bounded(c.instructionTraps + c.registerTraps + c.hiddenTraps, [.keyRegister, .hidden]),
+      bounded(c.hostSaves, .hostSaves),
     ]
   }
 

@@ -129,7 +129,8 @@ public enum TrendHTML {
               page.element("td", metric.words)
               page.element("td") { bars(values, &$0) }
               for (value, sample) in zip(values, samples) {
-                let least = metric.isLowerBound && !sample.counters.keySwitchesAreExact
+                let least =
+                  metric.isLowerBound && sample.counters.bounds.lower.contains(.keySwitches)
                 page.element(
                   "td", [("class", "n")],
                   value.map { (least ? "\u{2265} " : "") + ComparisonReport.significant($0) } ?? "?"

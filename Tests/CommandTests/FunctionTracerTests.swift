@@ -61,7 +61,7 @@ struct FunctionTracerTests {
     }
     #expect(compared > 2000, "\(compared)")
     // Loads and puts are events here.
-    #expect(analysis.vcpus.allSatisfy { !$0.counters.loadsAreLowerBounds })
+    #expect(analysis.vcpus.allSatisfy { !$0.counters.bounds.lower.contains(.loads) })
     #expect(full.vcpus.map(\.counters.loads).reduce(0, +) > 1500)
     let missing =
       full.vcpus.map(\.counters.loads).reduce(0, +)

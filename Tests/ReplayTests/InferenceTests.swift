@@ -170,7 +170,7 @@ struct InferenceTests {
     script.run(v, hcr: 0)
     let (analysis, timeline) = script.replay()
     let counters = analysis.vcpus[0].counters
-    #expect(counters.loads == 2 && counters.puts == 2 && counters.loadsAreLowerBounds)
+    #expect(counters.loads == 2 && counters.puts == 2 && counters.bounds.lower.contains(.loads))
     #expect(
       timeline.allSatisfy {
         switch $0 {

@@ -100,7 +100,7 @@ struct OpenTrapTests {
     script.run(v, hcr: Script.enabled)
     script.put(v, hcr: Script.enabled)
     #expect(answers(script) == [.unknown, .enabled])
-    #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
+    #expect(script.replay().analysis.vcpus.map(\.counters.bounds.upper) == [.hostSaves])
   }
 
   /// Without kvm_exit nothing tells what becomes of a handler that is entered.
@@ -108,7 +108,7 @@ struct OpenTrapTests {
     var script = Script()
     script.useKeys(v)
     script.events.removeAll { if case .exit = $0.payload { true } else { false } }
-    #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
+    #expect(script.replay().analysis.vcpus.map(\.counters.bounds.upper) == [.hostSaves])
   }
 
   /// A load took away what the handler may have set; or nothing was sampled.
@@ -121,7 +121,7 @@ struct OpenTrapTests {
     script.run(v, hcr: 0)
     script.put(v)
     #expect(answers(script) == [.unknown])
-    #expect(script.replay().analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
+    #expect(script.replay().analysis.vcpus.map(\.counters.bounds.upper) == [.hostSaves])
     #expect(answers(unanswered(v, isSampled: false)) == [.unknown])
   }
 
@@ -146,7 +146,7 @@ struct OpenTrapTests {
     }
     let analysis = script.replay().analysis
     #expect(analysis.findings.contains { $0.rule == .missedHostSave && $0.level == .proved })
-    #expect(analysis.vcpus.map(\.counters.hostSavesAreUpperBounds) == [true])
+    #expect(analysis.vcpus.map(\.counters.bounds.upper) == [.hostSaves])
     #expect(analysis.findings.allSatisfy { $0.rule != .redundantHostSave })
     #expect(analysis.notObservable.contains { $0.rule == .redundantHostSave && $0.applies })
     let thrash = analysis.findings.first { $0.rule == .lazyThrash }

@@ -105,11 +105,10 @@ extension Tally {
     let sample = Sample(name: "", kernel: "", analysis)
     counters = sample.counters
     // Whether they are exact is counted.
-    counters.keySwitchesAreExact = false
-    counters.loadsAreLowerBounds = false
+    counters.bounds = CounterBounds(lower: .keySwitches)
     vcpus = UInt64(analysis.vcpus.count)
-    leastSwitches = sample.isUsable && !sample.counters.keySwitchesAreExact ? 1 : 0
-    leastLoads = sample.counters.loadsAreLowerBounds ? 1 : 0
+    leastSwitches = sample.isUsable && sample.counters.bounds.lower.contains(.keySwitches) ? 1 : 0
+    leastLoads = sample.counters.bounds.lower.contains(.loads) ? 1 : 0
     redundantAccesses = sample.redundantAccesses
     var machines: [Int32: Counters] = [:]
     var each: [Counters] = []

@@ -97,25 +97,24 @@ enum HTMLSections {
               page.element("td", [("class", "n")], vcpu.identity.number.map(String.init) ?? "?")
               page.element("td", [("class", "n")], String(vcpu.tid))
               page.element("td", featureWord(vcpu.feature))
-              page.element(
-                "td", [("class", "n")], (c.loadsAreLowerBounds ? "\u{2265} " : "") + String(c.loads)
-              )
+              func bounded(_ count: UInt64, _ counter: CounterSet) {
+                let sign =
+                  c.bounds.upper.contains(counter)
+                  ? "\u{2264} " : c.bounds.lower.contains(counter) ? "\u{2265} " : ""
+                page.element("td", [("class", "n")], sign + String(count))
+              }
+              bounded(c.loads, .loads)
               numbers([c.runs], &page)
               page.element(
                 "td", [("class", "n")],
                 c.runs == 0 ? "\u{2013}" : "\(c.knownRuns * 100 / c.runs)%")
-              let least = c.bitsAreUnsampled ? "\u{2265} " : ""
-              page.element("td", [("class", "n")], least + String(c.enabledRuns))
-              numbers([c.instructionTraps, c.registerTraps], &page)
-              for count in [c.hiddenTraps, c.undefs] {
-                page.element("td", [("class", "n")], least + String(count))
-              }
-              page.element(
-                "td", [("class", "n")],
-                (c.hostSavesAreUpperBounds ? "\u{2264} " : least) + String(c.hostSaves))
-              page.element(
-                "td", [("class", "n")],
-                (c.keySwitchesAreExact ? "" : "\u{2265} ") + String(c.keySwitches))
+              bounded(c.enabledRuns, .enabledRuns)
+              numbers([c.instructionTraps], &page)
+              bounded(c.registerTraps, .keyRegister)
+              bounded(c.hiddenTraps, .hidden)
+              bounded(c.undefs, .undefs)
+              bounded(c.hostSaves, .hostSaves)
+              bounded(c.keySwitches, .keySwitches)
               page.element("td") {
                 $0.element("code", vcpu.identity.pointer.map(hexadecimal) ?? "by thread")
               }
@@ -130,7 +129,8 @@ enum HTMLSections {
 
   /// What the columns of the table of vCPUs count.
   private static func vcpuColumns(_ vcpus: [Analysis.VCPU], _ page: inout Markup) {
-    let isExact = vcpus.allSatisfy(\.counters.keySwitchesAreExact)
+    let lower = vcpus.reduce(into: CounterSet()) { $0.formUnion($1.counters.bounds.lower) }
+    let isExact = !lower.contains(.keySwitches)
     let pass = Cost.switchedPass
     page.element("dl", [("class", "columns")]) { page in
       for (name, words) in [
@@ -144,17 +144,17 @@ enum HTMLSections {
         (
           "loads",
           "kvm_arch_vcpu_load to kvm_arch_vcpu_put"
-            + (vcpus.contains(where: \.counters.loadsAreLowerBounds)
-              ? "; \u{2265}: as many as other events prove" : "")
+            + (lower.contains(.loads) ? "; \u{2265}: as many as other events prove" : "")
         ),
         ("runs", "kvm_entry to kvm_exit"),
         ("known", "share of the runs whose API and APK are known at both ends"),
         (
           "enabled",
           "runs known to have been entered with API or APK set"
-            + (vcpus.contains(where: \.counters.bitsAreUnsampled)
+            + (lower.contains(.enabledRuns)
               ? "; \u{2265}, here and in what follows: as many as other events prove, as nothing samples the bits"
-              : "")
+              : lower.isDisjoint(with: [.keyRegister, .hidden, .undefs, .hostSaves])
+                ? "" : "; \u{2265} in what follows: as many as the events prove")
         ),
         ("EC 0x09", "traps of pointer authentication instructions that reached the host"),
         ("key register", "traps of reads and writes of key registers (EC 0x18)"),

@@ -164,10 +164,8 @@ extension Counters {
     hostSaves = try saved.amount("hostSaves")
     keySwitches = try saved.amount("keySwitches")
     guestTime = try saved.number("guestTime")
-    keySwitchesAreExact = !lowerBounds.contains("keySwitches")
-    loadsAreLowerBounds = lowerBounds.contains("loads")
-    bitsAreUnsampled = lowerBounds.contains("enabledRuns")
-    hostSavesAreUpperBounds = upperBounds.contains("hostSaves")
+    bounds = CounterBounds(
+      lower: CounterSet(names: lowerBounds), upper: CounterSet(names: upperBounds))
   }
 }
 
