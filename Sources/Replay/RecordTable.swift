@@ -45,18 +45,26 @@ struct RecordTable<Record: ReplayRecord> {
   }
 
   subscript(_ id: Int32) -> Record? {
-    get {
+    @inline(__always) get {
       let place = Self.place(id)
-      let found = recent[place].id == id ? recent[place].record : nil
-      guard let record = found ?? all[id] else { return nil }
-      reach(id, record)
-      return record
+      if recent[place].id == id, let record = recent[place].record {
+        reach(id, record)
+        return record
+      }
+      return find(id)
     }
     set {
       all[id] = newValue
       recent[Self.place(id)] = Place(id: id, record: newValue)
       if let newValue { reach(id, newValue) }
     }
+  }
+
+  @inline(never)
+  private func find(_ id: Int32) -> Record? {
+    guard let record = all[id] else { return nil }
+    reach(id, record)
+    return record
   }
 
   @inline(__always)

@@ -33,8 +33,13 @@ extension Replayer {
     _ at: Moment, _ pid: Int32, _ thread: ThreadRecord, pointer: UInt64, number: Int32?,
     _ kind: VCPUIdentity.Kind
   ) -> Int {
+    let known = pointerIndex[pointer]
+    if let known, thread.vcpu == known, vcpus[known].tid == at.tid {
+      // It is bound: whatever it runs by now is of this vCPU, or of one that has a pointer too.
+      return rebind(known, at, pid, thread, number, kind)
+    }
     let index: Int
-    if let known = pointerIndex[pointer] {
+    if let known {
       index = known
       if let own = thread.vcpu, own != index, vcpus[own].identity.pointer == nil {
         // What the thread did until now it did with this vCPU, or with another.
@@ -57,15 +62,23 @@ extension Replayer {
       index = add(VCPUIdentity(pointer: pointer, thread: at.tid, kind: kind), at.tid, pid)
       pointerIndex[pointer] = index
     }
+    vcpus[index].tid = at.tid
+    thread.vcpu = index
+    return rebind(index, at, pid, thread, number, kind)
+  }
+
+  /// What each event may say anew of the vCPU.
+  private mutating func rebind(
+    _ index: Int, _ at: Moment, _ pid: Int32, _ thread: ThreadRecord, _ number: Int32?,
+    _ kind: VCPUIdentity.Kind
+  ) -> Int {
     vcpus[index].identity.kind = min(vcpus[index].identity.kind, kind)
     if let number {
       vcpus[index].identity.number = number
     } else if vcpus[index].identity.number == nil {
       vcpus[index].identity.number = configuration.vcpuNumbers[at.tid]
     }
-    vcpus[index].tid = at.tid
     if pid >= 0 { vcpus[index].pid = pid }
-    thread.vcpu = index
     seen(thread, on: at.cpu)
     return index
   }
