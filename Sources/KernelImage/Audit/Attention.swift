@@ -118,7 +118,7 @@ extension Attention {
 extension WalkEvent {
   fileprivate var isOfKeys: Bool {
     switch kind {
-    case .reload, .wordBits, .hcrBits: false
+    case .reload, .wordBits, .hcrBits, .hcrWritten: false
     default: true
     }
   }

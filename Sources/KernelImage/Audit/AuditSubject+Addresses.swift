@@ -18,6 +18,15 @@ extension AuditSubject {
     }
   }
 
+  /// Where this CPU's pointer to the loaded vCPU may be: __hyp_running_vcpu of the host's context.
+  func runningPointers(_ copy: Copy) -> [Address] {
+    guard let offsets,
+      let running = try? image.offset(of: "kvm_cpu_context.__hyp_running_vcpu"),
+      let running = Int64(exactly: running)
+    else { return [] }
+    return hostBases(copy).map { $0.adding(running &- offsets.slots[0]) }
+  }
+
   /// An address as a reader of the patch would put it.
   /// - Parameter vcpu: the argument that is struct kvm_vcpu.
   func words(_ address: Address, vcpu: UInt8 = 0) -> String {
@@ -39,6 +48,8 @@ extension AuditSubject {
       .max { $0.1 < $1.1 }
       guard let name else { return "at 0x\(hex(place)) of this CPU's data" }
       return "at \(name.0)+0x\(hex(place - name.1)) of this CPU"
+    case .lowerThread:
+      return "at 0x\(hex(UInt64(bitPattern: address.offset))) from TPIDR_EL1, which is not EL2's"
     case .stack: return "on the stack"
     case .narrow(_, let symbol):
       return words(Address(symbol: symbol, offset: address.offset), vcpu: vcpu)

@@ -21,6 +21,7 @@ struct EnableChecks {
           sets(function, savers.first { $0.function.address == function.address }?.walk))
       }
     }
+    checks += handlers(enablers)
     if generation.hostSave == .hypTrap { checks += savers.compactMap(skips) }
     if generation.load == .clears { checks.append(clears()) }
     return checks
@@ -196,7 +197,7 @@ struct EnableChecks {
     }
   }
 
-  private func orrs(in function: KernelFunctionSymbol) -> [UInt64] {
+  func orrs(in function: KernelFunctionSymbol) -> [UInt64] {
     places(in: function) { instruction in
       if case .logicalImmediate(.or, _, _, GuardChecks.both, _) = instruction {
         true

@@ -15,6 +15,13 @@ struct FeatureChecks {
   static let unreached =
     "its code is not reached in this file; a static key may open the way at run time"
 
+  private static let contradiction = Objection(
+    outcome: .cannotJudge,
+    statement:
+      "every way there takes one of the vCPU's two ptrauth features for set and one for clear, "
+      + "which no vCPU has"
+  )
+
   /// - Parameter store: the instruction that clears the bits, in the function or in what it calls.
   func objection(toClear store: UInt64, in function: KernelFunctionSymbol) -> Objection? {
     guard let result = walk(function, before: nil) else { return nil }
@@ -23,7 +30,7 @@ struct FeatureChecks {
     }
     let storing = storing(store, result)
     let answers = answers(storing, among: result)
-    guard !answers.isEmpty else { return nil }
+    guard !answers.isEmpty else { return storing.isEmpty ? nil : Self.contradiction }
     if answers.allSatisfy({ $0 == .absent }) {
       return fault(.staleEnable, "only vCPUs without ptrauth come there")
     }
@@ -53,7 +60,7 @@ struct FeatureChecks {
       return Objection(outcome: .cannotJudge, statement: Self.unreached)
     }
     let answers = answers(coming, among: before)
-    guard !answers.isEmpty else { return nil }
+    guard !answers.isEmpty else { return Self.contradiction }
     guard answers.contains(.present) else {
       return answers.allSatisfy { $0 == .absent }
         ? fault(.switchWithoutFeature, "only vCPUs without ptrauth come there")

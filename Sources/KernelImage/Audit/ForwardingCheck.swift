@@ -127,7 +127,9 @@ struct ForwardingCheck {
         .cannotJudge, "not every way, or not whose trap goes to L1, could be followed", handed)
     }
     return answer(
-      .pass, "a trap of an L2 guest whose VM has ptrauth is injected into L1, with its syndrome",
+      .pass,
+      "a trap of an L2 guest whose VM has ptrauth is injected into L1, with its syndrome; whether "
+        + "it is one was not followed",
       handed)
   }
 }

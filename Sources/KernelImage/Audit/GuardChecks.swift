@@ -60,11 +60,32 @@ struct GuardChecks {
         .bits, .fail, at: place, "a way through \(side) switches nothing, whatever API and APK are",
         rule: rule, lines: lines() + subject.lines([around.state.pc]))
     }
+    if let other = foreignCapability(enter) {
+      return CodeCheck(
+        .bits, .cannotJudge, at: place,
+        "both switch if \(words(enter)); the kernel's own keys are installed if the CPU has capability \(other)",
+        lines: lines())
+    }
     let isShadow = enter.contains { if case .shadow = $0 { true } else { false } }
     return CodeCheck(
       .bits, .pass, at: place,
       "both switch if \(words(enter))" + (isShadow ? "; the shadow, not the register" : ""),
       lines: lines())
+  }
+
+  /// What the kernel asks of the CPU where it installs its own keys, if guest entry asks for something else.
+  private func foreignCapability(_ terms: Set<Term>) -> UInt16? {
+    let asked = terms.compactMap { term -> UInt16? in
+      if case .capability(let number, isPresent: true) = term { number } else { nil }
+    }
+    let own = subject.inventory.groups.filter { group in
+      group.reads.isEmpty && !KeyInventory.isOfKVM(group.place)
+    }
+    .flatMap(\.addresses).compactMap {
+      subject.walk.alternatives.entry(replacingWith: $0)?.capability
+    }
+    guard asked.count == 1, let first = own.first, !own.contains(asked[0]) else { return nil }
+    return first
   }
 
   private func mistake(_ terms: Set<Term>) -> String? {

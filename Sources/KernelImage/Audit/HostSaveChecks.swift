@@ -208,7 +208,7 @@ struct HostSaveChecks {
       guard case .argument = pointer.symbol else { return true }
       return offsets.hostContextPointer == pointer.offset && base.offset == offsets.slots[0]
     case .argument: return false
-    case .stack, .narrow, .hcr, .virtualRegister: return false
+    case .stack, .narrow, .hcr, .virtualRegister, .lowerThread: return false
     case .result: return nvheDistance.map { $0 == base.offset } ?? true
     }
   }
@@ -260,6 +260,9 @@ extension KernelFunctionSymbol {
   func contains(_ place: UInt64) -> Bool {
     place >= address && place - address < size
   }
+
+  /// Guest entry and exit, and the nVHE copy of everything: no other level runs it.
+  var isAtEL2: Bool { name.hasPrefix("__kvm_nvhe_") || name.hasPrefix("__guest_e") }
 }
 
 extension WalkEvent {

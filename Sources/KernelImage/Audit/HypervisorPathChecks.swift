@@ -78,11 +78,13 @@ struct HypervisorPathChecks {
     guard walk.isComplete, !ends.isEmpty, !subject.walk.alternatives.isEmpty else {
       return CodeCheck(.panic, .cannotJudge, at: place, "not every path could be followed")
     }
+    // Where the pointer to the loaded vCPU is.
+    let running = subject.runningPointers(copy)
     // Without a vCPU loaded there are no guest keys: kvm_hyp_ctxt's pointer to it is zero.
     let isWrong = past.contains { end in
       !end.state.conditions.contains { condition in
         if case .bits(.word(let pointer), .max, isZero: true) = condition {
-          pointer.symbol == .perCPU
+          pointer.symbol == .perCPU && (running.isEmpty || running.contains(pointer))
         } else {
           false
         }
@@ -94,6 +96,21 @@ struct HypervisorPathChecks {
         "goes to hyp_panic past __guest_exit with a vCPU loaded: the guest's keys stay in force",
         rule: .missedHostRestore,
         lines: subject.lines(stride(from: start, through: start + 32, by: 4)))
+    }
+    // Guest exit takes the vCPU in X1.
+    let others = ends.filter { end in
+      guard end.kind == .leaves(copy.exit), !running.isEmpty,
+        case .address(let vcpu) = end.state[1], case .word(let pointer) = vcpu.symbol
+      else { return false }
+      return pointer.symbol == .perCPU && !(vcpu.offset == 0 && running.contains(pointer))
+    }
+    if let other = others.first {
+      return CodeCheck(
+        .panic, .fail, at: place,
+        "goes through __guest_exit with another word of this CPU than the loaded vCPU's pointer in X1",
+        rule: .missedHostRestore,
+        lines: subject.lines(
+          stride(from: start, through: start + 64, by: 4), marked: [other.state.pc]))
     }
     guard past.count < ends.count else {
       return CodeCheck(

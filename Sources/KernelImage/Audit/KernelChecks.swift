@@ -11,9 +11,15 @@ struct KernelChecks {
       }
       return KeySites(
         address: group.addresses.first ?? 0, place: group.place,
-        user: KeyInventory.user(group, isGuestSwitch: isSwitch), reads: group.reads,
-        writes: group.writes)
+        user: KeyInventory.user(group, isGuestSwitch: isSwitch, isOfKVM: isOfKVM(group)),
+        reads: group.reads, writes: group.writes)
     }
+  }
+
+  private func isOfKVM(_ group: KeyInventory.Group) -> Bool {
+    let source = group.function.flatMap { subject.image.sourceLocation(of: $0.address) }
+    return source?.description.contains("arch/arm64/kvm/") ?? false
+      || KeyInventory.isOfKVM(group.place)
   }
 
   func inventory(_ sites: [KeySites]) -> CodeCheck {
@@ -24,7 +30,8 @@ struct KernelChecks {
         strangers.contains { $0.address == group.addresses.first }
       }
       // A write of KVM's outside of guest entry and exit leaves other keys live than the checks of those take for granted.
-      let writers = strangers.filter { !$0.writes.isEmpty && KeyInventory.isOfKVM($0.place) }
+      let ofKVM = Set(groups.filter(isOfKVM).compactMap(\.addresses.first))
+      let writers = strangers.filter { !$0.writes.isEmpty && ofKVM.contains($0.address) }
       return CodeCheck(
         .sites, writers.isEmpty ? .note : .cannotJudge, at: "vmlinux",
         "\(strangers.map(\.place).joined(separator: ", ")): known from none of the kernels seen so far"

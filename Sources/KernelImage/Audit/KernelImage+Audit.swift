@@ -55,6 +55,7 @@ extension KernelImage {
       if let guards = GuardChecks(subject: subject, copy: copy).check() { checks.append(guards) }
       if let cost = GuardChecks(subject: subject, copy: copy).cost() { checks.append(cost) }
     }
+    checks += ActivationCheck(subject: subject).checks()
     checks += HypervisorKeyChecks(subject: subject).checks()
     checks += HostSaveChecks(subject: subject).checks(asking: questions)
     checks += [kernel.copies(), kernel.era()]

@@ -56,7 +56,8 @@ struct KeyInventory {
     }
   }
 
-  static func user(_ group: Group, isGuestSwitch: Bool) -> KeySites.User {
+  /// - Parameter isOfKVM: its source is KVM's, or its name.
+  static func user(_ group: Group, isGuestSwitch: Bool, isOfKVM: Bool) -> KeySites.User {
     if isGuestSwitch { return .guestSwitch }
     if isEmulation(group.place) { return .emulation }
     let isHyp = group.place.hasPrefix("__kvm_nvhe_")
@@ -64,7 +65,7 @@ struct KeyInventory {
       if group.writes.isEmpty { return isKVM(group.place) ? .hostSave : .unknown }
       return isHyp ? .hypervisor : .unknown
     }
-    if isHyp || group.place.hasPrefix("kvm_") { return .unknown }
+    if isHyp || isOfKVM { return .unknown }
     // The kernel proper only installs keys of tasks: APIA alone, the others, or all five.
     let keys = Set(group.writes.map { $0.rawValue / 2 })
     let areWhole = Set(group.writes).count == 2 * keys.count
@@ -75,9 +76,12 @@ struct KeyInventory {
     ["compute_pac", "kvm_auth_eretax"].contains { place.hasPrefix($0) }
   }
 
-  /// Code of KVM's, at whichever exception level.
+  /// Code of KVM's, at whichever exception level, by its name.
   static func isOfKVM(_ place: String) -> Bool {
-    place.hasPrefix("__kvm_nvhe_") || isKVM(place)
+    place.hasPrefix("__kvm_nvhe_")
+      // The kernel's own functions of that name install and reset tasks' keys.
+      || !place.hasPrefix("ptrauth_") && isKVM(place)
+      || ["activate_traps", "__sysreg_", "guest"].contains { place.contains($0) }
   }
 
   private static func isKVM(_ place: String) -> Bool {

@@ -206,7 +206,8 @@ struct NestedBitsCheck {
     }
     return CodeCheck(
       .nested, .pass, at: place,
-      "an L2 guest gets L1's API and APK, masked, and the host's keys are saved if either is set",
+      "an L2 guest gets L1's API and APK, masked, and the host's keys are saved if either is set; whether it is "
+        + "one was not followed",
       lines: subject.lines(
         stride(from: first.pc - 16, through: first.pc, by: 4), marked: [first.pc]))
   }

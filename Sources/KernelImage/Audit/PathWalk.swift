@@ -68,7 +68,7 @@ package struct PathWalk {
     }
     let cache = CodeCache(image, function)
     var seen: [Place: Known] = [:]
-    var work = [WalkState(at: start)]
+    var work = [WalkState(at: start, isAtEL2: function.isAtEL2)]
     var steps = 0
     while var state = work.popLast() {
       steps += 1

@@ -5,9 +5,11 @@ package indirect enum Symbol: Hashable {
   /// X0 ... X30 as the function was entered.
   case argument(UInt8)
   case stack
-  /// TPIDR_EL1 or TPIDR_EL2: the offset of this CPU's data. A per-CPU variable is its link-time address
-  /// added to it.
+  /// TPIDR_EL1 or TPIDR_EL2, the one of the level that the code runs at: the offset of this CPU's data. A per-CPU
+  /// variable is its link-time address added to it.
   case perCPU
+  /// TPIDR_EL1 at EL2, where it is the guest's or the host's of nVHE.
+  case lowerThread
   /// The 64 bits at an address.
   case word(Address)
   /// What less than 64 bits were stored to, so many bytes, where the symbol points.

@@ -50,8 +50,12 @@ package struct WalkState: Hashable {
     var resume: UInt64
   }
 
-  package init(at pc: UInt64) {
+  /// The code runs at EL2 whatever the kernel does: what EL1's registers hold is the guest's, or the host's of nVHE.
+  let isAtEL2: Bool
+
+  package init(at pc: UInt64, isAtEL2: Bool = false) {
     self.pc = pc
+    self.isAtEL2 = isAtEL2
     registers = (0..<31).map { .symbol(.argument(UInt8($0))) }
     keys = KeyRegister.allCases.map(SymbolicValue.key)
   }
@@ -145,6 +149,8 @@ struct WalkEvent: Hashable {
 
   package enum Kind: Hashable {
     case keyRead(KeyRegister)
+    /// HCR_EL2 was written, with bits of words in memory or constants.
+    case hcrWritten(Mixture)
     case keyWrite(KeyRegister)
     /// The content of a key register went to memory; nil: at an address that is not followed.
     case keyStore(KeyRegister, Address?)

@@ -23,12 +23,15 @@ extension WalkState {
     case .readSystem(let register, let t):
       switch register {
       case A64.SystemRegister.hcrEL2: self[t] = .symbol(.hcr)
-      case A64.SystemRegister.tpidrEL1, A64.SystemRegister.tpidrEL2: self[t] = .symbol(.perCPU)
+      case A64.SystemRegister.tpidrEL1: self[t] = .symbol(isAtEL2 ? .lowerThread : .perCPU)
+      case A64.SystemRegister.tpidrEL2: self[t] = .symbol(.perCPU)
       default: self[t] = .symbol(.result(of: pc))
       }
     case .writeSystem(let register, let t):
       if register == A64.SystemRegister.hcrEL2, case .bits(.hcr, let mask, let set) = self[t] {
         record(WalkEvent(pc: pc, kind: .hcrBits(mask: mask, set: set)))
+      } else if register == A64.SystemRegister.hcrEL2, let mixture = Mixture(self[t]) {
+        record(WalkEvent(pc: pc, kind: .hcrWritten(mixture)))
       }
     case .address(let d, let value): self[d] = .constant(value)
     case .moveConstant(let d, let value): self[d] = .constant(value)
@@ -256,8 +259,21 @@ extension WalkState {
 
   /// Registers that an instruction which is not understood may write.
   private mutating func forget(_ word: UInt32) {
-    self[word.field(0, 5)] = .unknown
     flags = nil
+    switch word >> 24 {
+    case 0xd4:
+      // HVC and SMC answer in X0 to X3 (SMCCC 1.1, 2.6); SVC, BRK and HLT have no result.
+      for register in 0...3 as ClosedRange<UInt8> where word & 0x1f == 2 || word & 0x1f == 3 {
+        self[register] = .unknown
+      }
+      return
+    // MSR, SYS: DC, IC, TLBI, AT. Their register is read.
+    case 0xd5 where word & 0xffe0_0000 == 0xd500_0000: return
+    // CCMN, CCMP, RMIF: in the place of a destination is what the flags become.
+    case _ where word & 0x3fe0_0400 == 0x3a40_0000 || word & 0x3fe0_0c10 == 0x3a40_0800: return
+    case 0xba where word & 0xffe0_7c10 == 0xba00_0400: return
+    default: self[word.field(0, 5)] = .unknown
+    }
     // Loads, stores and atomics: also the other fields.
     if word & 0x0a00_0000 == 0x0800_0000 {
       self[word.field(10, 5)] = .unknown
