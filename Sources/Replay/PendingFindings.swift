@@ -27,9 +27,10 @@ struct PendingFinding {
   /// What is known of the slots.
   var saveLevel: Finding.Level {
     switch foreign {
-    case .keysOf: .suspected
+    // Whoever else may save the host's keys was not seen.
+    case .keysOf, .process: .suspected
     case .differ, .anothers: ownMayBeGuests ? .suspected : .proved
-    case .process, nil: .proved
+    case nil: .proved
     }
   }
   /// What is known of the load.

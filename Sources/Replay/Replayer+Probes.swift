@@ -47,7 +47,7 @@ extension Replayer {
       // What a pass sampled that did not enter the guest is of before it.
       thread.sampleBeforeEntry = nil
       noteLoadInHandler(thread, at, sample)
-      noteUnloadedChange(index, event)
+      noteUnloadedChange(index, nil, event)
       if !capabilities.hasLoadProbe { takeProbedLoads(index) }
       load(index, at, pid, isImplied: false, sample)
     case .vcpuPut:
@@ -71,6 +71,7 @@ extension Replayer {
     case .ptrauthTrap, .handlePtrauth:
       if capabilities.hasEntryAndExit { _ = endUnseen(index, thread, at) }
       follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
+      if function == .ptrauthTrap { noteUnloadedChange(index, thread.run, event) }
       trapHandler(index, thread, at, function, event)
     case .injectUndefined:
       follow(index, .lookInHandler, at, sample)
@@ -138,7 +139,9 @@ extension Replayer {
       Feature(features: before) != Feature(features: features) || (before ^ features) >> 7 & 1 != 0
     {
       vcpus[index].hasTwoFeatures = true
-      for rule in [Rule.featureDenied, .switchWithoutFeature] { undecided.note(rule, .twoFeatures) }
+      for rule in [Rule.featureDenied, .switchWithoutFeature, .unexplained] {
+        undecided.note(rule, .twoFeatures)
+      }
     }
     if vcpus[index].hasTwoFeatures {
       vcpus[index].state.feature = .unknown

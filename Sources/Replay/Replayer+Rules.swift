@@ -94,14 +94,12 @@ extension Replayer {
   private mutating func judgeBits(_ run: OpenRun, _ sample: EnableBits) {
     if mayRunOthers(run.vcpu) { return }
     guard sample.isKnown, sample.api != sample.apk else { return }
-    let identity = vcpus[run.vcpu].identity
-    log.add(.bitsDiffer, .proved, vcpu: identity, at: run.enter) {
+    logEntered(.bitsDiffer, run) {
       (
         "the guest entered with \(words(sample))",
         [Evidence(run.enter, "kvm_entry", "shadow \(words(sample))")]
       )
     }
-    emit?(.finding(.bitsDiffer, .proved, identity, run.enter))
   }
 
   private mutating func judgeFeature(_ run: OpenRun, _ sample: EnableBits) {
@@ -213,6 +211,7 @@ extension Replayer {
     }
     if !found.isAnnounced { say(found) }
     guard let foreign = found.foreign else { return }
+    if found.ownMayBeGuests { undecided.note(.missedHostRestore, .otherKeysLeft) }
     log.add(
       .missedHostSave, found.saveLevel, vcpu: identity, at: found.enter, count: found.count,
       cause: found.load == nil ? cause(vcpu: found.vcpu) : .staleEnable
@@ -225,7 +224,8 @@ extension Replayer {
       case .process(let saver):
         (
           "process \(process) ran its guest with ptrauth enabled; the host slots of pCPU "
-            + "\(found.enter.cpu) were last saved by process \(saver)", evidence()
+            + "\(found.enter.cpu) were last saved by process \(saver), as far as traps' handlers save them",
+          evidence()
         )
       case .differ(let own):
         (

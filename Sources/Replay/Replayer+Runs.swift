@@ -144,6 +144,8 @@ extension Replayer {
     thread.run = nil
     let index = run.vcpu
     if let cpu = cpus[run.cpu], cpu.inGuest == tid { cpu.inGuest = nil }
+    // Guest exit may have written the slots.
+    if run.entrySample != .clear { vcpus[index].keysAtPut = nil }
     if run.hypTraps > 0 { followHypTrap(run) }
     let explained = vcpus[index].model.contradiction == nil ? 0 : explanations
     let (atEntry, atExit) = knownBits(of: run)

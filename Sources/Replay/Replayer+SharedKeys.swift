@@ -5,7 +5,8 @@ import Trace
 //
 //     after a run      guest slot   host slot
 //     before           G            H
-//     guest's changed  H            H           the guest ran on the host's keys, and they were saved
+//     guest's changed  H            H           the guest ran on the host's keys, and they were saved; or guest exit
+//                                               saved behind its restore, and the next entry restores them
 //     host's changed   G            G           the host ran on the guest's keys, and they were saved
 //
 // A slot that changes shows whose key it is only if the other side's is known: H is the host's if the thread saved it
@@ -14,7 +15,8 @@ import Trace
 extension Replayer {
   /// A run may have saved the host's keys as the guest's: it loaded none, or its guest ran on the host's.
   private var mayHaveLeaked: Bool {
-    log.contains(.hostKeyLeak) || undecided[.hostKeyLeak] != nil || log.proves(.missedGuestRestore)
+    log.contains(.hostKeyLeak) || undecided[.hostKeyLeak] != nil
+      || undecided[.missedGuestSave] != nil
   }
 
   mutating func judgeSharedKeys(
@@ -97,9 +99,11 @@ extension Replayer {
       emit?(.finding(rule, level, vcpus[index].identity, run.enter))
     }
     if toGuest != 0 {
+      undecided.note(.missedGuestSave, .hostKeysSaved)
       report(
-        .missedGuestRestore, .proved, toGuest,
-        "after the run the guest's slots hold the host's keys: the guest ran on them")
+        .missedGuestRestore, .suspected, toGuest,
+        "after the run the guest's slots hold the host's keys: the guest ran on them, or guest exit saved them "
+          + "when it had restored the host's (missed-guest-save), for the next entry")
     }
     if toHost != 0 {
       report(

@@ -30,7 +30,9 @@ extension Replayer {
       }
     }
     vcpus[index].waste.answered = run.isRefused ? nil : exit
-    vcpus[index].waste.handled = run.isAnswered && !run.isOver && !run.isRefused ? exit : nil
+    vcpus[index].waste.handled =
+      run.isAnswered && !run.isOver && !run.isRefused
+      ? HandledTrap(exit: exit, pc: run.exitPC) : nil
     // What it trapped on may have been said only after the next load.
     vcpus[index].waste.loadSince = run.isOver ? vcpus[index].interval.begin : nil
   }
@@ -47,12 +49,13 @@ extension Replayer {
       if sample.switchesKeys == .set {
         exercise(.featureDenied, index)
       } else {
+        judgeSteppedOver(run, handled, sample)
         // Whether its handler saved anything does not show.
         log.add(.wastedTrap, .proved, vcpu: identity, at: run.enter, cost: Cost(trips: 1)) {
           (
             "a ptrauth trap was handled, and the next entry was as disabled as before, with no load in between",
             [
-              Evidence(handled, "kvm_exit", "a ptrauth trap"),
+              Evidence(handled.exit, "kvm_exit", "a ptrauth trap"),
               Evidence(run.enter, "kvm_entry", "shadow \(words(sample))"),
             ]
           )
@@ -72,6 +75,28 @@ extension Replayer {
     }
     vcpus[index].waste.enabled =
       run.exitSample == .set && !run.isOver && probesHit.contains(.vcpuLoad) ? run.exit : nil
+  }
+
+  /// With both bits clear the guest cannot pass the instruction: an exit right behind it says that KVM stepped over it.
+  private mutating func judgeSteppedOver(
+    _ run: OpenRun, _ handled: HandledTrap, _ sample: EnableBits
+  ) {
+    guard let exit = run.exit, run.certainlyEntered, run.entryPC == handled.pc,
+      run.exitPC > handled.pc, run.exitPC - handled.pc <= Self.straight
+    else { return }
+    let identity = vcpus[run.vcpu].identity
+    log.add(.featureDenied, .suspected, vcpu: identity, at: handled.exit) {
+      (
+        "an instruction trapped, the next entry was as disabled as before, and the guest came to be behind it: KVM "
+          + "stepped over it, or an interrupt led to another task of the guest there",
+        [
+          Evidence(handled.exit, "kvm_exit", "a ptrauth trap"),
+          Evidence(run.enter, "kvm_entry", "at the same instruction, shadow \(words(sample))"),
+          Evidence(exit, "kvm_exit", "\(run.exitPC - handled.pc) bytes behind it"),
+        ]
+      )
+    }
+    emit?(.finding(.featureDenied, .suspected, identity, handled.exit))
   }
 
   var trapCost: Cost {

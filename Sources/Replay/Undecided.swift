@@ -22,6 +22,11 @@ struct Undecided {
     /// There were more threads than can be compared with each other.
     case crowd
 
+    /// The guest's slots came to hold the host's keys.
+    case hostKeysSaved
+    /// A thread's slots hold other keys than those that its guest exits had left it with.
+    case otherKeysLeft
+
     var words: String {
       switch self {
       case .skippedPlace:
@@ -37,9 +42,13 @@ struct Undecided {
       case .twoFeatures:
         "a vCPU's features were sampled as two different sets, without a reset between them: KVM allows no such change"
       case .quietChange:
-        "a guest's key slots changed over a run with API and APK clear at both ends or from a put to the next load, or over a run that is missing"
+        "a guest's key slots changed over a run with API and APK clear at both ends or from a put to the next load or trap, or over a run that is missing"
       case .moved:
         "a preempted trap handler went on where another thread had saved its keys, and left the slots as they were: whether both have the same keys does not show"
+      case .hostKeysSaved:
+        "guests' slots came to hold the host's keys: whether guest entry left those in place, or guest exit saved behind its restore, does not show"
+      case .otherKeysLeft:
+        "a thread's host slots hold other keys than before, which a save or the restore before it may have brought"
       case .crowd: "there are too many threads to compare each with all others"
       }
     }
@@ -52,6 +61,8 @@ struct Undecided {
       case .twoFeatures: "set the probes of this kernel: ptrauth-trace probes -k vmlinux"
       case .quietChange: "record without losses, with userspace exits"
       case .moved: "record for longer, with every process's host saves"
+      case .hostKeysSaved: "read the order of __guest_exit: ptrauth-trace audit vmlinux"
+      case .otherKeysLeft: "record for longer, with every process's host saves"
       case .crowd: "record fewer virtual machines at a time"
       }
     }

@@ -1,12 +1,19 @@
 import Ptrauth
 
+/// A ptrauth trap whose handler was seen.
+struct HandledTrap {
+  var exit: Moment
+  /// Guest address of the instruction.
+  var pc: UInt64
+}
+
 /// What the cost rules keep of one vCPU. Nothing here grows with the recording.
 struct WasteWatch {
   /// A ptrauth trap that was answered and that no run has made use of yet; a load since.
   var answered: Moment?
   var loadSince: Moment?
   /// A trap of this load interval whose handler was seen, before the next entry.
-  var handled: Moment?
+  var handled: HandledTrap?
   /// The last exit of this load interval, if it left bits set.
   var enabled: Moment?
   var thrash = ThrashPhase()

@@ -50,6 +50,19 @@ struct CostRuleTests {
     #expect(script.finding(.wastedTrap) == nil)
   }
 
+  /// A trap is handled and the next entry is as disabled: a guest behind the instruction did not take it again.
+  @Test(arguments: [(0x4000_0104, true), (0x4000_0100, false), (0x4000_9000, false)])
+  func aTrapThatWasSteppedOver(exit: UInt64, isSuspected: Bool) {
+    var script = Script()
+    let v = Script.VCPU()
+    script.load(v)
+    script.trap(v, pc: 0x4000_0100)
+    script.run(v, hcr: 0, from: 0x4000_0100, to: exit)
+    script.put(v)
+    #expect(script.finding(.wastedTrap)?.count == 1)
+    #expect(script.finding(.featureDenied, .suspected)?.count == (isSuspected ? 1 : nil))
+  }
+
   @Test func wasteIsNotClaimedAcrossALoss() {
     var script = Script()
     let v = Script.VCPU()

@@ -36,6 +36,22 @@ struct NewLifeTests {
     #expect(thrash?.cost?.trips == 9, "the first life's traps are UNDEFs")
   }
 
+  /// Without a reset KVM changes none, and who has what is not known: nothing is clean then.
+  @Test func withOtherFeaturesAndNoReset() {
+    var script = Script()
+    var v = Script.VCPU()
+    for features in [Script.both, Script.neither] {
+      v.features = features
+      script.load(v)
+      script.run(v, hcr: 0)
+      script.put(v)
+    }
+    let analysis = script.replay().analysis
+    for rule in [Rule.featureDenied, .switchWithoutFeature, .unexplained] {
+      #expect(!analysis.judged.contains(rule), "\(rule)")
+    }
+  }
+
   @Test func ofAnotherProcessItIsAnother() {
     let analysis = livesTwice { v in
       v.pid += 50

@@ -75,6 +75,29 @@ struct QuietChangeTests {
     }
   }
 
+  /// A put that writes back what it found at its load; the guest's next trap finds that.
+  @Test(arguments: [0, Script.enabled]) func fromAPutToATrap(hcr: UInt64) {
+    var script = Script()
+    var v = Script.VCPU()
+    v.guest = KeySlots(seed: 3)
+    script.load(v)
+    script.run(v, hcr: 0)
+    script.put(v)
+    // The probe of this load fetches no slots.
+    script.samplesKeys = false
+    script.load(v)
+    script.samplesKeys = true
+    script.run(v, hcr: hcr)
+    v.guest = KeySlots(seed: 4)
+    script.probe(.ptrauthTrap, v, hcr: hcr)
+    script.put(v, hcr: hcr)
+    let analysis = script.replay().analysis
+    // With the bits set the run wrote them.
+    #expect(
+      analysis.notObservable.contains { $0.rule == .unexplained && $0.reason.contains("slots") }
+        == (hcr == 0))
+  }
+
   /// A run that is missing explains one change; user space writes them between two KVM_RUN; guest exit saves them where
   /// the bits are set.
   @Test func somebodyDoes() {

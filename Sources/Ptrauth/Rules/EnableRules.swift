@@ -42,7 +42,9 @@ extension Rule {
       .events(
         "proved if kvm_inject_undefined is entered while the trap of a vCPU is handled whose sampled features hold "
           + "both ptrauth bits, or if such a vCPU traps where every load sets both bits (6.10 on), at an entry that was "
-          + "not sampled set")
+          + "not sampled set; suspected if the entry behind a handled trap is as disabled as before, and the guest came "
+          + "to be behind the instruction"),
+      .audit("a handler of ptrauth traps that says it did not handle one, or steps over it"),
     ],
     history: [
       .v7("vcpu_has_ptrauth of the vCPU itself decides between enable and UNDEF"),

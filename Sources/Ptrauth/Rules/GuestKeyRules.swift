@@ -11,7 +11,8 @@ extension Rule {
     proofs: [
       .events(
         "proved if a guest's trapped key write was retried with ptrauth enabled, the guest went on from there, "
-          + "and the slot still holds the value of the vCPU reset"),
+          + "and the slot still holds the value of the vCPU reset; suspected if guest exit saves others of its "
+          + "registers: KVM may have stepped over the write"),
       .audit("the save half of __guest_exit lacks registers, or stores them elsewhere"),
       .model("explored: a guest key write, then an exit, then an entry"),
     ],
@@ -35,9 +36,10 @@ extension Rule {
     consequence: "the guest can read and use the host's keys, and so forge the host's pointers",
     proofs: [
       .events(
-        "proved if after a run with ptrauth enabled a guest slot holds a key that the thread had saved as its own, "
-          + "and did not before; suspected if it holds the same key as the host's slot, and whose it was is not "
-          + "known (missed-host-restore and host-key-leak look alike then), or if two keys of the guest changed places"
+        "suspected if after a run with ptrauth enabled a guest slot holds a key that the thread had saved as its own, "
+          + "and did not before (a guest exit that saves behind its restore looks alike: missed-guest-save), if it holds "
+          + "the same key as the host's slot, and whose it was is not known (missed-host-restore and host-key-leak look "
+          + "alike then), or if two keys of the guest changed places"
       ),
       .audit("the code of __guest_enter lacks writes, or reads them from elsewhere"),
       .model("explored: whose keys the guest runs on"),

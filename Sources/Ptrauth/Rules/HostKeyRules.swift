@@ -9,10 +9,11 @@ extension Rule {
       + "fails, and a kernel that uses pointer authentication itself dies",
     proofs: [
       .events(
-        "proved if the host's slots, sampled after a run with ptrauth enabled, were never written, were last saved by "
-          + "another process, or hold other keys than the thread's own: those that its save was seen to write, or "
-          + "that another thread saved while this one had others; suspected if those are known from a save of what a guest "
-          + "exit had restored, or if the slots hold another process's and a thread of its own process had others"
+        "proved if the host's slots, sampled after a run with ptrauth enabled, were never written, or hold other "
+          + "keys than the thread's own: those that its save was seen to write, or that another thread saved while this "
+          + "one had others; suspected if those are known from a save of what a guest exit had restored, if the slots hold "
+          + "another process's and a thread of its own process had others, or if another process's trap was the last "
+          + "that is known to have saved"
       ),
       .audit("the save of this generation's save function lacks registers, or is not there"),
       .model("explored: whose keys the host gets at guest exit"),
