@@ -24,13 +24,19 @@ struct PendingFinding {
   var rules: [Rule] {
     (load == nil ? [] : [.staleEnable]) + (foreign == nil ? [] : [.missedHostSave])
   }
+  /// The slots hold other keys than the thread's own, and those may be what a guest exit had left it with.
+  var restoreMayBeAtFault: Bool {
+    switch foreign {
+    case .differ, .anothers: ownMayBeGuests
+    case .keysOf, .process, nil: false
+    }
+  }
   /// What is known of the slots.
   var saveLevel: Finding.Level {
     switch foreign {
     // Whoever else may save the host's keys was not seen.
     case .keysOf, .process: .suspected
-    case .differ, .anothers: ownMayBeGuests ? .suspected : .proved
-    case nil: .proved
+    case .differ, .anothers, nil: restoreMayBeAtFault ? .suspected : .proved
     }
   }
   /// What is known of the load.

@@ -47,7 +47,7 @@ extension Replayer {
       // What a pass sampled that did not enter the guest is of before it.
       thread.sampleBeforeEntry = nil
       noteLoadInHandler(thread, at, sample)
-      noteUnloadedChange(index, nil, event)
+      noteUnloadedChange(index, event)
       if !capabilities.hasLoadProbe { takeProbedLoads(index) }
       load(index, at, pid, isImplied: false, sample)
     case .vcpuPut:
@@ -71,7 +71,9 @@ extension Replayer {
     case .ptrauthTrap, .handlePtrauth:
       if capabilities.hasEntryAndExit { _ = endUnseen(index, thread, at) }
       follow(index, function == .ptrauthTrap ? .handlerEntered : .look, at, sample)
-      if function == .ptrauthTrap { noteUnloadedChange(index, thread.run, event) }
+      if function == .ptrauthTrap, thread.run?.entrySample == .clear {
+        noteUnloadedChange(index, event)
+      }
       trapHandler(index, thread, at, function, event)
     case .injectUndefined:
       follow(index, .lookInHandler, at, sample)

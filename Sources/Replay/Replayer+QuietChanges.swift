@@ -34,9 +34,9 @@ extension Replayer {
   /// At a load, before it, or at a trap, if its thread was in KVM_RUN since the put and no run had a bit set. (It may have
   /// run elsewhere meanwhile, on a pCPU of which the recorder lost all: so it accuses nobody, and is no clean recording
   /// either.)
-  mutating func noteUnloadedChange(_ index: Int, _ run: OpenRun?, _ event: borrowing Event) {
+  mutating func noteUnloadedChange(_ index: Int, _ event: borrowing Event) {
     guard let slots = event.hit.fields.guestKeys, let before = vcpus[index].keysAtPut.take(),
-      before != slots, run?.entrySample ?? .clear == .clear, isWrittenByNobody(index, slots, before)
+      before != slots, isWrittenByNobody(index, slots, before)
     else { return }
     undecided.note(.unexplained, .quietChange)
   }

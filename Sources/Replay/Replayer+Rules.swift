@@ -211,7 +211,7 @@ extension Replayer {
     }
     if !found.isAnnounced { say(found) }
     guard let foreign = found.foreign else { return }
-    if found.ownMayBeGuests { undecided.note(.missedHostRestore, .otherKeysLeft) }
+    if found.restoreMayBeAtFault { undecided.note(.missedHostRestore, .otherKeysLeft) }
     log.add(
       .missedHostSave, found.saveLevel, vcpu: identity, at: found.enter, count: found.count,
       cause: found.load == nil ? cause(vcpu: found.vcpu) : .staleEnable

@@ -171,6 +171,33 @@ struct SavedKeyTests {
     #expect(!script.correctnessRules.contains("missed-host-restore"))
   }
 
+  /// The guest's slots come to hold what the thread had saved as its own: guest entry loaded nothing, or guest exit saved
+  /// behind its restore.
+  @Test func theHostsKeysInTheGuestsSlots() {
+    var turns = Turns()
+    turns.turn(\.a, saves: keysOfA)
+    turns.turn(\.b, saves: keysOfB)
+    turns.turn(\.a, saves: keysOfA)
+    var v = turns.a
+    v.host = keysOfA
+    var script = turns.script
+    script.load(v)
+    script.trap(v)
+    script.run(v, hcr: on)
+    #expect(script.correctnessRules.isEmpty)
+    script.probe(.flush, v, hcr: on)
+    script.add(v, .entry(pc: 0x4000_0000))
+    script.probe(.sync, v, hcr: on)
+    script.add(v, .exit(ret: 2, ec: 0x24, pc: 0x4000_0010))
+    v.guest = keysOfA
+    script.probe(.handleExit, v, hcr: on, esr: 0x24 << 26)
+    script.put(v, hcr: on)
+    let found = script.finding(.missedGuestRestore, .suspected)
+    #expect(found?.count == 1 && found?.statement.contains("missed-guest-save") == true)
+    #expect(script.finding(.missedGuestRestore) == nil)
+    #expect(!isJudged(.missedGuestSave, script))
+  }
+
   /// The guest's keys exchanged over one run, and as they were over another.
   @Test func exchangedGuestKeysAreSuspect() {
     var script = Script()

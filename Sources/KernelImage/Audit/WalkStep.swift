@@ -270,7 +270,7 @@ extension WalkState {
     // MSR, SYS: DC, IC, TLBI, AT. Their register is read.
     case 0xd5 where word & 0xffe0_0000 == 0xd500_0000: return
     // CCMN, CCMP, RMIF: in the place of a destination is what the flags become.
-    case _ where word & 0x3fe0_0400 == 0x3a40_0000 || word & 0x3fe0_0c10 == 0x3a40_0800: return
+    case _ where word & 0x3fe0_0410 == 0x3a40_0000: return
     case 0xba where word & 0xffe0_7c10 == 0xba00_0400: return
     default: self[word.field(0, 5)] = .unknown
     }
